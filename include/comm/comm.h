@@ -1,0 +1,78 @@
+/* MPI behind the few operations the program needs. `mpi.h` is included in this room alone. An MPI
+ * error ends the program (MPI_ERRORS_ARE_FATAL). */
+#ifndef AE_COMM_COMM_H
+#define AE_COMM_COMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/status.h"
+
+typedef struct ae_comm ae_comm;
+
+/* Starts MPI (thread level FUNNELED). Collective; the caller owns *comm. */
+ae_status ae_comm_create(ae_comm **comm, int *argc, char ***argv);
+
+/* Ends MPI. Collective. */
+void ae_comm_destroy(ae_comm **comm);
+
+/* Local, constant through a run. A node is a set of ranks that can share memory. */
+int ae_comm_rank(const ae_comm *comm);
+int ae_comm_size(const ae_comm *comm);
+int ae_comm_node_rank(const ae_comm *comm);
+int ae_comm_node_size(const ae_comm *comm);
+int ae_comm_node_count(const ae_comm *comm);
+
+/* "n1:4,n2:4": each host with its number of ranks, in rank order. Borrowed. */
+const char *ae_comm_hosts(const ae_comm *comm);
+
+/* "Open MPI v4.1.4, ..." on one line. Works before MPI has started. Borrowed. */
+const char *ae_comm_library(void);
+
+/* values[i] becomes its sum over the ranks (MPI_Allreduce, in place). Collective. */
+void ae_comm_sum(ae_comm *comm, int64_t *values, int count);
+
+/* The smallest of the ranks' values, on all ranks. Collective. */
+int64_t ae_comm_min(ae_comm *comm, int64_t value);
+
+/* lowest[i], mean[i], highest[i] over the ranks; on rank 0 alone. Collective. */
+void ae_comm_spread(ae_comm *comm, const double *values, int count, double *lowest, double *mean,
+                    double *highest);
+
+/* Sends rank 0's bytes to all. Collective. */
+void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size);
+
+/* Gathers equal-sized pieces on rank 0: all[rank][size] (NULL elsewhere). Collective. */
+void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all);
+
+/* Gathers runs of doubles on rank 0: rank r's `count` values go to all[sum of lower ranks' counts].
+ * Collective. */
+void ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all);
+
+/* Tells all ranks of a failure of any: returns the status of the lowest rank that has one, with its
+ * message in place on every rank (prefixed with "rank R on HOST: " if R isn't 0), else AE_OK.
+ * To be called by all ranks after each stretch of work that can fail on one. Collective. */
+ae_status ae_comm_agree(ae_comm *comm, ae_status status);
+
+/* One array of bytes a node, in an MPI shared-memory window; or one a rank, where /dev/shm has no
+ * room for it. */
+typedef struct ae_shared ae_shared;
+
+/* Collective. The caller owns *shared and destroys it before the comm. */
+ae_status ae_shared_create(ae_shared **shared, ae_comm *comm, size_t size);
+void ae_shared_destroy(ae_shared **shared); /* collective */
+
+/* The array. Borrowed; each rank of a node writes its own slice alone, then all publish. */
+uint8_t *ae_shared_bytes(const ae_shared *shared);
+
+/* Is there one array for the node (else one a rank)? */
+bool ae_shared_is_shared(const ae_shared *shared);
+
+/* The slice [*begin, *end) of `count` items that this rank of its node fills. Local. */
+void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end);
+
+/* After this, every rank of the node sees all slices; `count` and `item_size` (bytes) are those the
+ * slices were made with. Collective. */
+void ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size);
+
+#endif

@@ -1,0 +1,112 @@
+/* The configuration: one table of options (src/config/options.c), from which parsing, checking,
+ * help, the printed configuration and the copy in the HDF5 files all come. */
+#ifndef AE_CONFIG_CONFIG_H
+#define AE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "base/status.h"
+
+typedef enum ae_resume { AE_RESUME_AUTO, AE_RESUME_NEVER } ae_resume;
+typedef enum ae_source { AE_SOURCE_CIFAR10, AE_SOURCE_DEADLEAVES } ae_source;
+typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
+typedef enum ae_optimizer_kind { AE_ADAM, AE_ADAMW, AE_SGD } ae_optimizer_kind;
+typedef enum ae_schedule_kind {
+    AE_SCHEDULE_CONSTANT,
+    AE_SCHEDULE_STEP,
+    AE_SCHEDULE_COSINE
+} ae_schedule_kind;
+
+enum { AE_TEXT_SIZE = 1024 }; /* bytes a text option may have, with the final NUL */
+
+/* The effective values; an int64_t for whole numbers and choices, a double for real ones. */
+typedef struct ae_settings {
+    struct {
+        char dir[AE_TEXT_SIZE];
+        int64_t seed;
+        int64_t resume; /* ae_resume */
+    } run;
+    struct {
+        int64_t source; /* ae_source */
+        char dir[AE_TEXT_SIZE];
+        int64_t train_images, test_images; /* 0 = all */
+    } data;
+    struct {
+        char layers[AE_TEXT_SIZE];
+    } model;
+    struct {
+        int64_t pretrain_epochs, epochs;
+        int64_t batch; /* images, over all ranks */
+        int64_t block; /* images */
+        int64_t loss;  /* ae_loss */
+    } train;
+    struct {
+        double sigma, clamp_min, clamp_max, test_sigma; /* in units of the pixel range [0, 1] */
+    } noise;
+    struct {
+        int64_t name; /* ae_optimizer_kind */
+        double lr, beta1, beta2, epsilon, momentum, weight_decay;
+        double clip_norm; /* 0 = off */
+    } optimizer;
+    struct {
+        int64_t name; /* ae_schedule_kind */
+        int64_t warmup_steps;
+        int64_t step_epochs;
+        double step_factor;
+        double min_lr;
+    } schedule;
+    struct {
+        int64_t checkpoint_epochs, keep, reconstructions, reconstruction_epochs;
+    } output;
+} ae_settings;
+
+/* What a change of the option does to a run that is to be gone on with. */
+typedef enum ae_effect {
+    AE_EFFECT_NUMBERS, /* the numbers change: refused */
+    AE_EFFECT_NONE     /* paths and output: taken */
+} ae_effect;
+
+enum { AE_VALUE_SIZE = AE_TEXT_SIZE };
+
+typedef struct ae_config ae_config;
+
+/* Reads the ini text of `text` (`size` bytes; `path` is for messages and for the default of
+ * run.dir), then applies the `override_count` strings "section.key=value" in order. Local; the
+ * caller owns *config. AE_ERROR_USAGE: a message with file, line, key and what is allowed. */
+ae_status ae_config_create(ae_config **config, const char *path, const char *text, size_t size,
+                           const char *const *overrides, int override_count);
+void ae_config_destroy(ae_config **config);
+
+/* Borrowed. */
+const ae_settings *ae_config_settings(const ae_config *config);
+
+/* The ini text as it was read, NUL-terminated. Borrowed. */
+const char *ae_config_ini(const ae_config *config);
+
+/* Where an option's value comes from, for messages: "configs/a.ini:12: [model] layers",
+ * "--set model.layers" or "model.layers (default)". Borrowed. */
+const char *ae_config_where(const ae_config *config, const char *section, const char *key);
+
+/* The options in the order of the table, 0 <= index < ae_config_count(). */
+int ae_config_count(void);
+
+/* "section.key". Borrowed. */
+const char *ae_config_name(int index);
+ae_effect ae_config_effect(int index);
+
+/* Unit ("epochs", "") and one line of help. Borrowed. */
+const char *ae_config_unit(int index);
+const char *ae_config_help(int index);
+
+/* The effective value as text that reads back to the same value. */
+void ae_config_value(const ae_config *config, int index, char value[AE_VALUE_SIZE]);
+
+/* Prints the effective configuration as an ini file with a help line a key. */
+void ae_config_print(const ae_config *config, FILE *file);
+
+/* Prints each option on a line with its default and what is allowed, for --help. */
+void ae_config_print_help(FILE *file);
+
+#endif

@@ -1,0 +1,84 @@
+/* results.h5: what was run, on what, and how it went. For rank 0 alone; the schema is told in
+ * src/io/results.c. The file is built in memory and published whole (written beside its place,
+ * synced, renamed), so that it can be opened at any moment. */
+#ifndef AE_IO_RESULTS_H
+#define AE_IO_RESULTS_H
+
+#include <stdint.h>
+#include "base/hash.h"
+#include "base/status.h"
+#include "config/config.h"
+
+/* The phases of an epoch that are timed. */
+typedef enum ae_phase {
+    AE_PHASE_DATA,      /* bytes to floats, noise */
+    AE_PHASE_COMPUTE,   /* forward, backward, fixed point */
+    AE_PHASE_ALLREDUCE, /* and waiting for the slowest rank */
+    AE_PHASE_OPTIMIZER,
+    AE_PHASE_EVALUATE,
+    AE_PHASE_IO, /* results and checkpoints; those of the epoch before */
+    AE_PHASES
+} ae_phase;
+
+/* One epoch. */
+typedef struct ae_epoch_row {
+    int64_t epoch; /* counted from 1 through both phases */
+    double train_loss, test_loss;
+    double psnr_db;        /* mean over images; images with infinite PSNR left out */
+    int64_t psnr_infinite; /* number of those */
+    double psnr_pooled_db; /* of the mean squared error over all images */
+    double ssim;
+    double psnr_first10_db;      /* the reference experiment's: first 10 test images */
+    double ssim_first10_range2;  /* the same, data range 2 */
+    double learning_rate;        /* of the epoch's last step */
+    double noise_sigma;          /* of the epoch's training images */
+    double test_noise_sigma;     /* of its evaluation */
+    double images_per_s;         /* training images, without evaluation and files */
+    double seconds;              /* the whole epoch's wall time */
+    double phase_s[AE_PHASES][3]; /* lowest, mean, highest over ranks */
+    char parameters_hash[AE_HASH_TEXT_SIZE];
+} ae_epoch_row;
+
+/* One start of the program. Texts are borrowed. */
+typedef struct ae_provenance {
+    const char *hosts; /* "n1:4,n2:4" */
+    int64_t ranks, threads; /* threads: in all */
+    const char *mpi, *kernel_path, *job_id /* "" outside a batch system */;
+    const char *data_hash;
+    int64_t from_epoch, from_step; /* position gone on from; 0, 0 for a new run */
+} ae_provenance;
+
+/* What the file needs to know from the beginning. Borrowed for the call. */
+typedef struct ae_results_setup {
+    const ae_config *config;
+    ae_provenance provenance;
+    int64_t test_count;
+    const uint8_t *labels;   /* [test_count] */
+    int64_t reconstructions; /* <= test_count */
+    int shape[3];            /* channels, height, width */
+    const float *clean;      /* [reconstructions][channels][height][width] */
+    const float *noisy;
+} ae_results_setup;
+
+typedef struct ae_results ae_results;
+
+/* Begins `path`, or goes on with the one there: cut back to its first `epochs_kept` epochs, with a
+ * row of provenance added. Nothing is written yet. Local; the caller owns *results.
+ * AE_ERROR_IO: epochs_kept > 0 and the file is missing, damaged or has fewer epochs. */
+ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
+                            int64_t epochs_kept);
+void ae_results_destroy(ae_results **results);
+
+ae_status ae_results_add_epoch(ae_results *results, const ae_epoch_row *row);
+
+/* Replaces /test: PSNR (dB) and SSIM of each test image's output, and of the input itself. */
+ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const double *ssim,
+                              const double *input_psnr_db, const double *input_ssim);
+
+/* output: [reconstructions][channels][height][width] after `epoch`. */
+ae_status ae_results_add_reconstructions(ae_results *results, int64_t epoch, const float *output);
+
+/* Writes the file. AE_ERROR_IO: the one there before stands. */
+ae_status ae_results_publish(ae_results *results);
+
+#endif

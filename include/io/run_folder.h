@@ -1,0 +1,38 @@
+/* A run's folder: made, locked, and searched for checkpoints. For rank 0 alone. */
+#ifndef AE_IO_RUN_FOLDER_H
+#define AE_IO_RUN_FOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+
+enum { AE_PATH_SIZE = 4096 }; /* bytes, with the final NUL */
+
+typedef struct ae_run_folder ae_run_folder;
+
+/* Makes `dir` and `dir`/checkpoints (with parents) where they aren't there, and takes the folder's
+ * lock (flock on `dir`/.lock; it goes with the process). The caller owns *folder. Local.
+ * AE_ERROR_IO: can't be made or written; another run holds it. */
+ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir);
+void ae_run_folder_close(ae_run_folder **folder); /* gives the lock back */
+
+/* Does `dir` hold results or checkpoints? Doesn't need the folder to exist. Local. */
+bool ae_run_folder_holds_run(const char *dir);
+
+/* Path of results.h5. Borrowed. */
+const char *ae_run_folder_results(const ae_run_folder *folder);
+
+/* path[AE_PATH_SIZE] = that of the checkpoint after `epoch` whole epochs and `step` steps of the next:
+ * checkpoints/epoch-0003.h5, or epoch-0003-step-00250.h5 for step > 0. */
+void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t epoch, int64_t step);
+
+/* Number of checkpoints there; the caller frees *paths (one allocation of count * AE_PATH_SIZE
+ * bytes), newest (by epoch, then step) first. Other files are passed over. Local. AE_ERROR_IO. */
+ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE], int *count);
+
+/* Deletes what the newest checkpoint makes superfluous: all but the `keep` newest of whole epochs
+ * (keep >= 1), every mid-epoch one older than the newest, and files left half-written by a run that
+ * was killed. Local. AE_ERROR_IO. */
+ae_status ae_run_folder_prune(const ae_run_folder *folder, int64_t keep);
+
+#endif

@@ -1,0 +1,39 @@
+/* An image's activations in memory: channels x rows x columns of float32 with a border of zeros.
+ *
+ * Rows begin on 64-byte boundaries and are `row_stride` floats apart, a multiple of 16 that leaves
+ * room for the columns rounded up to 16 and for a kernel's reach beyond them. The columns between
+ * a row's width and the next row's beginning, and `halo` rows above and below each plane, are zero
+ * and stay zero: a kernel that reads [-halo, width + halo) sees a zero-padded image, and a row of
+ * whole 16-float vectors never runs into the next one. */
+#ifndef AE_KERNELS_PLANES_H
+#define AE_KERNELS_PLANES_H
+
+#include <stddef.h>
+#include "base/status.h"
+
+enum { AE_LANES = 16 }; /* floats of a virtual vector */
+
+typedef struct ae_planes {
+    float *data; /* element (0, 0, 0) */
+    int channels, height, width;
+    int row_stride;   /* floats */
+    int plane_stride; /* floats */
+} ae_planes;
+
+/* Floats of memory for such an image. */
+size_t ae_planes_floats(int channels, int height, int width, int halo);
+
+/* Lays an image out in zeroed, 64-byte aligned `memory` of ae_planes_floats() floats. Borrows it. */
+ae_planes ae_planes_view(float *memory, int channels, int height, int width, int halo);
+
+/* Element [channel][row][0]. */
+static inline float *ae_planes_row(const ae_planes *planes, int channel, int row) {
+    return planes->data + (ptrdiff_t)channel * planes->plane_stride +
+           (ptrdiff_t)row * planes->row_stride;
+}
+
+/* Dense [channels][height][width] <-> planes. */
+void ae_planes_from_dense(const ae_planes *planes, const float *dense);
+void ae_planes_to_dense(float *dense, const ae_planes *planes);
+
+#endif
