@@ -1,0 +1,23 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static char message[AE_MESSAGE_SIZE];
+
+ae_status ae_fail(ae_status status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+ae_status ae_fail_memory(const char *what) {
+    return ae_fail(AE_FAILED, "no memory for %s; use fewer ranks on a node, or one with more memory",
+                   what);
+}
+
+const char *ae_message(void) {
+    return message;
+}
