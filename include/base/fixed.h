@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 enum {
-    AE_FIXED_K = 40,        /* fraction bits of gradients and losses */
-    AE_FIXED_METRIC_K = 32  /* fraction bits of metric sums */
+    AE_FIXED_K = 40,       /* fraction bits of gradients and losses */
+    AE_FIXED_METRIC_K = 32 /* fraction bits of metric sums */
 };
 
 /* What was wrong with a value, as bits. */

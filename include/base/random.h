@@ -23,10 +23,27 @@ typedef struct ae_stream {
 } ae_stream;
 
 /* The `counter`-th block of four random words of the stream. Key: seed (low, high word); counter
- * words: counter, sample, epoch, purpose. */
-void ae_random_words(uint32_t words[4], ae_stream stream, uint32_t counter);
+ * words: counter, sample, epoch, purpose. Inline, so that a loop over counters becomes vectors. */
+static inline void ae_random_words(uint32_t words[4], ae_stream stream, uint32_t counter) {
+    uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
+    uint32_t c0 = counter, c1 = stream.sample, c2 = stream.epoch, c3 = stream.purpose;
+    for (int round = 0; round < 10; ++round) {
+        uint64_t product0 = (uint64_t)0xD2511F53u * c0;
+        uint64_t product1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(product1 >> 32) ^ c1 ^ key0;
+        c2 = (uint32_t)(product0 >> 32) ^ c3 ^ key1;
+        c1 = (uint32_t)product1;
+        c3 = (uint32_t)product0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+    words[0] = c0;
+    words[1] = c1;
+    words[2] = c2;
+    words[3] = c3;
+}
 
-/* The low 24 bits of accuracy a float has: [0, 1) in steps of 2^-24. */
+/* The upper 24 bits of a word as a number in [0, 1), in steps of 2^-24. */
 float ae_random_unit(uint32_t word);
 
 /* A whole number in [0, n), n >= 1, from two words (bias below n / 2^64). */

@@ -8,12 +8,12 @@
 
 typedef enum ae_status {
     AE_OK = 0,
-    AE_FAILED = 1,         /* memory, threads, MPI: anything without a code of its own */
-    AE_ERROR_USAGE = 2,    /* command line or configuration */
-    AE_ERROR_DATA = 3,     /* the images */
-    AE_ERROR_IO = 4,       /* writing or reading the files of a run */
-    AE_ERROR_NUMERIC = 5,  /* NaN, infinity, overflow, replicas that differ */
-    AE_STOPPED = 75        /* stopped early on request; a checkpoint holds the state */
+    AE_FAILED = 1,        /* memory, threads, MPI: anything without a code of its own */
+    AE_ERROR_USAGE = 2,   /* command line or configuration */
+    AE_ERROR_DATA = 3,    /* the images */
+    AE_ERROR_IO = 4,      /* writing or reading the files of a run */
+    AE_ERROR_NUMERIC = 5, /* NaN, infinity, overflow, replicas that differ */
+    AE_STOPPED = 75       /* stopped early on request; a checkpoint holds the state */
 } ae_status;
 
 enum { AE_MESSAGE_SIZE = 4096 }; /* bytes, with the final NUL; longer messages are cut */

@@ -29,7 +29,8 @@ typedef enum ae_window {
 typedef enum ae_epilogue {
     AE_EPILOGUE_NONE,
     AE_EPILOGUE_RELU, /* out = 0 > value ? 0 : value (a NaN stays) */
-    AE_EPILOGUE_GATE  /* out = gate > 0 ? value : 0: the backward pass of a ReLU whose output was gate */
+    AE_EPILOGUE_GATE  /* out = gate > 0 ? value : 0: the backward pass of a ReLU whose output was
+                         gate */
 } ae_epilogue;
 
 typedef struct ae_kernels {
@@ -65,8 +66,7 @@ typedef struct ae_kernels {
 
     /* Mean over the image of (output - target)^2, and gradient = its derivative. The squares are
      * taken in double; lane sums (lane = column mod 16) in the order (c, y, x / 16). */
-    double (*loss_mse)(const ae_planes *gradient, const ae_planes *output,
-                       const ae_planes *target);
+    double (*loss_mse)(const ae_planes *gradient, const ae_planes *output, const ae_planes *target);
 
     /* The same for |output - target|; its derivative at 0 is 0. */
     double (*loss_l1)(const ae_planes *gradient, const ae_planes *output, const ae_planes *target);
@@ -79,9 +79,9 @@ typedef struct ae_kernels {
                       float sigma, float low, float high);
 
     /* normals[4 * quarter]: standard normal deviates by Box and Muller from Philox blocks 0 to
-     * quarter - 1 of the stream. Block g with words w gives normals[g], normals[quarter + g] (cosine
-     * and sine of w0, w1), normals[2 quarter + g], normals[3 quarter + g] (of w2, w3). |normal| is
-     * below 5.78; error against exact arithmetic on the same words at most 1e-6. */
+     * quarter - 1 of the stream. Block g with words w gives normals[g], normals[quarter + g]
+     * (cosine and sine of w0, w1), normals[2 quarter + g], normals[3 quarter + g] (of w2, w3).
+     * |normal| is below 5.78; error against exact arithmetic on the same words at most 1e-6. */
     void (*normals)(float *normals, size_t quarter, ae_stream stream);
 
     /* Adds each value * 2^k, rounded to nearest even, to sums. Where any value is not finite or

@@ -23,7 +23,8 @@ typedef struct ae_planes {
 /* Floats of memory for such an image. */
 size_t ae_planes_floats(int channels, int height, int width, int halo);
 
-/* Lays an image out in zeroed, 64-byte aligned `memory` of ae_planes_floats() floats. Borrows it. */
+/* Lays an image out in zeroed, 64-byte aligned `memory` of ae_planes_floats() floats. Borrows it.
+ */
 ae_planes ae_planes_view(float *memory, int channels, int height, int width, int halo);
 
 /* Element [channel][row][0]. */

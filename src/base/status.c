@@ -14,8 +14,8 @@ ae_status ae_fail(ae_status status, const char *format, ...) {
 }
 
 ae_status ae_fail_memory(const char *what) {
-    return ae_fail(AE_FAILED, "no memory for %s; use fewer ranks on a node, or one with more memory",
-                   what);
+    return ae_fail(AE_FAILED,
+                   "no memory for %s; use fewer ranks on a node, or one with more memory", what);
 }
 
 const char *ae_message(void) {
