@@ -46,8 +46,8 @@ void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size);
 void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all);
 
 /* Gathers runs of doubles on rank 0: rank r's `count` values go to all[sum of lower ranks' counts].
- * Collective. */
-void ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all);
+ * Collective; AE_FAILED: memory. */
+ae_status ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all);
 
 /* Tells all ranks of a failure of any: returns the status of the lowest rank that has one, with its
  * message in place on every rank (prefixed with "rank R on HOST: " if R isn't 0), else AE_OK.
@@ -72,7 +72,7 @@ bool ae_shared_is_shared(const ae_shared *shared);
 void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end);
 
 /* After this, every rank of the node sees all slices; `count` and `item_size` (bytes) are those the
- * slices were made with. Collective. */
-void ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size);
+ * slices were made with. Collective; AE_FAILED: memory. */
+ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size);
 
 #endif

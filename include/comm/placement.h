@@ -6,10 +6,10 @@
 #include "comm/comm.h"
 
 typedef struct ae_placement {
-    int threads;       /* of this rank */
-    int total_threads; /* over all ranks */
-    int total_cores;   /* cores the ranks may use, over all nodes */
-    int idle_cores;    /* cores, over all nodes, that the launcher could use and no rank may */
+    int threads;        /* of this rank */
+    int total_threads;  /* over all ranks */
+    int total_cores;    /* cores the ranks may use, over all nodes */
+    int idle_cores;     /* cores, over all nodes, that the launcher could use and no rank may */
     bool one_core_rank; /* some rank may use one core alone */
 } ae_placement;
 

@@ -1,0 +1,177 @@
+#include "comm/comm.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comm/internal.h"
+
+/* "n1:4,n2:4" from the ranks' host names in rank order; on rank 0, NULL elsewhere and for want of
+ * memory. */
+static char *join_hosts(const char *names, int size) {
+    const size_t width = MPI_MAX_PROCESSOR_NAME + 1;
+    char *text = malloc((size_t)size * (width + 12) + 1);
+    if (!text) return NULL;
+    char *end = text;
+    *end = '\0';
+    for (int first = 0; first < size;) {
+        const char *name = names + (size_t)first * width;
+        int next = first + 1;
+        while (next < size && strcmp(names + (size_t)next * width, name) == 0) ++next;
+        end += sprintf(end, "%s%s:%d", first > 0 ? "," : "", name, next - first);
+        first = next;
+    }
+    return text;
+}
+
+/* Fills comm->hosts on every rank. Collective. */
+static ae_status find_hosts(ae_comm *comm) {
+    const size_t width = MPI_MAX_PROCESSOR_NAME + 1;
+    int length = 0;
+    MPI_Get_processor_name(comm->host, &length);
+    char *names = comm->rank == 0 ? malloc((size_t)comm->size * width) : NULL;
+    if (comm->rank == 0 && !names) return ae_fail_memory("the host names");
+    ae_comm_gather(comm, comm->host, width, names);
+    int64_t bytes = 0;
+    if (comm->rank == 0) {
+        comm->hosts = join_hosts(names, comm->size);
+        bytes = comm->hosts ? (int64_t)strlen(comm->hosts) + 1 : 0;
+    }
+    free(names);
+    ae_comm_broadcast(comm, &bytes, sizeof bytes);
+    if (comm->rank != 0) comm->hosts = malloc((size_t)bytes);
+    if (!comm->hosts) return ae_fail_memory("the host names");
+    ae_comm_broadcast(comm, comm->hosts, (size_t)bytes);
+    return AE_OK;
+}
+
+ae_status ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
+    int provided = 0;
+    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    ae_comm *comm = calloc(1, sizeof *comm);
+    if (!comm) MPI_Abort(MPI_COMM_WORLD, AE_FAILED);
+    *comm_out = comm;
+    MPI_Comm_dup(MPI_COMM_WORLD, &comm->world);
+    MPI_Comm_rank(comm->world, &comm->rank);
+    MPI_Comm_size(comm->world, &comm->size);
+    MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node);
+    MPI_Comm_rank(comm->node, &comm->node_rank);
+    MPI_Comm_size(comm->node, &comm->node_size);
+    int first = comm->node_rank == 0;
+    MPI_Allreduce(&first, &comm->node_count, 1, MPI_INT, MPI_SUM, comm->world);
+    return find_hosts(comm);
+}
+
+void ae_comm_destroy(ae_comm **comm) {
+    MPI_Comm_free(&(*comm)->node);
+    MPI_Comm_free(&(*comm)->world);
+    free((*comm)->hosts);
+    free(*comm);
+    *comm = NULL;
+    MPI_Finalize();
+}
+
+int ae_comm_rank(const ae_comm *comm) {
+    return comm->rank;
+}
+
+int ae_comm_size(const ae_comm *comm) {
+    return comm->size;
+}
+
+int ae_comm_node_rank(const ae_comm *comm) {
+    return comm->node_rank;
+}
+
+int ae_comm_node_size(const ae_comm *comm) {
+    return comm->node_size;
+}
+
+int ae_comm_node_count(const ae_comm *comm) {
+    return comm->node_count;
+}
+
+const char *ae_comm_hosts(const ae_comm *comm) {
+    return comm->hosts;
+}
+
+const char *ae_comm_library(void) {
+    static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(text, &length);
+    text[strcspn(text, "\r\n")] = '\0';
+    for (char *c = text; *c; ++c)
+        if (*c == '\t') *c = ' ';
+    return text;
+}
+
+void ae_comm_sum(ae_comm *comm, int64_t *values, int count) {
+    MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, comm->world);
+}
+
+int64_t ae_comm_min(ae_comm *comm, int64_t value) {
+    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MIN, comm->world);
+    return value;
+}
+
+void ae_comm_spread(ae_comm *comm, const double *values, int count, double *lowest, double *mean,
+                    double *highest) {
+    MPI_Reduce(values, lowest, count, MPI_DOUBLE, MPI_MIN, 0, comm->world);
+    MPI_Reduce(values, mean, count, MPI_DOUBLE, MPI_SUM, 0, comm->world);
+    MPI_Reduce(values, highest, count, MPI_DOUBLE, MPI_MAX, 0, comm->world);
+    if (comm->rank == 0)
+        for (int i = 0; i < count; ++i) mean[i] /= comm->size;
+}
+
+void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size) {
+    char *next = bytes;
+    while (size > 0) { /* an MPI count is an int */
+        int piece = size < INT_MAX ? (int)size : INT_MAX;
+        MPI_Bcast(next, piece, MPI_BYTE, 0, comm->world);
+        next += piece;
+        size -= (size_t)piece;
+    }
+}
+
+void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all) {
+    MPI_Gather(piece, (int)size, MPI_BYTE, all, (int)size, MPI_BYTE, 0, comm->world);
+}
+
+ae_status ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all) {
+    int *counts = NULL, *offsets = NULL;
+    ae_status status = AE_OK;
+    if (comm->rank == 0) {
+        counts = malloc((size_t)comm->size * sizeof *counts);
+        offsets = malloc((size_t)comm->size * sizeof *offsets);
+        if (!counts || !offsets) status = ae_fail_memory("the ranks' counts");
+    }
+    status = ae_comm_agree(comm, status);
+    if (status) goto done;
+    MPI_Gather(&count, 1, MPI_INT, counts, 1, MPI_INT, 0, comm->world);
+    for (int r = 0, total = 0; comm->rank == 0 && r < comm->size; total += counts[r++])
+        offsets[r] = total;
+    MPI_Gatherv(piece, count, MPI_DOUBLE, all, counts, offsets, MPI_DOUBLE, 0, comm->world);
+done:
+    free(counts);
+    free(offsets);
+    return status;
+}
+
+ae_status ae_comm_agree(ae_comm *comm, ae_status status) {
+    int first = status == AE_OK ? comm->size : comm->rank;
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm->world);
+    if (first == comm->size) return AE_OK;
+    char message[AE_MESSAGE_SIZE] = "";
+    int code = (int)status;
+    if (comm->rank == first) snprintf(message, sizeof message, "%s", ae_message());
+    if (comm->rank == first && first > 0 && message[0]) {
+        char named[AE_MESSAGE_SIZE];
+        int used = snprintf(named, sizeof named, "rank %d on %s: ", first, comm->host);
+        snprintf(named + used, sizeof named - (size_t)used, "%s", ae_message());
+        memcpy(message, named, sizeof message);
+    }
+    MPI_Bcast(&code, 1, MPI_INT, first, comm->world);
+    MPI_Bcast(message, AE_MESSAGE_SIZE, MPI_CHAR, first, comm->world);
+    return ae_fail((ae_status)code, "%s", message);
+}

@@ -1,0 +1,125 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "comm/internal.h"
+
+struct ae_shared {
+    ae_comm *comm;
+    MPI_Win window; /* MPI_WIN_NULL for a copy a rank */
+    uint8_t *bytes;
+};
+
+/* Has this node's shared memory, which MPI libraries keep in /dev/shm, room for `size` bytes and as
+ * much again as the library's own messages take? Memory that isn't there is a SIGBUS at its first
+ * use, not an error. */
+static bool has_room(size_t size) {
+    const size_t margin = (size_t)8 << 20;
+    struct statvfs info;
+    if (statvfs("/dev/shm", &info) != 0) return false;
+    return (unsigned long long)info.f_bavail * info.f_frsize >= size + margin;
+}
+
+/* Says once on how many nodes each rank keeps a copy. Collective. */
+static void warn_of_copies(ae_comm *comm, bool shared, size_t size) {
+    int64_t nodes = comm->node_rank == 0 && !shared;
+    ae_comm_sum(comm, &nodes, 1);
+    if (nodes > 0)
+        ae_warn(
+            "/dev/shm has no room for %.0f MB on %lld of %d nodes: there each rank keeps its "
+            "own copy of the images; make it larger (containers: --shm-size) to keep one a node",
+            (double)size / 1e6, (long long)nodes, comm->node_count);
+}
+
+ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
+    int room = comm->node_size == 1 || has_room(size);
+    MPI_Bcast(&room, 1, MPI_INT, 0, comm->node);
+    warn_of_copies(comm, room, size);
+
+    ae_shared *shared = calloc(1, sizeof *shared);
+    ae_status status = shared ? AE_OK : ae_fail_memory("the images");
+    if (shared && !room && !(shared->bytes = ae_calloc(size, 1)))
+        status = ae_fail_memory("a copy of the images");
+    status = ae_comm_agree(comm, status);
+    if (status) {
+        if (shared) free(shared->bytes);
+        free(shared);
+        return status;
+    }
+    shared->comm = comm;
+    shared->window = MPI_WIN_NULL;
+    if (room) {
+        MPI_Aint mine = comm->node_rank == 0 ? (MPI_Aint)size : 0;
+        MPI_Aint found;
+        int unit;
+        void *base;
+        MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, comm->node, &base, &shared->window);
+        MPI_Win_shared_query(shared->window, 0, &found, &unit, &base);
+        shared->bytes = base;
+        MPI_Win_lock_all(MPI_MODE_NOCHECK, shared->window);
+    }
+    *shared_out = shared;
+    return AE_OK;
+}
+
+void ae_shared_destroy(ae_shared **shared) {
+    if (!*shared) return;
+    if ((*shared)->window != MPI_WIN_NULL) {
+        MPI_Win_unlock_all((*shared)->window);
+        MPI_Win_free(&(*shared)->window);
+    } else {
+        free((*shared)->bytes);
+    }
+    free(*shared);
+    *shared = NULL;
+}
+
+uint8_t *ae_shared_bytes(const ae_shared *shared) {
+    return shared->bytes;
+}
+
+bool ae_shared_is_shared(const ae_shared *shared) {
+    return shared->window != MPI_WIN_NULL;
+}
+
+/* The items before the slice of rank `node_rank`. */
+static int64_t slice_begin(const ae_comm *comm, int64_t count, int node_rank) {
+    return count / comm->node_size * node_rank +
+           count % comm->node_size * node_rank / comm->node_size;
+}
+
+void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end) {
+    *begin = slice_begin(shared->comm, count, shared->comm->node_rank);
+    *end = slice_begin(shared->comm, count, shared->comm->node_rank + 1);
+}
+
+ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size) {
+    ae_comm *comm = shared->comm;
+    if (shared->window != MPI_WIN_NULL) {
+        MPI_Win_sync(shared->window);
+        MPI_Barrier(comm->node);
+        MPI_Win_sync(shared->window);
+        return AE_OK;
+    }
+    int *counts = malloc((size_t)comm->node_size * sizeof *counts);
+    int *offsets = malloc((size_t)comm->node_size * sizeof *offsets);
+    ae_status status = counts && offsets ? AE_OK : ae_fail_memory("the ranks' slices");
+    status = ae_comm_agree(comm, status);
+    if (status == AE_OK) {
+        MPI_Datatype item;
+        MPI_Type_contiguous((int)item_size, MPI_BYTE, &item);
+        MPI_Type_commit(&item);
+        for (int r = 0; r < comm->node_size; ++r) {
+            offsets[r] = (int)slice_begin(comm, count, r);
+            counts[r] = (int)slice_begin(comm, count, r + 1) - offsets[r];
+        }
+        MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, shared->bytes, counts, offsets, item,
+                       comm->node);
+        MPI_Type_free(&item);
+    }
+    free(counts);
+    free(offsets);
+    return status;
+}
