@@ -11,11 +11,18 @@ void ae_log_configure(bool speaker, bool quiet);
 /* Is this process the one that prints? */
 bool ae_log_is_speaker(void);
 
+/* Does standard output end at a terminal? Behind mpirun, which puts a pseudo-terminal before it,
+ * that of mpirun is looked at. */
+bool ae_log_on_terminal(void);
+
 /* A line for standard output. The newline is added. */
 void ae_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* "ae_dist: warning: ..." on standard error. The newline is added. */
 void ae_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* "ae_dist: error: " and the message of the last ae_fail() on standard error. */
+void ae_report_error(void);
 
 /* Shows `line` in place of the last progress line, with no newline: the next ae_say() or ae_warn()
  * wipes it. For terminals alone. */

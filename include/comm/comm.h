@@ -45,8 +45,8 @@ void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size);
 /* Gathers equal-sized pieces on rank 0: all[rank][size] (NULL elsewhere). Collective. */
 void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all);
 
-/* Gathers runs of doubles on rank 0: rank r's `count` values go to all[sum of lower ranks' counts].
- * Collective; AE_FAILED: memory. */
+/* Gathers runs of doubles on rank 0: rank r's `count` values go to all[sum of lower ranks' counts];
+ * rank 0's piece may lie there already. Collective; AE_FAILED: memory. */
 ae_status ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all);
 
 /* Tells all ranks of a failure of any: returns the status of the lowest rank that has one, with its

@@ -73,11 +73,12 @@ enum { AE_VALUE_SIZE = AE_TEXT_SIZE };
 typedef struct ae_config ae_config;
 
 /* Reads the ini text of `text` (`size` bytes; `path` is for messages and for the default of
- * run.dir), then applies the `override_count` strings "section.key=value" in order. Local; the
- * caller owns *config. AE_ERROR_USAGE: a message with file, line, key and what is allowed. */
+ * run.dir), then applies the `override_count` strings "section.key=value" in order; the last one
+ * for a key counts. Local; the caller owns *config. AE_ERROR_USAGE: a message with file, line, key
+ * and what is allowed. On failure *config is NULL. */
 ae_status ae_config_create(ae_config **config, const char *path, const char *text, size_t size,
                            const char *const *overrides, int override_count);
-void ae_config_destroy(ae_config **config);
+void ae_config_destroy(ae_config **config); /* *config may be NULL */
 
 /* Borrowed. */
 const ae_settings *ae_config_settings(const ae_config *config);
@@ -86,7 +87,8 @@ const ae_settings *ae_config_settings(const ae_config *config);
 const char *ae_config_ini(const ae_config *config);
 
 /* Where an option's value comes from, for messages: "configs/a.ini:12: [model] layers",
- * "--set model.layers" or "model.layers (default)". Borrowed. */
+ * "--set model.layers" or "model.layers (default)". A name that isn't in the table gives `key`.
+ * Borrowed. */
 const char *ae_config_where(const ae_config *config, const char *section, const char *key);
 
 /* The options in the order of the table, 0 <= index < ae_config_count(). */

@@ -1,5 +1,5 @@
-/* Generated pictures with the statistics of natural ones: the dead leaves model (Matheron 1968; Lee,
- * Mumford, Huang, "Occlusion models for natural images", IJCV 2001). */
+/* Generated pictures with the statistics of natural ones: the dead leaves model (Matheron 1968;
+ * Lee, Mumford, Huang, "Occlusion models for natural images", IJCV 2001). */
 #ifndef AE_DATA_DEADLEAVES_H
 #define AE_DATA_DEADLEAVES_H
 
@@ -7,8 +7,8 @@
 
 enum { AE_DEADLEAVES_TRAIN = 50000, AE_DEADLEAVES_TEST = 10000 }; /* the whole set */
 
-/* Makes picture `index` of the set with that seed: record[AE_RECORD_SIZE] (data/dataset.h), label 0.
- * Depends on nothing else. Local, safe in threads. */
+/* Makes picture `index` of the set with that seed: record[AE_RECORD_SIZE] (data/dataset.h), label
+ * 0. Depends on nothing else. Local, safe in threads. */
 void ae_deadleaves_make(uint8_t *record, uint64_t seed, uint32_t index);
 
 #endif

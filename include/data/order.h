@@ -7,10 +7,11 @@
 /* order[count] = the permutation of 0 .. count - 1 of (seed, epoch) (Fisher and Yates). */
 void ae_order_shuffle(uint32_t *order, uint32_t count, uint64_t seed, uint32_t epoch);
 
-/* A rank's share of one batch: positions [begin, end) of the epoch in blocks of `block` positions. */
+/* A rank's share of one batch: positions [begin, end) of the epoch in blocks of `block` positions.
+ */
 typedef struct ae_shard {
-    int64_t begin, end; /* positions of the epoch's order */
-    int64_t blocks;     /* of this rank */
+    int64_t begin, end;   /* positions of the epoch's order */
+    int64_t blocks;       /* of this rank */
     int64_t batch_blocks; /* of the whole batch */
     int64_t batch_images; /* of the whole batch: `batch`, or fewer in an epoch's last */
 } ae_shard;

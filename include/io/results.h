@@ -28,20 +28,20 @@ typedef struct ae_epoch_row {
     int64_t psnr_infinite; /* number of those */
     double psnr_pooled_db; /* of the mean squared error over all images */
     double ssim;
-    double psnr_first10_db;      /* the reference experiment's: first 10 test images */
-    double ssim_first10_range2;  /* the same, data range 2 */
-    double learning_rate;        /* of the epoch's last step */
-    double noise_sigma;          /* of the epoch's training images */
-    double test_noise_sigma;     /* of its evaluation */
-    double images_per_s;         /* training images, without evaluation and files */
-    double seconds;              /* the whole epoch's wall time */
+    double psnr_first10_db;       /* the reference experiment's: first 10 test images */
+    double ssim_first10_range2;   /* the same, data range 2 */
+    double learning_rate;         /* of the epoch's last step */
+    double noise_sigma;           /* of the epoch's training images */
+    double test_noise_sigma;      /* of its evaluation */
+    double images_per_s;          /* training images, without evaluation and files */
+    double seconds;               /* the whole epoch's wall time */
     double phase_s[AE_PHASES][3]; /* lowest, mean, highest over ranks */
     char parameters_hash[AE_HASH_TEXT_SIZE];
 } ae_epoch_row;
 
 /* One start of the program. Texts are borrowed. */
 typedef struct ae_provenance {
-    const char *hosts; /* "n1:4,n2:4" */
+    const char *hosts;      /* "n1:4,n2:4" */
     int64_t ranks, threads; /* threads: in all */
     const char *mpi, *kernel_path, *job_id /* "" outside a batch system */;
     const char *data_hash;

@@ -22,8 +22,8 @@ bool ae_run_folder_holds_run(const char *dir);
 /* Path of results.h5. Borrowed. */
 const char *ae_run_folder_results(const ae_run_folder *folder);
 
-/* path[AE_PATH_SIZE] = that of the checkpoint after `epoch` whole epochs and `step` steps of the next:
- * checkpoints/epoch-0003.h5, or epoch-0003-step-00250.h5 for step > 0. */
+/* path[AE_PATH_SIZE] = that of the checkpoint after `epoch` whole epochs and `step` steps of the
+ * next: checkpoints/epoch-0003.h5, or epoch-0003-step-00250.h5 for step > 0. */
 void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t epoch, int64_t step);
 
 /* Number of checkpoints there; the caller frees *paths (one allocation of count * AE_PATH_SIZE

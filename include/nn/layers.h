@@ -7,7 +7,11 @@
 
 enum { AE_LAYERS_MAX = 32, AE_CHANNELS_MAX = 1024 };
 
-typedef enum ae_activation { AE_ACTIVATION_NONE, AE_ACTIVATION_RELU, AE_ACTIVATION_SIGMOID } ae_activation;
+typedef enum ae_activation {
+    AE_ACTIVATION_NONE,
+    AE_ACTIVATION_RELU,
+    AE_ACTIVATION_SIGMOID
+} ae_activation;
 
 /* One convolution (stride 1, no padding) with its activation. */
 typedef struct ae_layer {

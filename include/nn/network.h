@@ -18,9 +18,9 @@ typedef struct ae_parameter {
     char name[AE_NAME_SIZE]; /* "encoder.0.weight" */
     int rank;                /* dimensions: 4, or 1 for a bias */
     int shape[4];
-    size_t offset, count;    /* floats in the flat buffer */
-    int fan_in;              /* as PyTorch counts it: in_channels * k * k, or out_channels * k * k
-                                for a transposed layer */
+    size_t offset, count; /* floats in the flat buffer */
+    int fan_in;           /* as PyTorch counts it: in_channels * k * k, or out_channels * k * k
+                             for a transposed layer */
 } ae_parameter;
 
 typedef struct ae_network ae_network;

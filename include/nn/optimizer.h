@@ -29,8 +29,8 @@ double ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *grad
 
 /* The learning rate of update `step` (counted from 0 through both phases) of `total_steps`, with
  * `steps_per_epoch`. Warm-up: lr (step + 1) / warmup_steps for step < warmup_steps. Then constant;
- * or lr * step_factor^(epoch / step_epochs) ("step"); or from lr to min_lr on half a cosine over the
- * steps after the warm-up ("cosine"). */
+ * or lr * step_factor^(epoch / step_epochs) ("step"); or from lr to min_lr on half a cosine over
+ * the steps after the warm-up ("cosine"). */
 double ae_schedule_lr(const ae_settings *settings, int64_t step, int64_t steps_per_epoch,
                       int64_t total_steps);
 

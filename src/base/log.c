@@ -2,6 +2,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/status.h"
 
 static bool is_speaker = true;
 static bool is_quiet = false;
@@ -14,6 +19,17 @@ void ae_log_configure(bool speaker, bool quiet) {
 
 bool ae_log_is_speaker(void) {
     return is_speaker;
+}
+
+bool ae_log_on_terminal(void) {
+    if (!isatty(STDOUT_FILENO)) return false;
+    if (!getenv("OMPI_COMM_WORLD_RANK")) return true;
+    char link[64], target[64];
+    snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length < 0) return false;
+    target[length] = '\0';
+    return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
 }
 
 /* Wipes the progress line, which has no newline of its own. */
@@ -44,6 +60,12 @@ void ae_warn(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
+}
+
+void ae_report_error(void) {
+    if (!is_speaker) return;
+    wipe_progress();
+    fprintf(stderr, "ae_dist: error: %s\n", ae_message());
 }
 
 void ae_say_progress(const char *line) {

@@ -151,7 +151,9 @@ ae_status ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, 
     MPI_Gather(&count, 1, MPI_INT, counts, 1, MPI_INT, 0, comm->world);
     for (int r = 0, total = 0; comm->rank == 0 && r < comm->size; total += counts[r++])
         offsets[r] = total;
-    MPI_Gatherv(piece, count, MPI_DOUBLE, all, counts, offsets, MPI_DOUBLE, 0, comm->world);
+    bool in_place = comm->rank == 0 && piece == all;
+    MPI_Gatherv(in_place ? MPI_IN_PLACE : piece, count, MPI_DOUBLE, all, counts, offsets,
+                MPI_DOUBLE, 0, comm->world);
 done:
     free(counts);
     free(offsets);

@@ -1,0 +1,20 @@
+/* Whole files on disk, read and replaced in one piece. Local. */
+#ifndef AE_H5_FILE_H
+#define AE_H5_FILE_H
+
+#include <stddef.h>
+#include "base/status.h"
+
+/* What to do about a failed file operation, from its errno. Owned by the module. */
+const char *ae_file_cure(int error);
+
+/* Reads the file into memory that the caller frees. AE_ERROR_IO: it can't be read, is no regular
+ * file, is empty or has more than `limit` bytes. */
+ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *size);
+
+/* Makes `size` bytes the content of `path`: writes them to PATH.tmp.PID, syncs and renames that,
+ * and syncs the folder. AE_ERROR_IO: the temporary file is gone, what stood at `path` before
+ * stands (only where the sync of the folder fails does the new content stand there). */
+ae_status ae_file_replace(const char *path, const void *bytes, size_t size);
+
+#endif

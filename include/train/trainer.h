@@ -1,0 +1,24 @@
+/* The trainer: what happens when. All functions are collective. */
+#ifndef AE_TRAIN_TRAINER_H
+#define AE_TRAIN_TRAINER_H
+
+#include "base/status.h"
+#include "comm/comm.h"
+#include "config/config.h"
+
+typedef struct ae_trainer ae_trainer;
+
+/* Checks the configuration against the data and the ranks, and prints the plan. Borrows comm and
+ * config; the caller owns *trainer (NULL on failure). AE_ERROR_USAGE, AE_ERROR_DATA. */
+ae_status ae_trainer_create(ae_trainer **trainer, ae_comm *comm, const ae_config *config);
+void ae_trainer_destroy(ae_trainer **trainer);
+
+/* Validates the images as well and prints what a run would take: memory and work. */
+ae_status ae_trainer_check(ae_trainer *trainer);
+
+/* Trains to the end, going on from the newest whole checkpoint where the run folder has one.
+ * AE_STOPPED: stopped early on request, state saved. AE_ERROR_USAGE, AE_ERROR_DATA, AE_ERROR_IO,
+ * AE_ERROR_NUMERIC: what was saved before stands. */
+ae_status ae_trainer_run(ae_trainer *trainer);
+
+#endif

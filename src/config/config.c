@@ -1,0 +1,242 @@
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "config/ini.h"
+#include "config/options.h"
+
+enum { INI_MAX = 1 << 20 }; /* bytes of an ini file */
+
+/* Where an option's value comes from. */
+typedef struct origin {
+    char *where;  /* as ae_config_where() tells it; owned */
+    int line;     /* of the ini file, 0 where the key isn't there */
+    bool given;   /* in the file or by --set, that is: not the default */
+    bool follows; /* takes the value of the option that its row follows */
+} origin;
+
+struct ae_config {
+    ae_settings settings;
+    char *ini; /* owned */
+    origin origins[AE_OPTION_COUNT];
+};
+
+/* Sets an option to `value`, or notes that it follows another. `where` is copied. */
+static ae_status assign(ae_config *config, int index, ae_slice value, const char *where) {
+    const ae_option *option = ae_option_at(index);
+    origin *from = &config->origins[index];
+    char *copy = strdup(where);
+    if (!copy) return ae_fail_memory("the configuration");
+    free(from->where);
+    from->where = copy;
+    from->follows = option->follows && ae_slice_equals(value, option->follows);
+    return from->follows ? AE_OK : ae_option_read(option, &config->settings, value, copy);
+}
+
+static ae_status assign_defaults(ae_config *config) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+        char where[128];
+        snprintf(where, sizeof where, "%s (default)", ae_config_name(i));
+        ae_status status = assign(config, i, ae_slice_of(ae_option_at(i)->initial), where);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+static ae_status read_ini_key(ae_config *config, const ae_ini *ini, const char *at) {
+    int index = ae_option_find(ini->section, ini->key);
+    if (index < 0) return ae_option_refuse_key(at, ini->section, ini->key);
+    const ae_option *option = ae_option_at(index);
+    origin *from = &config->origins[index];
+    if (from->line > 0)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: [%s] %s is a duplicate of line %d; allowed: each key once", at,
+                       option->section, option->key, from->line);
+    char where[AE_MESSAGE_SIZE];
+    snprintf(where, sizeof where, "%s: [%s] %s", at, option->section, option->key);
+    from->line = ini->line;
+    from->given = true;
+    return assign(config, index, ini->value, where);
+}
+
+static ae_status read_ini(ae_config *config, const char *path, size_t size) {
+    ae_ini ini = ae_ini_open(path, config->ini, size);
+    for (;;) {
+        ae_ini_item item;
+        ae_status status = ae_ini_next(&ini, &item);
+        if (status != AE_OK || item == AE_INI_END) return status;
+        char at[AE_MESSAGE_SIZE - 64]; /* leaves room for section and key */
+        snprintf(at, sizeof at, "%s:%d", path, ini.line);
+        if (item == AE_INI_KEY)
+            status = read_ini_key(config, &ini, at);
+        else if (!ae_option_has_section(ini.section))
+            status = ae_option_refuse_section(at, ini.section);
+        if (status != AE_OK) return status;
+    }
+}
+
+/* "section.key=value" */
+static ae_status read_override(ae_config *config, const char *override) {
+    ae_slice text = ae_slice_of(override);
+    const char *fault = ae_slice_fault(text);
+    if (fault) return ae_fail(AE_ERROR_USAGE, "--set: the text %s; allowed: UTF-8 text", fault);
+    const char *equals = strchr(override, '=');
+    const char *dot = strchr(override, '.');
+    if (!equals || !dot || dot > equals)
+        return ae_fail(AE_ERROR_USAGE, "--set '%.*s' is not understood; allowed: section.key=value",
+                       ae_slice_shown(text), override);
+    ae_slice section = ae_slice_trim((ae_slice){override, (size_t)(dot - override)});
+    ae_slice key = ae_slice_trim((ae_slice){dot + 1, (size_t)(equals - dot - 1)});
+    if (!ae_option_has_section(section)) return ae_option_refuse_section("--set", section);
+    int index = ae_option_find(section, key);
+    if (index < 0) return ae_option_refuse_key("--set", section, key);
+    char where[128];
+    snprintf(where, sizeof where, "--set %s", ae_config_name(index));
+    config->origins[index].given = true;
+    return assign(config, index, ae_slice_trim(ae_slice_of(equals + 1)), where);
+}
+
+static int index_of(const char *section, const char *key) {
+    return ae_option_find(ae_slice_of(section), ae_slice_of(key));
+}
+
+/* The default of run.dir: runs/NAME for the ini file .../NAME.ini. */
+static ae_status name_run_folder(ae_config *config, const char *path) {
+    int index = index_of("run", "dir");
+    if (config->origins[index].given) return AE_OK;
+    const char *slash = strrchr(path, '/');
+    ae_slice name = ae_slice_of(slash ? slash + 1 : path);
+    static const char ending[] = ".ini";
+    size_t length = sizeof ending - 1;
+    if (name.size >= length && memcmp(name.text + name.size - length, ending, length) == 0)
+        name.size -= length;
+    name = ae_slice_trim(name);
+    char dir[AE_TEXT_SIZE] = "runs/";
+    size_t used = strlen(dir);
+    if (name.size == 0 || name.size >= sizeof dir - used || ae_slice_equals(name, ".") ||
+        ae_slice_equals(name, ".."))
+        return ae_fail(AE_ERROR_USAGE, "%s: no run folder can be named after it; set run.dir",
+                       path);
+    memcpy(dir + used, name.text, name.size);
+    return assign(config, index, ae_slice_of(dir), config->origins[index].where);
+}
+
+/* Gives the options that follow another its value. */
+static void follow(ae_config *config) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+        const ae_option *option = ae_option_at(i);
+        if (!config->origins[i].follows) continue;
+        const ae_option *followed = ae_option_at(index_of(option->section, option->follows));
+        *ae_option_real(option, &config->settings) = *ae_option_real(followed, &config->settings);
+    }
+}
+
+/* AE_ERROR_USAGE: "WHERE: is VALUE, must be RELATION SECTION.KEY, which is VALUE (WHERE)". */
+static ae_status refuse_pair(const ae_config *config, int index, const char *relation, int other) {
+    char value[AE_VALUE_SIZE], bound[AE_VALUE_SIZE];
+    ae_config_value(config, index, value);
+    ae_config_value(config, other, bound);
+    return ae_fail(AE_ERROR_USAGE, "%s: is %s, but must be %s %s, which is %s (%s)",
+                   config->origins[index].where, value, relation, ae_config_name(other), bound,
+                   config->origins[other].where);
+}
+
+/* What the options must be to each other. */
+static ae_status check_pairs(const ae_config *config) {
+    const ae_settings *settings = &config->settings;
+    if (!(settings->noise.clamp_min < settings->noise.clamp_max))
+        return refuse_pair(config, index_of("noise", "clamp_min"), "below",
+                           index_of("noise", "clamp_max"));
+    if (settings->train.block > settings->train.batch)
+        return refuse_pair(config, index_of("train", "block"), "at most",
+                           index_of("train", "batch"));
+    if (settings->schedule.min_lr > settings->optimizer.lr)
+        return refuse_pair(config, index_of("schedule", "min_lr"), "at most",
+                           index_of("optimizer", "lr"));
+    if (settings->train.pretrain_epochs + settings->train.epochs < 1)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: there is no epoch to train; allowed: at least 1 of "
+                       "train.pretrain_epochs and train.epochs together",
+                       ae_config_where(config, "train", "epochs"));
+    return AE_OK;
+}
+
+ae_status ae_config_create(ae_config **config, const char *path, const char *text, size_t size,
+                           const char *const *overrides, int override_count) {
+    *config = NULL;
+    if (size > INI_MAX)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: is too large for a configuration: %zu bytes; allowed: "
+                       "at most %d",
+                       path, size, INI_MAX);
+    ae_config *new = ae_calloc(1, sizeof *new);
+    if (!new) return ae_fail_memory("the configuration");
+    ae_status status;
+    new->ini = ae_calloc(size + 1, 1);
+    if (!new->ini) {
+        status = ae_fail_memory("the configuration");
+        goto done;
+    }
+    if (size > 0) memcpy(new->ini, text, size);
+    status = assign_defaults(new);
+    if (status == AE_OK) status = read_ini(new, path, size);
+    for (int i = 0; i < override_count && status == AE_OK; i++)
+        status = read_override(new, overrides[i]);
+    if (status == AE_OK) status = name_run_folder(new, path);
+    if (status != AE_OK) goto done;
+    follow(new);
+    status = check_pairs(new);
+done:
+    if (status != AE_OK) ae_config_destroy(&new);
+    *config = new;
+    return status;
+}
+
+void ae_config_destroy(ae_config **config) {
+    if (!*config) return;
+    for (int i = 0; i < AE_OPTION_COUNT; i++) free((*config)->origins[i].where);
+    free((*config)->ini);
+    free(*config);
+    *config = NULL;
+}
+
+const ae_settings *ae_config_settings(const ae_config *config) {
+    return &config->settings;
+}
+
+const char *ae_config_ini(const ae_config *config) {
+    return config->ini;
+}
+
+const char *ae_config_where(const ae_config *config, const char *section, const char *key) {
+    int index = index_of(section, key);
+    return index < 0 ? key : config->origins[index].where;
+}
+
+void ae_config_value(const ae_config *config, int index, char value[AE_VALUE_SIZE]) {
+    ae_option_write(ae_option_at(index), &config->settings, value);
+}
+
+void ae_config_print(const ae_config *config, FILE *file) {
+    const char *section = NULL;
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+        const ae_option *option = ae_option_at(i);
+        char value[AE_VALUE_SIZE], notes[AE_OPTION_NOTES_SIZE];
+        bool first = !section || strcmp(section, option->section) != 0;
+        section = option->section;
+        if (first) fprintf(file, "%s[%s]\n", i > 0 ? "\n" : "", section);
+        ae_option_notes(option, notes);
+        ae_config_value(config, i, value);
+        fprintf(file, "# %s (%s)\n%s = %s\n", option->help, notes, option->key, value);
+    }
+}
+
+void ae_config_print_help(FILE *file) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+        const ae_option *option = ae_option_at(i);
+        char notes[AE_OPTION_NOTES_SIZE];
+        ae_option_notes(option, notes);
+        fprintf(file, "  %-28s %s (%s)\n", ae_config_name(i), option->help, notes);
+    }
+}

@@ -1,0 +1,152 @@
+#include "config/ini.h"
+
+#include <stdint.h>
+#include <string.h>
+
+enum { SHOWN_MAX = 80 }; /* bytes of a faulty text that a message shows */
+
+static bool is_blank(char byte) {
+    return byte == ' ' || byte == '\t';
+}
+
+ae_slice ae_slice_of(const char *text) {
+    return (ae_slice){text, strlen(text)};
+}
+
+bool ae_slice_equals(ae_slice slice, const char *text) {
+    return strlen(text) == slice.size && memcmp(text, slice.text, slice.size) == 0;
+}
+
+ae_slice ae_slice_trim(ae_slice slice) {
+    while (slice.size > 0 && is_blank(slice.text[0])) {
+        slice.text++;
+        slice.size--;
+    }
+    while (slice.size > 0 && is_blank(slice.text[slice.size - 1])) slice.size--;
+    return slice;
+}
+
+/* Bytes of the UTF-8 character at text[0 .. size - 1], size >= 1, and its code; 0 where it is not
+ * one (too short, overlong, a surrogate, beyond U+10FFFF). */
+static size_t read_character(const char *text, size_t size, uint32_t *code) {
+    static const uint32_t lowest[5] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = (unsigned char)text[0];
+    size_t count = first < 0x80             ? 1
+                   : (first & 0xE0) == 0xC0 ? 2
+                   : (first & 0xF0) == 0xE0 ? 3
+                   : (first & 0xF8) == 0xF0 ? 4
+                                            : 0;
+    if (count == 0 || count > size) return 0;
+    *code = count == 1 ? first : first & (0x7Fu >> count);
+    for (size_t i = 1; i < count; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if ((byte & 0xC0) != 0x80) return 0;
+        *code = *code << 6 | (byte & 0x3F);
+    }
+    bool surrogate = *code >= 0xD800 && *code <= 0xDFFF;
+    return *code < lowest[count] || *code > 0x10FFFF || surrogate ? 0 : count;
+}
+
+const char *ae_slice_fault(ae_slice slice) {
+    for (size_t i = 0; i < slice.size;) {
+        uint32_t code;
+        size_t count = read_character(slice.text + i, slice.size - i, &code);
+        if (count == 0) return "holds bytes that are not UTF-8";
+        if (code == 0) return "holds a NUL byte";
+        if ((code < 0x20 && code != '\t') || (code >= 0x7F && code <= 0x9F))
+            return "holds a control character";
+        i += count;
+    }
+    return NULL;
+}
+
+int ae_slice_shown(ae_slice slice) {
+    if (slice.size <= SHOWN_MAX) return (int)slice.size;
+    int size = SHOWN_MAX;
+    while (size > 0 && ((unsigned char)slice.text[size] & 0xC0) == 0x80) size--;
+    return size;
+}
+
+size_t ae_slice_comment(ae_slice slice) {
+    for (size_t i = 0; i < slice.size; i++) {
+        bool mark = slice.text[i] == '#' || slice.text[i] == ';';
+        if (mark && (i == 0 || is_blank(slice.text[i - 1]))) return i;
+    }
+    return slice.size;
+}
+
+ae_ini ae_ini_open(const char *path, const char *text, size_t size) {
+    static const char mark[] = "\xEF\xBB\xBF"; /* byte order mark */
+    ae_ini ini = {.path = path, .next = text, .end = size > 0 ? text + size : text};
+    if (size >= 3 && memcmp(text, mark, 3) == 0) ini.next += 3;
+    return ini;
+}
+
+/* Takes the next line, without its end. */
+static ae_slice take_line(ae_ini *ini) {
+    size_t left = (size_t)(ini->end - ini->next);
+    const char *newline = memchr(ini->next, '\n', left);
+    ae_slice line = {ini->next, newline ? (size_t)(newline - ini->next) : left};
+    ini->next = newline ? newline + 1 : ini->end;
+    ini->line++;
+    if (line.size > 0 && line.text[line.size - 1] == '\r') line.size--;
+    return line;
+}
+
+/* "[section]", trimmed and with its comment gone. */
+static ae_status read_section(ae_ini *ini, ae_slice line) {
+    const char *close = memchr(line.text, ']', line.size);
+    if (!close)
+        return ae_fail(AE_ERROR_USAGE, "%s:%d: '%.*s' has no closing ]; allowed: [section]",
+                       ini->path, ini->line, ae_slice_shown(line), line.text);
+    const char *after = close + 1;
+    ae_slice rest = {after, (size_t)(line.text + line.size - after)};
+    if (rest.size > 0)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s:%d: there is text after ]: '%.*s'; allowed: [section] and a comment",
+                       ini->path, ini->line, ae_slice_shown(rest), rest.text);
+    ini->section = ae_slice_trim((ae_slice){line.text + 1, (size_t)(close - line.text - 1)});
+    return AE_OK;
+}
+
+/* "key = value", trimmed and with its comment gone. */
+static ae_status read_key(ae_ini *ini, ae_slice line) {
+    const char *equals = memchr(line.text, '=', line.size);
+    if (!equals)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s:%d: '%.*s' has no =; allowed: [section], key = value, # comment",
+                       ini->path, ini->line, ae_slice_shown(line), line.text);
+    size_t before = (size_t)(equals - line.text);
+    ini->key = ae_slice_trim((ae_slice){line.text, before});
+    ini->value = ae_slice_trim((ae_slice){equals + 1, line.size - before - 1});
+    if (ini->key.size == 0)
+        return ae_fail(AE_ERROR_USAGE, "%s:%d: there is no key before the =; allowed: key = value",
+                       ini->path, ini->line);
+    if (!ini->section.text)
+        return ae_fail(
+            AE_ERROR_USAGE,
+            "%s:%d: the key %.*s stands outside a section; put it below a [section] line",
+            ini->path, ini->line, ae_slice_shown(ini->key), ini->key.text);
+    return AE_OK;
+}
+
+ae_status ae_ini_next(ae_ini *ini, ae_ini_item *item) {
+    while (ini->next != ini->end) {
+        ae_slice line = take_line(ini);
+        if (line.size > AE_INI_LINE_MAX)
+            return ae_fail(AE_ERROR_USAGE,
+                           "%s:%d: the line is too long: %zu bytes; allowed: at most %d", ini->path,
+                           ini->line, line.size, AE_INI_LINE_MAX);
+        const char *fault = ae_slice_fault(line);
+        if (fault)
+            return ae_fail(AE_ERROR_USAGE, "%s:%d: the line %s; allowed: UTF-8 text", ini->path,
+                           ini->line, fault);
+        line.size = ae_slice_comment(line);
+        line = ae_slice_trim(line);
+        if (line.size == 0) continue;
+        *item = line.text[0] == '[' ? AE_INI_SECTION : AE_INI_KEY;
+        return *item == AE_INI_SECTION ? read_section(ini, line) : read_key(ini, line);
+    }
+    *item = AE_INI_END;
+    return AE_OK;
+}

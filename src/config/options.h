@@ -1,0 +1,76 @@
+/* The option table: one row an option. */
+#ifndef AE_CONFIG_OPTIONS_H
+#define AE_CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/status.h"
+#include "config/config.h"
+#include "config/ini.h"
+
+enum { AE_OPTION_COUNT = 34, AE_CHOICES_MAX = 4 };
+
+/* What a value looks like, and the type of its member of ae_settings. */
+typedef enum ae_option_kind {
+    AE_OPTION_TEXT,  /* char[AE_TEXT_SIZE] */
+    AE_OPTION_WHOLE, /* int64_t */
+    AE_OPTION_REAL,  /* double */
+    AE_OPTION_CHOICE /* int64_t: the index of one of `choices` */
+} ae_option_kind;
+
+typedef struct ae_option {
+    const char *section, *key, *name; /* name: "section.key" */
+    ae_option_kind kind;
+    size_t offset;            /* of its member of ae_settings, bytes */
+    const char *initial;      /* the default, as in a file */
+    double low, high;         /* of numbers; whole ones lie within +-2^53 */
+    bool low_open, high_open; /* is the bound itself left out? */
+    const char *follows; /* NULL, or a key of the section whose name as a value means its value */
+    const char *choices[AE_CHOICES_MAX]; /* NULL where there is none */
+    const char *unit;
+    ae_effect effect;
+    const char *help; /* one line, without a full stop */
+} ae_option;
+
+/* A row, 0 <= index < AE_OPTION_COUNT. */
+const ae_option *ae_option_at(int index);
+
+/* Index of an option, -1 where there is none of that name. */
+int ae_option_find(ae_slice section, ae_slice key);
+bool ae_option_has_section(ae_slice section);
+
+/* AE_ERROR_USAGE with the nearest known name and all that are allowed. `where` begins the message.
+ */
+ae_status ae_option_refuse_section(const char *where, ae_slice section);
+ae_status ae_option_refuse_key(const char *where, ae_slice section, ae_slice key);
+
+enum { AE_OPTION_ALLOWED_SIZE = 128, AE_OPTION_NOTES_SIZE = 512 };
+
+/* What an option takes ("a whole number from 1 to 1000000"), and the same between unit and default
+ * ("unit: images; a whole number from 1 to 1000000; default 100"). */
+void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]);
+void ae_option_notes(const ae_option *option, char notes[AE_OPTION_NOTES_SIZE]);
+
+/* Reads the trimmed `value` into the option's member of `settings`. AE_ERROR_USAGE: no value, or
+ * not one that is allowed; the message begins with `where`. */
+ae_status ae_option_read(const ae_option *option, ae_settings *settings, ae_slice value,
+                         const char *where);
+
+/* The option's member of `settings` as text that ae_option_read() reads back to the same value. */
+void ae_option_write(const ae_option *option, const ae_settings *settings,
+                     char value[AE_VALUE_SIZE]);
+
+/* Members of `settings` by option, for one of that kind. */
+static inline char *ae_option_text(const ae_option *option, ae_settings *settings) {
+    return (char *)settings + option->offset;
+}
+
+static inline int64_t *ae_option_whole(const ae_option *option, ae_settings *settings) {
+    return (int64_t *)(void *)((char *)settings + option->offset);
+}
+
+static inline double *ae_option_real(const ae_option *option, ae_settings *settings) {
+    return (double *)(void *)((char *)settings + option->offset);
+}
+
+#endif

@@ -1,0 +1,168 @@
+/* Values of options as text: reading, checking, writing. The program never calls setlocale(), so
+ * strtod() and printf() know the decimal point alone. */
+#include <errno.h>
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/options.h"
+
+/* The shortest text that strtod() reads back to the same value. */
+static void write_real(double value, char *text, size_t size) {
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) return;
+    }
+}
+
+void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]) {
+    size_t size = AE_OPTION_ALLOWED_SIZE;
+    if (option->kind == AE_OPTION_TEXT) {
+        snprintf(allowed, size, "a text of 1 to %d bytes", AE_TEXT_SIZE - 1);
+    } else if (option->kind == AE_OPTION_CHOICE) {
+        allowed[0] = '\0';
+        for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
+            bool last = i + 1 == AE_CHOICES_MAX || !option->choices[i + 1];
+            size_t used = strlen(allowed);
+            snprintf(allowed + used, size - used, "%s%s", i == 0 ? "" : (last ? " or " : ", "),
+                     option->choices[i]);
+        }
+    } else {
+        char low[32], high[32];
+        write_real(option->low, low, sizeof low);
+        write_real(option->high, high, sizeof high);
+        const char *to = option->low_open ? ", up to " : " to ";
+        snprintf(allowed, size, "%s%s%s%s%s%s%s",
+                 option->kind == AE_OPTION_WHOLE ? "a whole number" : "a number",
+                 option->low_open ? " above " : " from ", low,
+                 option->high_open ? " to below " : to, high,
+                 option->follows ? ", or the word " : "", option->follows ? option->follows : "");
+    }
+}
+
+void ae_option_notes(const ae_option *option, char notes[AE_OPTION_NOTES_SIZE]) {
+    char allowed[AE_OPTION_ALLOWED_SIZE];
+    ae_option_allowed(option, allowed);
+    snprintf(notes, AE_OPTION_NOTES_SIZE, "%s%s%s%s; default %s", option->unit[0] ? "unit: " : "",
+             option->unit, option->unit[0] ? "; " : "", allowed, option->initial);
+}
+
+/* AE_ERROR_USAGE: where: 'value' fault; allowed: ... */
+static ae_status refuse(const ae_option *option, ae_slice value, const char *where,
+                        const char *fault) {
+    char allowed[AE_OPTION_ALLOWED_SIZE];
+    ae_option_allowed(option, allowed);
+    return ae_fail(AE_ERROR_USAGE, "%s: '%.*s' %s; allowed: %s", where, ae_slice_shown(value),
+                   value.text, fault, allowed);
+}
+
+static size_t count_digits(const char *text) {
+    return strspn(text, "0123456789");
+}
+
+/* Length of the decimal number at the beginning of `text`, 0 where there is none: a minus or not,
+ * digits, and for a real one a decimal point and an exponent. */
+static size_t number_length(const char *text, bool real) {
+    size_t at = text[0] == '-';
+    size_t whole = count_digits(text + at), part = 0;
+    at += whole;
+    if (real && text[at] == '.') {
+        part = count_digits(text + at + 1);
+        if (whole + part > 0) at += 1 + part;
+    }
+    if (whole + part == 0) return 0;
+    if (real && (text[at] == 'e' || text[at] == 'E')) {
+        size_t sign = text[at + 1] == '-' || text[at + 1] == '+';
+        size_t exponent = count_digits(text + at + 1 + sign);
+        if (exponent > 0) at += 1 + sign + exponent;
+    }
+    return at;
+}
+
+static ae_status read_number(const ae_option *option, ae_settings *settings, ae_slice value,
+                             const char *where) {
+    bool real = option->kind == AE_OPTION_REAL;
+    char text[AE_TEXT_SIZE];
+    memcpy(text, value.text, value.size);
+    text[value.size] = '\0';
+    size_t length = number_length(text, real);
+    if (length == 0)
+        return refuse(option, value, where, real ? "is not a number" : "is not a whole number");
+    if (length < value.size)
+        return refuse(option, value, where,
+                      real ? "has text after the number" : "has text after the whole number");
+    errno = 0;
+    int64_t whole = real ? 0 : strtoll(text, NULL, 10);
+    double number = real ? strtod(text, NULL) + 0.0 : (double)whole; /* + 0.0: -0 becomes 0 */
+    if (number < option->low || (option->low_open && number == option->low) ||
+        number > option->high || (option->high_open && number == option->high))
+        return refuse(option, value, where, "is out of range");
+    /* What lies below the normal range has lost digits, and would not read back. */
+    if (errno == ERANGE || (number != 0 && fabs(number) < DBL_MIN))
+        return refuse(option, value, where, "is too near to 0 for a double");
+    if (real)
+        *ae_option_real(option, settings) = number;
+    else
+        *ae_option_whole(option, settings) = whole;
+    return AE_OK;
+}
+
+static ae_status read_choice(const ae_option *option, ae_settings *settings, ae_slice value,
+                             const char *where) {
+    for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
+        if (!ae_slice_equals(value, option->choices[i])) continue;
+        *ae_option_whole(option, settings) = i;
+        return AE_OK;
+    }
+    return refuse(option, value, where, "is not one of the choices");
+}
+
+static ae_status read_text(const ae_option *option, ae_settings *settings, ae_slice value,
+                           const char *where) {
+    if (ae_slice_comment(value) < value.size)
+        return refuse(option, value, where,
+                      "holds a # or ; that would begin a comment (at its beginning or after a "
+                      "space)");
+    char *text = ae_option_text(option, settings);
+    memcpy(text, value.text, value.size);
+    text[value.size] = '\0';
+    return AE_OK;
+}
+
+ae_status ae_option_read(const ae_option *option, ae_settings *settings, ae_slice value,
+                         const char *where) {
+    if (value.size == 0) return refuse(option, value, where, "is no value");
+    const char *fault = ae_slice_fault(value);
+    if (fault) {
+        char allowed[AE_OPTION_ALLOWED_SIZE];
+        ae_option_allowed(option, allowed);
+        return ae_fail(AE_ERROR_USAGE, "%s: the value %s; allowed: %s", where, fault, allowed);
+    }
+    if (value.size >= AE_TEXT_SIZE)
+        return refuse(option, value, where, "and what follows is too long");
+    if (option->kind == AE_OPTION_TEXT) return read_text(option, settings, value, where);
+    if (option->kind == AE_OPTION_CHOICE) return read_choice(option, settings, value, where);
+    return read_number(option, settings, value, where);
+}
+
+void ae_option_write(const ae_option *option, const ae_settings *settings,
+                     char value[AE_VALUE_SIZE]) {
+    const char *member = (const char *)settings + option->offset;
+    switch (option->kind) {
+    case AE_OPTION_TEXT:
+        snprintf(value, AE_VALUE_SIZE, "%s", member);
+        break;
+    case AE_OPTION_WHOLE:
+        snprintf(value, AE_VALUE_SIZE, "%" PRId64, *(const int64_t *)(const void *)member);
+        break;
+    case AE_OPTION_REAL:
+        write_real(*(const double *)(const void *)member, value, AE_VALUE_SIZE);
+        break;
+    case AE_OPTION_CHOICE:
+        snprintf(value, AE_VALUE_SIZE, "%s",
+                 option->choices[*(const int64_t *)(const void *)member]);
+        break;
+    }
+}

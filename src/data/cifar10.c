@@ -1,0 +1,156 @@
+#include "cifar10.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/stop.h"
+#include "data/dataset.h"
+
+enum {
+    FILES = 6,
+    FILE_RECORDS = 10000,
+    CHUNK_RECORDS = 1000, /* read between two looks at the stop request */
+    PATH_SIZE = AE_TEXT_SIZE + 32
+};
+_Static_assert(AE_CIFAR10_TRAIN % FILE_RECORDS == 0, "training images fill whole files");
+
+static const char *const file_names[FILES] = {"data_batch_1.bin", "data_batch_2.bin",
+                                              "data_batch_3.bin", "data_batch_4.bin",
+                                              "data_batch_5.bin", "test_batch.bin"};
+
+#define CURE                                                                                       \
+    "fetch CIFAR-10 with 'cmake --build build --target cifar10', or point data.dir at the folder " \
+    "that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin"
+
+typedef struct cifar_file {
+    char path[PATH_SIZE];
+    int descriptor; /* -1: not open */
+} cifar_file;
+
+/* Does the size fit? */
+static ae_status file_check(const cifar_file *file) {
+    const long long expected = (long long)FILE_RECORDS * AE_RECORD_SIZE;
+    struct stat info;
+    if (fstat(file->descriptor, &info) != 0) {
+        return ae_fail(AE_ERROR_DATA, "cannot examine '%s': %s; " CURE, file->path,
+                       strerror(errno));
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return ae_fail(AE_ERROR_DATA, "'%s' is not a regular file; " CURE, file->path);
+    }
+    if (info.st_size == 0) {
+        return ae_fail(AE_ERROR_DATA, "'%s' is empty, %lld bytes were expected; " CURE, file->path,
+                       expected);
+    }
+    if (info.st_size != expected) {
+        return ae_fail(AE_ERROR_DATA,
+                       "'%s' has %lld bytes where %lld were expected: it is %s; " CURE, file->path,
+                       (long long)info.st_size, expected,
+                       info.st_size < expected ? "cut short" : "not a CIFAR-10 binary file");
+    }
+    return AE_OK;
+}
+
+/* Opens file `index` of the folder and checks its size. Where it fails, nothing stays open. */
+static ae_status file_open(cifar_file *file, const char *dir, int index) {
+    snprintf(file->path, sizeof file->path, "%s/%s", dir, file_names[index]);
+    do {
+        file->descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
+    } while (file->descriptor < 0 && errno == EINTR);
+    if (file->descriptor < 0) {
+        if (errno == ENOENT) {
+            return ae_fail(AE_ERROR_DATA, "the batch '%s' is missing; " CURE, file->path);
+        }
+        return ae_fail(AE_ERROR_DATA, "cannot open '%s': %s; " CURE, file->path, strerror(errno));
+    }
+    ae_status status = file_check(file);
+    if (status != AE_OK) close(file->descriptor);
+    return status;
+}
+
+/* Reads `count` records from record `first` on and checks their labels. */
+static ae_status file_read(uint8_t *records, const cifar_file *file, int64_t first, int64_t count) {
+    size_t size = (size_t)count * AE_RECORD_SIZE, done = 0;
+    off_t offset = (off_t)first * AE_RECORD_SIZE;
+    while (done < size) {
+        ssize_t got = pread(file->descriptor, records + done, size - done, offset + (off_t)done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            return ae_fail(AE_ERROR_DATA, "cannot read '%s' at byte %lld: %s; " CURE, file->path,
+                           (long long)(offset + (off_t)done), strerror(errno));
+        }
+        if (got == 0) {
+            return ae_fail(AE_ERROR_DATA, "'%s' ended at byte %lld while it was read; " CURE,
+                           file->path, (long long)(offset + (off_t)done));
+        }
+        done += (size_t)got;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+        int label = records[i * AE_RECORD_SIZE];
+        if (label >= AE_LABELS) {
+            return ae_fail(AE_ERROR_DATA,
+                           "record %lld (from 0) of '%s' has label %d, where labels are 0 to %d: "
+                           "the file is damaged or of another format; " CURE,
+                           (long long)(first + i), file->path, label, AE_LABELS - 1);
+        }
+    }
+    return AE_OK;
+}
+
+ae_status ae_cifar10_check(const char *dir) {
+    struct stat info;
+    if (stat(dir, &info) != 0) {
+        return ae_fail(AE_ERROR_DATA, "the data folder '%s' %s%s; " CURE, dir,
+                       errno == ENOENT ? "does not exist" : "cannot be used: ",
+                       errno == ENOENT ? "" : strerror(errno));
+    }
+    if (!S_ISDIR(info.st_mode)) {
+        return ae_fail(AE_ERROR_DATA, "data.dir '%s' is not a folder; " CURE, dir);
+    }
+    for (int i = 0; i < FILES; ++i) {
+        cifar_file file;
+        ae_status status = file_open(&file, dir, i);
+        if (status != AE_OK) return status;
+        close(file.descriptor);
+    }
+    return AE_OK;
+}
+
+/* Reads what [begin, end) holds of the `count` records of file `index` that are asked for, the
+ * first of which is number `start` of the whole. */
+static ae_status read_part(uint8_t *records, const char *dir, int index, int64_t start,
+                           int64_t count, int64_t begin, int64_t end) {
+    int64_t first = begin > start ? begin : start;
+    int64_t last = end < start + count ? end : start + count;
+    if (first >= last) return AE_OK;
+    cifar_file file;
+    ae_status status = file_open(&file, dir, index);
+    if (status != AE_OK) return status;
+    for (int64_t i = first; i < last && status == AE_OK; i += CHUNK_RECORDS) {
+        if (ae_stop_requested()) {
+            status = ae_fail(AE_STOPPED, "stopped while the images were being read");
+            break;
+        }
+        int64_t chunk = last - i < CHUNK_RECORDS ? last - i : CHUNK_RECORDS;
+        status = file_read(records + (i - begin) * AE_RECORD_SIZE, &file, i - start, chunk);
+    }
+    close(file.descriptor);
+    return status;
+}
+
+ae_status ae_cifar10_read(uint8_t *records, const char *dir, int64_t train, int64_t begin,
+                          int64_t end) {
+    int64_t start = 0;
+    for (int i = 0; i < FILES; ++i) {
+        bool is_test = i == FILES - 1;
+        int64_t left = is_test ? FILE_RECORDS : train - start;
+        int64_t count = left < FILE_RECORDS ? left : FILE_RECORDS;
+        ae_status status = read_part(records, dir, i, start, count, begin, end);
+        if (status != AE_OK) return status;
+        start += count;
+    }
+    return AE_OK;
+}

@@ -1,0 +1,160 @@
+#include "h5/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *ae_file_cure(int error) {
+    switch (error) {
+    case ENOSPC:
+        return "free space on that disk, or choose another run.dir";
+    case EDQUOT:
+        return "free some of your quota, or choose another run.dir";
+    case EFBIG:
+        return "raise the limit on file sizes (ulimit -f)";
+    case EROFS:
+        return "choose a run.dir on a disk that can be written";
+    case EACCES:
+    case EPERM:
+        return "change the permissions, or choose another run.dir";
+    case ENOENT:
+        return "put the missing file or folder back, or choose another run.dir";
+    case EEXIST:
+    case EISDIR:
+    case ENOTDIR:
+        return "a file stands where a folder should, or a folder where a file should: "
+               "move it, or choose another run.dir";
+    case ENAMETOOLONG:
+        return "choose a shorter run.dir";
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit on open files (ulimit -n)";
+    default:
+        return "check that disk, or choose another run.dir";
+    }
+}
+
+static ae_status fail(const char *what, const char *path, int error) {
+    return ae_fail(AE_ERROR_IO, "can't %s %s: %s; %s", what, path, strerror(error),
+                   ae_file_cure(error));
+}
+
+/* Reads up to `size` bytes: fewer where the file ends. Negative: errno tells. */
+static ssize_t read_all(int fd, char *bytes, size_t size) {
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = read(fd, bytes + done, size - done);
+        if (n == 0) break;
+        if (n < 0 && errno != EINTR) return -1;
+        if (n > 0) done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *size) {
+    ae_status status = AE_OK;
+    *bytes = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO doesn't hold us up */
+    if (fd < 0) return fail("open", path, errno);
+
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        status = fail("read", path, errno);
+        goto done;
+    }
+    if (!S_ISREG(info.st_mode) || info.st_size <= 0 || (uintmax_t)info.st_size > limit) {
+        const char *fault = !S_ISREG(info.st_mode) ? "it is not a regular file"
+                            : info.st_size <= 0    ? "it is empty"
+                                                   : "it is too large to be one of ae_dist's";
+        status = ae_fail(AE_ERROR_IO, "can't read %s: %s; move it away", path, fault);
+        goto done;
+    }
+    *size = (size_t)info.st_size;
+    *bytes = malloc(*size);
+    if (!*bytes) {
+        status = ae_fail_memory(path);
+        goto done;
+    }
+    ssize_t n = read_all(fd, *bytes, *size);
+    if (n < 0)
+        status = fail("read", path, errno);
+    else if ((size_t)n != *size)
+        status =
+            ae_fail(AE_ERROR_IO, "can't read %s: it shrank meanwhile; is it being written?", path);
+done:
+    close(fd);
+    if (status != AE_OK) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+/* 0, or -1 and errno. */
+static int write_all(int fd, const char *bytes, size_t size) {
+    while (size > 0) {
+        ssize_t n = write(fd, bytes, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            if (n == 0) errno = EIO;
+            return -1;
+        }
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+static int sync_file(int fd) {
+    int result;
+    do {
+        result = fsync(fd);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
+/* Writes, syncs and closes a new file. 0, or the errno; the file may then be there in part. */
+static int write_file(const char *path, const void *bytes, size_t size) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return errno;
+    int error = 0;
+    if (write_all(fd, bytes, size) != 0 || sync_file(fd) != 0) error = errno;
+    /* A network file system may tell of a full disk only now; the descriptor is gone anyway. */
+    if (close(fd) != 0 && error == 0 && errno != EINTR) error = errno;
+    return error;
+}
+
+/* Makes a rename in the folder of `path` last. 0, or the errno. */
+static int sync_folder(const char *path) {
+    char *folder = strdup(path);
+    if (!folder) return ENOMEM;
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = '\0';
+    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = fd < 0 ? errno : 0;
+    free(folder);
+    if (fd < 0) return error;
+    /* Some file systems don't offer this for folders. */
+    if (sync_file(fd) != 0 && errno != EINVAL && errno != ENOTSUP) error = errno;
+    close(fd);
+    return error;
+}
+
+ae_status ae_file_replace(const char *path, const void *bytes, size_t size) {
+    char *temporary;
+    if (asprintf(&temporary, "%s.tmp.%ld", path, (long)getpid()) < 0)
+        return ae_fail_memory("a file name");
+    int error = write_file(temporary, bytes, size);
+    if (error == 0 && rename(temporary, path) != 0) error = errno;
+    if (error != 0)
+        unlink(temporary);
+    else
+        error = sync_folder(path);
+    free(temporary);
+    return error == 0 ? AE_OK : fail("write", path, error);
+}

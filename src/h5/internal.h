@@ -1,0 +1,26 @@
+/* What the files of this room share. */
+#ifndef AE_H5_INTERNAL_H
+#define AE_H5_INTERNAL_H
+
+#include <hdf5.h>
+#include "h5/h5.h"
+
+struct ae_h5 {
+    hid_t id;
+    char *path;   /* owned */
+    size_t limit; /* bytes an array may have, from the size of the file it was loaded from */
+};
+
+/* "PATH: can't WHAT OBJECT: HDF5's innermost reason". Returns AE_ERROR_IO. */
+ae_status ae_h5_fail(const ae_h5 *file, const char *what, const char *object);
+
+/* The type in the file, of which `text` is that of strings. Not to be closed. */
+hid_t ae_h5_file_type(ae_h5_type type, hid_t text);
+
+/* A new variable-length UTF-8 string type. */
+hid_t ae_h5_text_type(void);
+
+/* Which of our types this is; false: none. */
+bool ae_h5_type_of(hid_t type, ae_h5_type *found);
+
+#endif

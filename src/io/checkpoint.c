@@ -1,0 +1,376 @@
+/* A checkpoint is an HDF5 file:
+ *
+ *     /                     attributes: title, format "ae_dist checkpoint", format_version 1,
+ *                           program, content_hash (ae_h5_content_hash() of all the rest)
+ *     /parameters/NAME      float32, one dataset a parameter tensor, with PyTorch's names and
+ *                           shapes: "encoder.0.weight" (out, in, row, column), for a transposed
+ *                           layer (in, out, row, column); "encoder.0.bias" (out)
+ *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
+ *                           names: exp_avg, exp_avg_sq; momentum_buffer
+ *     /position             attributes: epoch, step, updates, loss_sum, images (ae_position)
+ *     /contract             attributes: version, block, fraction_bits, kernel_path, data_hash
+ *     /config               attributes: every option as text, "section.key"
+ *     /out_channel_8 ...    dimension scales: indices 0, 1, ..., shared by the tensors; named by
+ *                           what is counted and how many there are
+ *
+ * A file is read in three passes: its content must have the hash it names (it is whole), its
+ * configuration and contract must be today's (it is of this run), and then its values are taken,
+ * each into memory of the size expected. */
+#include "io/checkpoint.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/build.h"
+#include "base/fixed.h"
+#include "h5/h5.h"
+#include "kernels/kernels.h"
+
+static const char format[] = "ae_dist checkpoint";
+enum { FORMAT_VERSION = 1 };
+
+enum { SCALE_SIZE = 64 }; /* bytes of a scale's path */
+
+/* One number of /position, as a field of a position_record. */
+typedef struct position_record {
+    ae_position position;
+    int64_t updates;
+} position_record;
+
+static const struct {
+    const char *name;
+    size_t offset;
+} position_fields[] = {
+    {"epoch", offsetof(position_record, position.epoch)},
+    {"step", offsetof(position_record, position.step)},
+    {"updates", offsetof(position_record, updates)},
+    {"loss_sum", offsetof(position_record, position.loss_sum)},
+    {"images", offsetof(position_record, position.images)},
+};
+enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
+
+/* ---- writing ---- */
+
+/* path = that of the scale of one dimension; the scale is made where it isn't there yet. */
+static ae_status need_scale(ae_h5 *file, char path[SCALE_SIZE], const ae_parameter *parameter,
+                            bool transposed, int dimension) {
+    const char *const kinds[2][4] = {{"out_channel", "in_channel", "kernel_row", "kernel_column"},
+                                     {"in_channel", "out_channel", "kernel_row", "kernel_column"}};
+    int64_t size = parameter->shape[dimension];
+    const char *kind = kinds[transposed && parameter->rank > 1][dimension];
+    snprintf(path, SCALE_SIZE, "/%s_%lld", kind, (long long)size);
+    if (ae_h5_has(file, path)) return AE_OK;
+    int64_t *indices = malloc((size_t)size * sizeof *indices);
+    if (!indices) return ae_fail_memory(path);
+    for (int64_t i = 0; i < size; i++) indices[i] = i;
+    ae_h5_dataset scale = {.path = path,
+                           .type = AE_H5_INT64,
+                           .rank = 1,
+                           .shape = {size},
+                           .units = "1",
+                           .long_name = kind,
+                           .description = "Index along this dimension, counted from 0",
+                           .scales = {path}};
+    ae_status status = ae_h5_add(file, &scale, indices);
+    free(indices);
+    return status;
+}
+
+/* Writes a flat buffer as one dataset a tensor into `group`. */
+static ae_status write_tensors(ae_h5 *file, const char *group, const ae_network *network,
+                               const float *values, const char *what) {
+    int count;
+    const ae_parameter *table = ae_network_parameters(network, &count);
+    const ae_layers *layers = ae_network_layers(network);
+    for (int i = 0; i < count; i++) {
+        char path[AE_H5_NAME_SIZE], long_name[AE_H5_NAME_SIZE], scales[4][SCALE_SIZE];
+        snprintf(path, sizeof path, "%s/%s", group, table[i].name);
+        snprintf(long_name, sizeof long_name, "%s of %s", what, table[i].name);
+        bool transposed = layers->layer[i / 2].transposed;
+        ae_h5_dataset dataset = {.path = path,
+                                 .type = AE_H5_FLOAT,
+                                 .rank = table[i].rank,
+                                 .units = "1",
+                                 .long_name = long_name,
+                                 .description = "In the shape and layout of PyTorch's state_dict"};
+        ae_status status = AE_OK;
+        for (int d = 0; d < table[i].rank && status == AE_OK; d++) {
+            status = need_scale(file, scales[d], &table[i], transposed, d);
+            dataset.shape[d] = table[i].shape[d];
+            dataset.scales[d] = scales[d];
+        }
+        if (status == AE_OK) status = ae_h5_add(file, &dataset, values + table[i].offset);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
+    ae_status status = ae_h5_add_group(file, "/optimizer",
+                                       "State of the optimiser: a group for each moment, in it a "
+                                       "dataset for each parameter tensor");
+    for (int m = 0; m < state->optimizer->moments && status == AE_OK; m++) {
+        const char *name = ae_optimizer_moment_name(state->optimizer, m);
+        char group[AE_H5_NAME_SIZE];
+        snprintf(group, sizeof group, "/optimizer/%s", name);
+        status = ae_h5_add_group(file, group, "One moment, under PyTorch's name");
+        if (status == AE_OK)
+            status = write_tensors(file, group, state->network, state->optimizer->moment[m], name);
+    }
+    return status;
+}
+
+static ae_status write_position(ae_h5 *file, const ae_state *state) {
+    position_record record = {state->position, state->optimizer->steps};
+    ae_status status = ae_h5_add_group(
+        file, "/position",
+        "Where the run stands: whole epochs done; steps done of the next; updates in all; and of "
+        "the next epoch so far the sum of the images' losses * 2^fraction_bits, and their number");
+    for (int i = 0; i < POSITION_FIELDS && status == AE_OK; i++)
+        status = ae_h5_set_int64(
+            file, "/position", position_fields[i].name,
+            *(const int64_t *)(const void *)((const char *)&record + position_fields[i].offset));
+    return status;
+}
+
+static ae_status write_contract(ae_h5 *file, const ae_state *state, const ae_config *config,
+                                const char *kernel_path) {
+    const char *group = "/contract";
+    ae_status status = ae_h5_add_group(file, group,
+                                       "What equal bits rest on: version of the order of "
+                                       "operations; images a block; fraction bits of fixed-point "
+                                       "sums; hash of the images; for information the kernels");
+    if (status == AE_OK) status = ae_h5_set_int64(file, group, "version", AE_CONTRACT_VERSION);
+    if (status == AE_OK)
+        status = ae_h5_set_int64(file, group, "block", ae_config_settings(config)->train.block);
+    if (status == AE_OK) status = ae_h5_set_int64(file, group, "fraction_bits", AE_FIXED_K);
+    if (status == AE_OK) status = ae_h5_set_text(file, group, "kernel_path", kernel_path);
+    if (status == AE_OK) status = ae_h5_set_text(file, group, "data_hash", state->data_hash);
+    return status;
+}
+
+static ae_status write_config(ae_h5 *file, const ae_config *config) {
+    ae_status status =
+        ae_h5_add_group(file, "/config", "The effective configuration, one attribute a key");
+    for (int i = 0; i < ae_config_count() && status == AE_OK; i++) {
+        char value[AE_VALUE_SIZE];
+        ae_config_value(config, i, value);
+        status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
+    }
+    return status;
+}
+
+static ae_status write_head(ae_h5 *file) {
+    char program[AE_H5_NAME_SIZE];
+    snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
+    ae_status status = ae_h5_set_text(file, "/", "title",
+                                      "State of a training run of a convolutional autoencoder");
+    if (status == AE_OK) status = ae_h5_set_text(file, "/", "format", format);
+    if (status == AE_OK) status = ae_h5_set_int64(file, "/", "format_version", FORMAT_VERSION);
+    if (status == AE_OK) status = ae_h5_set_text(file, "/", "program", program);
+    return status;
+}
+
+ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_config *config,
+                              const char *kernel_path) {
+    ae_h5 *file = NULL;
+    char hash[AE_HASH_TEXT_SIZE];
+    ae_status status = ae_h5_create(&file, path);
+    if (status == AE_OK) status = write_head(file);
+    if (status == AE_OK)
+        status = ae_h5_add_group(file, "/parameters",
+                                 "The network's weights and biases, under the names of PyTorch's "
+                                 "state_dict");
+    if (status == AE_OK)
+        status = write_tensors(file, "/parameters", state->network, state->parameters, "Value");
+    if (status == AE_OK) status = write_optimizer(file, state);
+    if (status == AE_OK) status = write_position(file, state);
+    if (status == AE_OK) status = write_contract(file, state, config, kernel_path);
+    if (status == AE_OK) status = write_config(file, config);
+    if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", hash);
+    if (status == AE_OK) status = ae_h5_set_text(file, "/", "content_hash", hash);
+    if (status == AE_OK) status = ae_h5_publish(file);
+    ae_h5_close(&file);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static ae_status damaged(const char *path, const char *fault) {
+    return ae_fail(AE_ERROR_IO, "%s is damaged, or no checkpoint of ae_dist: %s", path, fault);
+}
+
+/* Is it a checkpoint, and is it whole? */
+static ae_status check_whole(ae_h5 *file, const char *path) {
+    char text[AE_H5_NAME_SIZE], stored[AE_HASH_TEXT_SIZE], found[AE_HASH_TEXT_SIZE];
+    int64_t version;
+    ae_status status = ae_h5_get_text(file, "/", "format", text, sizeof text);
+    if (status == AE_OK && strcmp(text, format) != 0)
+        status = damaged(path, "it has another format");
+    if (status == AE_OK) status = ae_h5_get_int64(file, "/", "format_version", &version);
+    if (status == AE_OK && version != FORMAT_VERSION)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s has version %lld of the format and this program reads version %d; use "
+                       "the program that wrote it, or choose another run.dir",
+                       path, (long long)version, FORMAT_VERSION);
+    if (status == AE_OK) status = ae_h5_get_text(file, "/", "content_hash", stored, sizeof stored);
+    if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", found);
+    if (status == AE_OK && strcmp(stored, found) != 0)
+        status = damaged(path, "its content differs from its content_hash");
+    return status;
+}
+
+/* Differences found so far, a line each. */
+typedef struct differences {
+    char text[2048];
+    size_t length;
+} differences;
+
+static void differ(differences *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void differ(differences *list, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    size_t room = sizeof list->text - list->length;
+    int n = vsnprintf(list->text + list->length, room, format, arguments);
+    va_end(arguments);
+    if (n > 0) list->length += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* Today's options against those of the file. */
+static ae_status compare_options(ae_h5 *file, const ae_config *config, differences *list) {
+    for (int i = 0; i < ae_config_count(); i++) {
+        char was[AE_VALUE_SIZE], is[AE_VALUE_SIZE];
+        const char *name = ae_config_name(i);
+        if (ae_config_effect(i) != AE_EFFECT_NUMBERS) continue;
+        ae_config_value(config, i, is);
+        if (!ae_h5_has_attribute(file, "/config", name)) {
+            differ(list, "\n    %s was not known, is %s", name, is);
+            continue;
+        }
+        ae_status status = ae_h5_get_text(file, "/config", name, was, sizeof was);
+        if (status != AE_OK) return status;
+        if (strcmp(was, is) != 0) differ(list, "\n    %s was %s, is %s", name, was, is);
+    }
+    return AE_OK;
+}
+
+/* Options of the file that there are no more. */
+static ae_status compare_unknown(ae_h5 *file, differences *list) {
+    int64_t count;
+    ae_status status = ae_h5_attributes(file, "/config", &count);
+    for (int64_t a = 0; a < count && status == AE_OK; a++) {
+        char name[AE_H5_NAME_SIZE];
+        status = ae_h5_attribute_name(file, "/config", a, name);
+        bool known = status != AE_OK || strcmp(name, "description") == 0;
+        for (int i = 0; i < ae_config_count() && !known; i++)
+            known = strcmp(name, ae_config_name(i)) == 0;
+        if (!known) differ(list, "\n    %s was set, is not known", name);
+    }
+    return status;
+}
+
+/* The block is an option too, and compared there. */
+static ae_status compare_contract(ae_h5 *file, const ae_state *state, differences *list) {
+    const struct {
+        const char *name, *what;
+        int64_t is;
+    } numbers[] = {
+        {"version", "the contract (order of operations)", AE_CONTRACT_VERSION},
+        {"fraction_bits", "fraction bits of sums", AE_FIXED_K},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        int64_t was;
+        ae_status status = ae_h5_get_int64(file, "/contract", numbers[i].name, &was);
+        if (status != AE_OK) return status;
+        if (was != numbers[i].is)
+            differ(list, "\n    %s was %lld, is %lld", numbers[i].what, (long long)was,
+                   (long long)numbers[i].is);
+    }
+    char was[AE_HASH_TEXT_SIZE];
+    ae_status status = ae_h5_get_text(file, "/contract", "data_hash", was, sizeof was);
+    if (status == AE_OK && state->data_hash[0] && strcmp(was, state->data_hash) != 0)
+        differ(list, "\n    the images' hash was %s, is %s", was, state->data_hash);
+    return status;
+}
+
+/* Is it of this run? */
+static ae_status check_same_run(ae_h5 *file, const char *path, const ae_state *state,
+                                const ae_config *config) {
+    differences list = {.length = 0};
+    ae_status status = compare_options(file, config, &list);
+    if (status == AE_OK) status = compare_unknown(file, &list);
+    if (status == AE_OK) status = compare_contract(file, state, &list);
+    if (status == AE_OK && list.length > 0)
+        status = ae_fail(AE_ERROR_USAGE,
+                         "can't go on from %s: the numbers would differ from what was begun:%s\n"
+                         "set them back to go on, or choose another run.dir to begin anew",
+                         path, list.text);
+    return status;
+}
+
+static ae_status read_tensors(ae_h5 *file, const char *path, const char *group,
+                              const ae_network *network, float *values) {
+    int count;
+    const ae_parameter *table = ae_network_parameters(network, &count);
+    int64_t members;
+    ae_status status = ae_h5_members(file, group, &members);
+    if (status == AE_OK && members != count) status = damaged(path, "tensors missing or left over");
+    for (int i = 0; i < count && status == AE_OK; i++) {
+        char name[AE_H5_NAME_SIZE];
+        int64_t shape[4];
+        snprintf(name, sizeof name, "%s/%s", group, table[i].name);
+        for (int d = 0; d < table[i].rank; d++) shape[d] = table[i].shape[d];
+        float *tensor = values + table[i].offset;
+        status = ae_h5_read(file, name, AE_H5_FLOAT, table[i].rank, shape, tensor);
+        for (size_t e = 0; e < table[i].count && status == AE_OK; e++)
+            if (!isfinite(tensor[e]))
+                status = damaged(path, "it holds a number that is not finite");
+    }
+    return status;
+}
+
+static ae_status read_optimizer(ae_h5 *file, const char *path, ae_state *state) {
+    int64_t members;
+    ae_status status = ae_h5_members(file, "/optimizer", &members);
+    if (status == AE_OK && members != state->optimizer->moments)
+        status = damaged(path, "it is of another optimiser");
+    for (int m = 0; m < state->optimizer->moments && status == AE_OK; m++) {
+        char group[AE_H5_NAME_SIZE];
+        snprintf(group, sizeof group, "/optimizer/%s",
+                 ae_optimizer_moment_name(state->optimizer, m));
+        status = read_tensors(file, path, group, state->network, state->optimizer->moment[m]);
+    }
+    return status;
+}
+
+static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
+    position_record record;
+    ae_status status = AE_OK;
+    for (int i = 0; i < POSITION_FIELDS && status == AE_OK; i++) {
+        int64_t value = 0;
+        status = ae_h5_get_int64(file, "/position", position_fields[i].name, &value);
+        memcpy((char *)&record + position_fields[i].offset, &value, sizeof value);
+        if (status == AE_OK && value < 0) status = damaged(path, "its position is negative");
+    }
+    if (status != AE_OK) return status;
+    state->position = record.position;
+    state->optimizer->steps = record.updates;
+    return AE_OK;
+}
+
+ae_status ae_checkpoint_read(const char *path, ae_state *state, const ae_config *config) {
+    ae_h5 *file = NULL;
+    ae_status status = ae_h5_open(&file, path, SIZE_MAX);
+    if (status == AE_OK) status = check_whole(file, path);
+    if (status == AE_OK) status = check_same_run(file, path, state, config);
+    if (status == AE_OK)
+        status = read_tensors(file, path, "/parameters", state->network, state->parameters);
+    if (status == AE_OK) status = read_optimizer(file, path, state);
+    if (status == AE_OK) status = read_position(file, path, state);
+    ae_h5_close(&file);
+    return status;
+}

@@ -1,0 +1,453 @@
+/* results.h5 is an HDF5 file:
+ *
+ *     /                  attributes: title, description, program, format "ae_dist results",
+ *                        format_version 1
+ *     /config            attributes: every option as text, "section.key"; dataset `ini`: the
+ *                        configuration file as it was read
+ *     /provenance        [start]: a row for each start of the program
+ *     /epochs            [epoch]: a row for each epoch; seconds_* are [epoch][statistic]
+ *     /test              [index]: label; once there are some, psnr_db, ssim, input_psnr_db and
+ *                        input_ssim of every test image
+ *     /reconstructions   (where some are asked for) index, label [index]; clean, noisy
+ *                        [index][channel][row][column]; output [epoch][index][channel][row]
+ *                        [column], the epochs being those of the scale `epoch` of this group.
+ *                        noisy is what the training phase's network sees; while pretraining it
+ *                        sees clean
+ *
+ * Every dimension has a scale of its name in the same group. The columns of the two tables are
+ * those of results_schema.c. `epoch` and `start` can grow.
+ *
+ * A run that goes on cuts the tables back to the epochs its checkpoint knows of. */
+#include "io/results.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/build.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/timer.h"
+#include "h5/h5.h"
+#include "io/results_schema.h"
+
+static const char format[] = "ae_dist results";
+enum { FORMAT_VERSION = 1 };
+
+struct ae_results {
+    ae_h5 *file;
+    int64_t test_count, reconstructions;
+    int shape[3];
+};
+
+/* ---- tables ---- */
+
+static ae_h5_dataset column_dataset(const ae_table *table, const ae_column *column, char *path) {
+    snprintf(path, AE_H5_NAME_SIZE, "%s/%s", table->group, column->name);
+    ae_h5_dataset dataset = {.path = path,
+                             .type = column->type,
+                             .rank = column->width > 0 ? 2 : 1,
+                             .shape = {0, column->width},
+                             .grows = true,
+                             .units = column->units,
+                             .long_name = column->long_name,
+                             .description = column->description,
+                             .scales = {table->scale, table->second}};
+    return dataset;
+}
+
+static ae_status add_table(ae_h5 *file, const ae_table *table) {
+    static const char *const statistics[] = {"min", "mean", "max"};
+    ae_status status = ae_h5_add_group(file, table->group, table->description);
+    if (status == AE_OK && table->second) {
+        ae_h5_dataset scale = {.path = table->second,
+                               .type = AE_H5_TEXT,
+                               .rank = 1,
+                               .shape = {3},
+                               .units = "text",
+                               .long_name = "Statistic over the ranks",
+                               .description = "Lowest, mean and highest value of all ranks",
+                               .scales = {table->second}};
+        status = ae_h5_add(file, &scale, statistics);
+    }
+    for (int c = 0; c < table->count && status == AE_OK; c++) {
+        char path[AE_H5_NAME_SIZE];
+        ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
+        status = ae_h5_add(file, &dataset, NULL);
+    }
+    return status;
+}
+
+/* Checks the columns of a table that was loaded. *rows = how many all of them have. */
+static ae_status check_table(ae_h5 *file, const ae_table *table, int64_t *rows) {
+    *rows = INT64_MAX;
+    for (int c = 0; c < table->count; c++) {
+        char path[AE_H5_NAME_SIZE];
+        ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
+        dataset.shape[0] = -1;
+        ae_status status = ae_h5_check(file, path, dataset.type, dataset.rank, dataset.shape);
+        if (status != AE_OK) return status;
+        if (dataset.shape[0] < *rows) *rows = dataset.shape[0];
+    }
+    return AE_OK;
+}
+
+static ae_status cut_table(ae_h5 *file, const ae_table *table, int64_t rows) {
+    for (int c = 0; c < table->count; c++) {
+        char path[AE_H5_NAME_SIZE];
+        column_dataset(table, &table->columns[c], path);
+        ae_status status = ae_h5_cut(file, path, rows);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+/* Adds a row: `record` is the table's. */
+static ae_status append_row(ae_h5 *file, const ae_table *table, const void *record) {
+    for (int c = 0; c < table->count; c++) {
+        char path[AE_H5_NAME_SIZE];
+        column_dataset(table, &table->columns[c], path);
+        ae_status status = ae_h5_append(file, path, table->columns[c].type,
+                                        (const char *)record + table->columns[c].offset);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+/* ---- groups ---- */
+
+/* Begins a file: all but what depends on the start. */
+static ae_status begin(ae_results *results, const char *path) {
+    char program[AE_H5_NAME_SIZE];
+    snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
+    ae_status status = ae_h5_create(&results->file, path);
+    if (status != AE_OK) return status;
+    const char *const attributes[][2] = {
+        {"title", "Training run of a convolutional autoencoder"},
+        {"description",
+         "Each group opens as a dataset of its own: xarray.open_dataset(path, group='epochs', "
+         "engine='h5netcdf'). Every dataset tells its units, long_name and description."},
+        {"program", program},
+        {"format", format}};
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes && status == AE_OK; i++)
+        status = ae_h5_set_text(results->file, "/", attributes[i][0], attributes[i][1]);
+    if (status == AE_OK)
+        status = ae_h5_set_int64(results->file, "/", "format_version", FORMAT_VERSION);
+    if (status == AE_OK) status = add_table(results->file, &ae_provenance_table);
+    if (status == AE_OK) status = add_table(results->file, &ae_epochs_table);
+    return status;
+}
+
+static ae_status replace_group(ae_h5 *file, const char *path, const char *description) {
+    if (ae_h5_has(file, path)) {
+        ae_status status = ae_h5_delete(file, path);
+        if (status != AE_OK) return status;
+    }
+    return ae_h5_add_group(file, path, description);
+}
+
+static ae_status write_config(ae_h5 *file, const ae_config *config) {
+    ae_status status =
+        replace_group(file, "/config", "The effective configuration, one attribute a key");
+    for (int i = 0; i < ae_config_count() && status == AE_OK; i++) {
+        char value[AE_VALUE_SIZE];
+        ae_config_value(config, i, value);
+        status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
+    }
+    if (status != AE_OK) return status;
+    const char *text = ae_config_ini(config);
+    ae_h5_dataset ini = {.path = "/config/ini",
+                         .type = AE_H5_TEXT,
+                         .units = "text",
+                         .long_name = "Configuration file",
+                         .description = "As it was read; options given with --set are not in it"};
+    return ae_h5_add(file, &ini, &text);
+}
+
+/* Adds the scale `index` and the dataset `label` of the first `count` test images. */
+static ae_status add_images(ae_h5 *file, const char *group, const uint8_t *labels, int64_t count) {
+    char index_path[AE_H5_NAME_SIZE], label_path[AE_H5_NAME_SIZE];
+    snprintf(index_path, sizeof index_path, "%s/index", group);
+    snprintf(label_path, sizeof label_path, "%s/label", group);
+    ae_h5_dataset index = {.path = index_path,
+                           .type = AE_H5_INT64,
+                           .rank = 1,
+                           .shape = {count},
+                           .units = "1",
+                           .long_name = "Test image",
+                           .description = "Position in the test set, counted from 0",
+                           .scales = {index_path}};
+    ae_h5_dataset label = index;
+    label.path = label_path;
+    label.long_name = "Label";
+    label.description = "Class of the image, as the data set numbers them";
+    int64_t *values = ae_calloc((size_t)count, sizeof *values);
+    if (!values) return ae_fail_memory("the labels");
+    for (int64_t i = 0; i < count; i++) values[i] = i;
+    ae_status status = ae_h5_add(file, &index, values);
+    for (int64_t i = 0; i < count; i++) values[i] = labels[i];
+    if (status == AE_OK) status = ae_h5_add(file, &label, values);
+    free(values);
+    return status;
+}
+
+static ae_status write_test(ae_results *results, const uint8_t *labels) {
+    ae_status status = replace_group(results->file, "/test", "Every test image, evaluated last");
+    if (status == AE_OK) status = add_images(results->file, "/test", labels, results->test_count);
+    return status;
+}
+
+/* Adds the scales of a picture's dimensions to /reconstructions. */
+static ae_status add_picture_scales(ae_results *results) {
+    static const char *const colours[] = {"red", "green", "blue"};
+    static const char *const paths[] = {"/reconstructions/channel", "/reconstructions/row",
+                                        "/reconstructions/column"};
+    static const char *const names[] = {"Colour channel", "Pixel row", "Pixel column"};
+    static const char *const descriptions[] = {"", "From the top, counted from 0",
+                                               "From the left, counted from 0"};
+    ae_status status = AE_OK;
+    for (int d = 0; d < 3 && status == AE_OK; d++) {
+        bool named = d == 0 && results->shape[0] == 3;
+        int64_t *numbers = ae_calloc((size_t)results->shape[d], sizeof *numbers);
+        if (!numbers) return ae_fail_memory(paths[d]);
+        for (int i = 0; i < results->shape[d]; i++) numbers[i] = i;
+        ae_h5_dataset scale = {.path = paths[d],
+                               .type = named ? AE_H5_TEXT : AE_H5_INT64,
+                               .rank = 1,
+                               .shape = {results->shape[d]},
+                               .units = named ? "text" : "1",
+                               .long_name = names[d],
+                               .description = d == 0 ? "In the images' order" : descriptions[d],
+                               .scales = {paths[d]}};
+        status = ae_h5_add(results->file, &scale, named ? (const void *)colours : numbers);
+        free(numbers);
+    }
+    return status;
+}
+
+/* The description of a dataset of pictures. */
+static ae_h5_dataset picture_dataset(const ae_results *results, const char *path) {
+    ae_h5_dataset dataset = {.path = path,
+                             .type = AE_H5_FLOAT,
+                             .rank = 4,
+                             .shape = {results->reconstructions, results->shape[0],
+                                       results->shape[1], results->shape[2]},
+                             .units = "1",
+                             .scales = {"/reconstructions/index", "/reconstructions/channel",
+                                        "/reconstructions/row", "/reconstructions/column"}};
+    return dataset;
+}
+
+static ae_h5_dataset output_dataset(const ae_results *results) {
+    ae_h5_dataset dataset = picture_dataset(results, "/reconstructions/output");
+    dataset.rank = 5;
+    dataset.grows = true;
+    memmove(&dataset.shape[1], &dataset.shape[0], 4 * sizeof dataset.shape[0]);
+    memmove(&dataset.scales[1], &dataset.scales[0], 4 * sizeof dataset.scales[0]);
+    dataset.shape[0] = 0;
+    dataset.scales[0] = "/reconstructions/epoch";
+    dataset.long_name = "Output";
+    dataset.description = "What the network made of them after the epoch, between 0 and 1";
+    return dataset;
+}
+
+static ae_status write_reconstructions(ae_results *results, const ae_results_setup *setup) {
+    ae_h5 *file = results->file;
+    ae_h5_dataset epoch = {.path = "/reconstructions/epoch",
+                           .type = AE_H5_INT64,
+                           .rank = 1,
+                           .grows = true,
+                           .units = "1",
+                           .long_name = "Epoch",
+                           .description = "Those after which outputs were stored",
+                           .scales = {"/reconstructions/epoch"}};
+    ae_h5_dataset clean = picture_dataset(results, "/reconstructions/clean");
+    ae_h5_dataset noisy = picture_dataset(results, "/reconstructions/noisy");
+    ae_h5_dataset output = output_dataset(results);
+    clean.long_name = "Clean image";
+    clean.description = "Pixels between 0 and 1: what the output should be, and the network's "
+                        "input while pretraining";
+    noisy.long_name = "Noisy image";
+    noisy.description = "The clean image with the test noise: the network's input after "
+                        "pretraining";
+    ae_status status = replace_group(file, "/reconstructions", "The first test images as pictures");
+    if (status == AE_OK)
+        status = add_images(file, "/reconstructions", setup->labels, setup->reconstructions);
+    if (status == AE_OK) status = add_picture_scales(results);
+    if (status == AE_OK) status = ae_h5_add(file, &epoch, NULL);
+    if (status == AE_OK) status = ae_h5_add(file, &clean, setup->clean);
+    if (status == AE_OK) status = ae_h5_add(file, &noisy, setup->noisy);
+    if (status == AE_OK) status = ae_h5_add(file, &output, NULL);
+    return status;
+}
+
+/* ---- going on ---- */
+
+/* Cuts the stored outputs back to those of the first `epochs` epochs. */
+static ae_status cut_reconstructions(ae_results *results, int64_t epochs) {
+    int64_t rows = -1;
+    ae_status status = ae_h5_check(results->file, "/reconstructions/epoch", AE_H5_INT64, 1, &rows);
+    if (status != AE_OK) return status;
+    int64_t *values = ae_calloc((size_t)rows, sizeof *values);
+    if (!values) return ae_fail_memory("/reconstructions/epoch");
+    status = ae_h5_read(results->file, "/reconstructions/epoch", AE_H5_INT64, 1, &rows, values);
+    int64_t kept = 0;
+    while (status == AE_OK && kept < rows && values[kept] <= epochs) kept++;
+    free(values);
+    if (status == AE_OK) status = ae_h5_cut(results->file, "/reconstructions/epoch", kept);
+    if (status == AE_OK) status = ae_h5_cut(results->file, "/reconstructions/output", kept);
+    return status;
+}
+
+/* Does the file hold the reconstructions that are asked for now? */
+static bool holds_reconstructions(ae_results *results) {
+    ae_h5_dataset clean = picture_dataset(results, "/reconstructions/clean");
+    ae_h5_dataset output = output_dataset(results);
+    output.shape[0] = -1;
+    return ae_h5_has(results->file, "/reconstructions") &&
+           ae_h5_check(results->file, clean.path, clean.type, clean.rank, clean.shape) == AE_OK &&
+           ae_h5_check(results->file, output.path, output.type, output.rank, output.shape) == AE_OK;
+}
+
+/* Loads the file and cuts its tables back. *starts = rows of provenance. */
+static ae_status load(ae_results *results, const char *path, int64_t epochs_kept, int64_t *starts) {
+    char text[AE_H5_NAME_SIZE];
+    int64_t version, epochs;
+    ae_status status = ae_h5_open(&results->file, path, SIZE_MAX);
+    if (status != AE_OK) return status;
+    ae_h5 *file = results->file;
+    status = ae_h5_get_text(file, "/", "format", text, sizeof text);
+    if (status == AE_OK) status = ae_h5_get_int64(file, "/", "format_version", &version);
+    if (status == AE_OK && (strcmp(text, format) != 0 || version != FORMAT_VERSION))
+        status = ae_fail(AE_ERROR_IO, "%s is not a results file of this version of ae_dist", path);
+    if (status == AE_OK) status = check_table(file, &ae_provenance_table, starts);
+    if (status == AE_OK) status = check_table(file, &ae_epochs_table, &epochs);
+    if (status == AE_OK && epochs < epochs_kept)
+        status = ae_fail(AE_ERROR_IO, "%s holds %lld epochs, but the checkpoint is of epoch %lld",
+                         path, (long long)epochs, (long long)epochs_kept);
+    if (status == AE_OK) status = cut_table(file, &ae_provenance_table, *starts);
+    if (status == AE_OK) status = cut_table(file, &ae_epochs_table, epochs_kept);
+    return status;
+}
+
+/* Brings what depends on the start up to date: /config, /test, /reconstructions, /provenance. */
+static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
+                             int64_t epochs_kept, int64_t starts) {
+    ae_status status = write_config(results->file, setup->config);
+    if (status != AE_OK) return status;
+
+    bool kept = epochs_kept > 0 && ae_h5_has(results->file, "/test") &&
+                ae_h5_check(results->file, "/test/index", AE_H5_INT64, 1,
+                            (int64_t[]){results->test_count}) == AE_OK;
+    if (!kept) status = write_test(results, setup->labels);
+    if (status != AE_OK) return status;
+
+    if (epochs_kept > 0 && results->reconstructions > 0 && holds_reconstructions(results))
+        status = cut_reconstructions(results, epochs_kept);
+    else if (results->reconstructions > 0)
+        status = write_reconstructions(results, setup);
+    else if (ae_h5_has(results->file, "/reconstructions"))
+        status = ae_h5_delete(results->file, "/reconstructions");
+    if (status != AE_OK) return status;
+
+    char time[32];
+    ae_time_text(time);
+    ae_start_record record = {.start = starts,
+                              .given = setup->provenance,
+                              .time = time,
+                              .version = ae_build_version(),
+                              .revision = ae_build_revision(),
+                              .hdf5 = ae_h5_version(),
+                              .compiler = ae_build_compiler(),
+                              .flags = ae_build_flags()};
+    return append_row(results->file, &ae_provenance_table, &record);
+}
+
+ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
+                            int64_t epochs_kept) {
+    *results = calloc(1, sizeof **results);
+    if (!*results) return ae_fail_memory(path);
+    (*results)->test_count = setup->test_count;
+    (*results)->reconstructions = setup->reconstructions;
+    memcpy((*results)->shape, setup->shape, sizeof setup->shape);
+
+    int64_t starts = 0;
+    bool there = access(path, F_OK) == 0;
+    ae_status status = there || epochs_kept > 0 ? load(*results, path, epochs_kept, &starts)
+                                                : begin(*results, path);
+    if (there && status == AE_ERROR_IO && epochs_kept == 0) {
+        ae_warn("%s; a new one takes its place", ae_message());
+        ae_h5_close(&(*results)->file);
+        starts = 0;
+        status = begin(*results, path);
+    } else if (status == AE_ERROR_IO) {
+        char reason[AE_MESSAGE_SIZE / 2];
+        snprintf(reason, sizeof reason, "%s", ae_message());
+        ae_fail(AE_ERROR_IO,
+                "can't go on with the results: %s; put back the file that belongs to the "
+                "checkpoints, or choose another run.dir to begin anew",
+                reason);
+    }
+    if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);
+    if (status != AE_OK) ae_results_destroy(results);
+    return status;
+}
+
+void ae_results_destroy(ae_results **results) {
+    if (!*results) return;
+    ae_h5_close(&(*results)->file);
+    free(*results);
+    *results = NULL;
+}
+
+/* ---- adding ---- */
+
+ae_status ae_results_add_epoch(ae_results *results, const ae_epoch_row *row) {
+    ae_epoch_record record = {.row = *row, .parameters_hash = row->parameters_hash};
+    return append_row(results->file, &ae_epochs_table, &record);
+}
+
+ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const double *ssim,
+                              const double *input_psnr_db, const double *input_ssim) {
+    const struct {
+        const char *path, *units, *long_name, *description;
+        const double *values;
+    } columns[] = {
+        {"/test/psnr_db", "dB", "PSNR", "10 log10(1 / MSE) of the output; infinite if exact",
+         psnr_db},
+        {"/test/ssim", "1", "SSIM",
+         "Of the output; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1", ssim},
+        {"/test/input_psnr_db", "dB", "PSNR of the input",
+         "The same of the network's input: what doing nothing would give", input_psnr_db},
+        {"/test/input_ssim", "1", "SSIM of the input",
+         "The same of the network's input: what doing nothing would give", input_ssim},
+    };
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        ae_h5_dataset dataset = {.path = columns[i].path,
+                                 .type = AE_H5_DOUBLE,
+                                 .rank = 1,
+                                 .shape = {results->test_count},
+                                 .units = columns[i].units,
+                                 .long_name = columns[i].long_name,
+                                 .description = columns[i].description,
+                                 .scales = {"/test/index"}};
+        ae_status status = ae_h5_has(results->file, dataset.path)
+                               ? ae_h5_write(results->file, dataset.path, dataset.type,
+                                             dataset.rank, dataset.shape, columns[i].values)
+                               : ae_h5_add(results->file, &dataset, columns[i].values);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+ae_status ae_results_add_reconstructions(ae_results *results, int64_t epoch, const float *output) {
+    if (results->reconstructions == 0) return AE_OK;
+    ae_status status = ae_h5_append(results->file, "/reconstructions/epoch", AE_H5_INT64, &epoch);
+    if (status == AE_OK)
+        status = ae_h5_append(results->file, "/reconstructions/output", AE_H5_FLOAT, output);
+    return status;
+}
+
+ae_status ae_results_publish(ae_results *results) {
+    return ae_h5_publish(results->file);
+}

@@ -1,0 +1,95 @@
+#include "io/results_schema.h"
+
+#define EPOCH(member) offsetof(ae_epoch_record, row.member)
+#define START(member) offsetof(ae_start_record, member)
+#define GIVEN(member) offsetof(ae_start_record, given.member)
+#define PHASE(phase) offsetof(ae_epoch_record, row.phase_s[phase])
+#define OVER_RANKS "; lowest, mean and highest over the ranks"
+
+/* name, type, width, offset, units, long_name, description */
+static const ae_column epoch_columns[] = {
+    {"epoch", AE_H5_INT64, 0, EPOCH(epoch), "1", "Epoch",
+     "Counted from 1 through pretraining and training"},
+    {"train_loss", AE_H5_DOUBLE, 0, EPOCH(train_loss), "1", "Training loss",
+     "Mean over the epoch's images, each taken before its step's update"},
+    {"test_loss", AE_H5_DOUBLE, 0, EPOCH(test_loss), "1", "Test loss",
+     "Mean over the test images after the epoch"},
+    {"psnr_db", AE_H5_DOUBLE, 0, EPOCH(psnr_db), "dB", "PSNR",
+     "Mean of the test images' 10 log10(1 / MSE); images with infinite PSNR are left out"},
+    {"psnr_infinite", AE_H5_INT64, 0, EPOCH(psnr_infinite), "1", "Images with infinite PSNR",
+     "Test images that were reproduced exactly"},
+    {"psnr_pooled_db", AE_H5_DOUBLE, 0, EPOCH(psnr_pooled_db), "dB", "PSNR of the pooled error",
+     "10 log10(1 / MSE) of the MSE over all test images together"},
+    {"ssim", AE_H5_DOUBLE, 0, EPOCH(ssim), "1", "SSIM",
+     "Mean over the test images; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1"},
+    {"psnr_first10_db", AE_H5_DOUBLE, 0, EPOCH(psnr_first10_db), "dB", "PSNR, first 10 images",
+     "The reference experiment's figure: mean over the first 10 test images"},
+    {"ssim_first10_range2", AE_H5_DOUBLE, 0, EPOCH(ssim_first10_range2), "1",
+     "SSIM, first 10 images, range 2",
+     "The reference experiment's figure: first 10 test images, data range taken as 2"},
+    {"learning_rate", AE_H5_DOUBLE, 0, EPOCH(learning_rate), "1", "Learning rate",
+     "Of the epoch's last step"},
+    {"noise_sigma", AE_H5_DOUBLE, 0, EPOCH(noise_sigma), "1", "Training noise",
+     "Standard deviation of the noise on the training images; 0 while pretraining"},
+    {"test_noise_sigma", AE_H5_DOUBLE, 0, EPOCH(test_noise_sigma), "1", "Test noise",
+     "Standard deviation of the noise on the test images; 0 while pretraining"},
+    {"images_per_s", AE_H5_DOUBLE, 0, EPOCH(images_per_s), "s-1", "Images a second",
+     "Training images over the time they took, without evaluation and files"},
+    {"seconds", AE_H5_DOUBLE, 0, EPOCH(seconds), "s", "Time of the epoch",
+     "Wall time, all phases together"},
+    {"seconds_data", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_DATA), "s", "Time in data",
+     "From bytes to numbers, and noise" OVER_RANKS},
+    {"seconds_compute", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_COMPUTE), "s", "Time in compute",
+     "Forward and backward passes, and fixed-point sums" OVER_RANKS},
+    {"seconds_allreduce", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_ALLREDUCE), "s", "Time in allreduce",
+     "Adding up over the ranks, and waiting for the slowest" OVER_RANKS},
+    {"seconds_optimizer", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_OPTIMIZER), "s", "Time in optimizer",
+     "Updates of the parameters" OVER_RANKS},
+    {"seconds_evaluate", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_EVALUATE), "s", "Time in evaluate",
+     "The test images' outputs and metrics" OVER_RANKS},
+    {"seconds_io", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_IO), "s", "Time in files",
+     "Results and checkpoints, those written after the epoch before" OVER_RANKS},
+    {"parameters_hash", AE_H5_TEXT, 0, offsetof(ae_epoch_record, parameters_hash), "text",
+     "Hash of the parameters", "XXH3-128 of all parameters' bytes after the epoch"},
+};
+
+const ae_table ae_epochs_table = {
+    .group = "/epochs",
+    .description = "A value for each epoch",
+    .scale = "/epochs/epoch",
+    .second = "/epochs/statistic",
+    .columns = epoch_columns,
+    .count = sizeof epoch_columns / sizeof *epoch_columns,
+};
+
+static const ae_column start_columns[] = {
+    {"start", AE_H5_INT64, 0, START(start), "1", "Start", "Starts of the run, counted from 0"},
+    {"time", AE_H5_TEXT, 0, START(time), "ISO 8601", "Time", "Local time with offset from UTC"},
+    {"hosts", AE_H5_TEXT, 0, GIVEN(hosts), "text", "Hosts", "Host names with their ranks"},
+    {"ranks", AE_H5_INT64, 0, GIVEN(ranks), "1", "Ranks", "MPI processes"},
+    {"threads", AE_H5_INT64, 0, GIVEN(threads), "1", "Threads", "In all ranks together"},
+    {"version", AE_H5_TEXT, 0, START(version), "text", "Version", "Of ae_dist"},
+    {"revision", AE_H5_TEXT, 0, START(revision), "text", "Git revision",
+     "Of ae_dist's source; -dirty where it had changes"},
+    {"mpi", AE_H5_TEXT, 0, GIVEN(mpi), "text", "MPI library", "Name and version"},
+    {"hdf5", AE_H5_TEXT, 0, START(hdf5), "text", "HDF5 library", "Version"},
+    {"compiler", AE_H5_TEXT, 0, START(compiler), "text", "Compiler", "Name and version"},
+    {"flags", AE_H5_TEXT, 0, START(flags), "text", "Compiler flags", "As given to the compiler"},
+    {"kernel_path", AE_H5_TEXT, 0, GIVEN(kernel_path), "text", "Kernel path",
+     "Which of the equal kernels ran"},
+    {"job_id", AE_H5_TEXT, 0, GIVEN(job_id), "text", "Job", "The batch system's number, or empty"},
+    {"data_hash", AE_H5_TEXT, 0, GIVEN(data_hash), "text", "Hash of the images",
+     "XXH3-128 of all records"},
+    {"from_epoch", AE_H5_INT64, 0, GIVEN(from_epoch), "1", "Went on from epoch",
+     "Whole epochs done before this start"},
+    {"from_step", AE_H5_INT64, 0, GIVEN(from_step), "1", "Went on from step",
+     "Steps of the next epoch done before this start"},
+};
+
+const ae_table ae_provenance_table = {
+    .group = "/provenance",
+    .description = "A row for each start of the program: what ran, where, and built from what",
+    .scale = "/provenance/start",
+    .columns = start_columns,
+    .count = sizeof start_columns / sizeof *start_columns,
+};

@@ -1,0 +1,44 @@
+/* The columns of results.h5: one line each in src/io/results_schema.c. */
+#ifndef AE_IO_RESULTS_SCHEMA_H
+#define AE_IO_RESULTS_SCHEMA_H
+
+#include <stddef.h>
+#include "h5/h5.h"
+#include "io/results.h"
+
+/* A dataset that gets a row at each epoch or start. Its dimensions are the table's scale and, with
+ * `width` > 0, a second one of that many values. */
+typedef struct ae_column {
+    const char *name;
+    ae_h5_type type;
+    int width;
+    size_t offset; /* of the value (text: of the pointer to it) in the table's record */
+    const char *units, *long_name, *description;
+} ae_column;
+
+/* The columns of one group. */
+typedef struct ae_table {
+    const char *group, *description;
+    const char *scale;  /* path of the scale of the rows: its first column */
+    const char *second; /* path of the second dimension's scale, or NULL */
+    const ae_column *columns;
+    int count;
+} ae_table;
+
+/* A row of /epochs. */
+typedef struct ae_epoch_record {
+    ae_epoch_row row;
+    const char *parameters_hash;
+} ae_epoch_record;
+
+/* A row of /provenance. */
+typedef struct ae_start_record {
+    int64_t start;
+    ae_provenance given;
+    const char *time, *version, *revision, *hdf5, *compiler, *flags;
+} ae_start_record;
+
+extern const ae_table ae_epochs_table;
+extern const ae_table ae_provenance_table;
+
+#endif

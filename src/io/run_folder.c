@@ -1,0 +1,252 @@
+/* A run's folder:
+ *
+ *     .lock                                   held with flock() while a run is under way
+ *     results.h5
+ *     checkpoints/epoch-0003.h5               after three whole epochs
+ *     checkpoints/epoch-0003-step-00250.h5    and 250 steps of the fourth
+ *     *.h5.tmp.PID                            half-written by a run that was killed
+ */
+#include "io/run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "h5/file.h"
+
+enum { NAME_ROOM = 300 }; /* bytes of AE_PATH_SIZE that names in the folder may need */
+
+struct ae_run_folder {
+    char dir[AE_PATH_SIZE];
+    char checkpoints[AE_PATH_SIZE];
+    char results[AE_PATH_SIZE];
+    int lock;
+};
+
+/* A checkpoint's name, taken apart. */
+typedef struct entry {
+    long long epoch, step;
+} entry;
+
+static ae_status fail(const char *what, const char *path, int error) {
+    return ae_fail(AE_ERROR_IO, "can't %s %s: %s; %s", what, path, strerror(error),
+                   ae_file_cure(error));
+}
+
+static void checkpoint_name(char *name, size_t size, long long epoch, long long step) {
+    if (step == 0)
+        snprintf(name, size, "epoch-%04lld.h5", epoch);
+    else
+        snprintf(name, size, "epoch-%04lld-step-%05lld.h5", epoch, step);
+}
+
+/* Is it a checkpoint's name, letter by letter? */
+static bool parse_name(const char *name, entry *found) {
+    char again[64];
+    found->step = 0;
+    if (sscanf(name, "epoch-%lld-step-%lld", &found->epoch, &found->step) < 1) return false;
+    if (found->epoch < 0 || found->step < 0) return false;
+    checkpoint_name(again, sizeof again, found->epoch, found->step);
+    return strcmp(name, again) == 0;
+}
+
+/* Makes a folder and its parents. 0, or the errno. */
+static int make_folders(const char *path) {
+    char part[AE_PATH_SIZE];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *slash = part + 1;; slash++) {
+        slash += strcspn(slash, "/");
+        char rest = *slash;
+        *slash = '\0';
+        struct stat info;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
+            int error = errno;
+            /* Some systems answer otherwise (EROFS, EACCES) for a folder that is there. */
+            if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) return error;
+        }
+        if (!rest) return stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+        *slash = rest;
+    }
+}
+
+static ae_status take_lock(ae_run_folder *folder) {
+    char path[AE_PATH_SIZE + 8];
+    snprintf(path, sizeof path, "%s/.lock", folder->dir);
+    folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (folder->lock < 0) return fail("write", path, errno);
+    int result;
+    do {
+        result = flock(folder->lock, LOCK_EX | LOCK_NB);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) return AE_OK;
+    if (errno == EWOULDBLOCK)
+        return ae_fail(AE_ERROR_IO, "another run holds %s; wait for it or choose another run.dir",
+                       folder->dir);
+    ae_warn("this file system can't lock %s (%s): see to it that no other run uses %s", path,
+            strerror(errno), folder->dir);
+    return AE_OK;
+}
+
+ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
+    *folder = NULL;
+    if (strlen(dir) == 0 || strlen(dir) >= AE_PATH_SIZE - NAME_ROOM)
+        return ae_fail(AE_ERROR_IO, "can't make the run folder '%s': %s; %s", dir,
+                       strerror(strlen(dir) == 0 ? ENOENT : ENAMETOOLONG),
+                       "choose another run.dir");
+    ae_run_folder *new = calloc(1, sizeof *new);
+    if (!new) return ae_fail_memory("the run folder's names");
+    new->lock = -1;
+    snprintf(new->dir, sizeof new->dir, "%s", dir);
+    snprintf(new->checkpoints, sizeof new->checkpoints, "%.*s/checkpoints",
+             AE_PATH_SIZE - NAME_ROOM, dir);
+    snprintf(new->results, sizeof new->results, "%.*s/results.h5", AE_PATH_SIZE - NAME_ROOM, dir);
+
+    ae_status status = AE_OK;
+    int error = make_folders(new->checkpoints);
+    if (error != 0)
+        status = fail("make the folder", new->checkpoints, error);
+    else if (access(new->checkpoints, W_OK | X_OK) != 0)
+        status = fail("write into", new->checkpoints, errno);
+    else
+        status = take_lock(new);
+    *folder = new;
+    if (status != AE_OK) ae_run_folder_close(folder);
+    return status;
+}
+
+void ae_run_folder_close(ae_run_folder **folder) {
+    if (!*folder) return;
+    if ((*folder)->lock >= 0) close((*folder)->lock);
+    free(*folder);
+    *folder = NULL;
+}
+
+bool ae_run_folder_holds_run(const char *dir) {
+    char path[AE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/results.h5", dir);
+    if (access(path, F_OK) == 0) return true;
+    snprintf(path, sizeof path, "%s/checkpoints", dir);
+    DIR *stream = opendir(path);
+    if (!stream) return false;
+    bool found = false;
+    entry ignored;
+    for (struct dirent *file; !found && (file = readdir(stream));)
+        found = parse_name(file->d_name, &ignored);
+    closedir(stream);
+    return found;
+}
+
+const char *ae_run_folder_results(const ae_run_folder *folder) {
+    return folder->results;
+}
+
+void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t epoch,
+                              int64_t step) {
+    char name[64];
+    checkpoint_name(name, sizeof name, epoch, step);
+    snprintf(path, AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - (int)sizeof name - 1,
+             folder->checkpoints, name);
+}
+
+static int newest_first(const void *left, const void *right) {
+    const entry *a = left, *b = right;
+    if (a->epoch != b->epoch) return a->epoch < b->epoch ? 1 : -1;
+    return (a->step < b->step) - (a->step > b->step);
+}
+
+/* The checkpoints there, newest first; the caller frees *entries. */
+static ae_status find(const ae_run_folder *folder, entry **entries, int *count) {
+    ae_status status = AE_OK;
+    int room = 0;
+    *entries = NULL;
+    *count = 0;
+    DIR *stream = opendir(folder->checkpoints);
+    if (!stream) return fail("look into", folder->checkpoints, errno);
+    for (;;) {
+        errno = 0;
+        struct dirent *file = readdir(stream);
+        if (!file && errno != 0) status = fail("look into", folder->checkpoints, errno);
+        if (!file) break;
+        entry found;
+        if (!parse_name(file->d_name, &found)) continue;
+        if (*count == room) {
+            room = 2 * room + 16;
+            entry *larger = realloc(*entries, (size_t)room * sizeof **entries);
+            if (!larger) {
+                status = ae_fail_memory("the list of checkpoints");
+                break;
+            }
+            *entries = larger;
+        }
+        (*entries)[(*count)++] = found;
+    }
+    closedir(stream);
+    if (status != AE_OK) {
+        free(*entries);
+        *entries = NULL;
+        *count = 0;
+    } else if (*count > 0) {
+        qsort(*entries, (size_t)*count, sizeof **entries, newest_first);
+    }
+    return status;
+}
+
+ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE],
+                             int *count) {
+    entry *entries;
+    *paths = NULL;
+    ae_status status = find(folder, &entries, count);
+    if (status != AE_OK) return status;
+    *paths = calloc((size_t)*count + 1, AE_PATH_SIZE);
+    if (!*paths) {
+        *count = 0;
+        status = ae_fail_memory("the list of checkpoints");
+    }
+    for (int i = 0; i < *count; i++)
+        ae_run_folder_checkpoint(folder, (*paths)[i], entries[i].epoch, entries[i].step);
+    free(entries);
+    return status;
+}
+
+static ae_status delete_file(const char *path) {
+    return unlink(path) != 0 && errno != ENOENT ? fail("delete", path, errno) : AE_OK;
+}
+
+/* Deletes the half-written files in one folder. */
+static ae_status delete_half_written(const char *dir) {
+    DIR *stream = opendir(dir);
+    if (!stream) return fail("look into", dir, errno);
+    ae_status status = AE_OK;
+    for (struct dirent *file; status == AE_OK && (file = readdir(stream));) {
+        if (!strstr(file->d_name, ".h5.tmp.")) continue;
+        char path[2 * AE_PATH_SIZE];
+        snprintf(path, sizeof path, "%s/%s", dir, file->d_name);
+        status = delete_file(path);
+    }
+    closedir(stream);
+    return status;
+}
+
+ae_status ae_run_folder_prune(const ae_run_folder *folder, int64_t keep) {
+    entry *entries;
+    int count;
+    ae_status status = find(folder, &entries, &count);
+    int64_t whole = 0;
+    for (int i = 0; i < count && status == AE_OK; i++) {
+        bool superfluous = entries[i].step > 0 ? i > 0 : ++whole > keep;
+        if (!superfluous) continue;
+        char path[AE_PATH_SIZE];
+        ae_run_folder_checkpoint(folder, path, entries[i].epoch, entries[i].step);
+        status = delete_file(path);
+    }
+    free(entries);
+    if (status == AE_OK) status = delete_half_written(folder->checkpoints);
+    if (status == AE_OK) status = delete_half_written(folder->dir);
+    return status;
+}

@@ -1,0 +1,199 @@
+/* ae_dist: parse, create, run, destroy. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/build.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "comm/comm.h"
+#include "config/config.h"
+#include "h5/h5.h"
+#include "kernels/kernels.h"
+#include "train/trainer.h"
+
+/* The command line. */
+typedef struct command {
+    bool help, version, check, print_config, quiet;
+    const char **overrides; /* [override_count], borrowed from argv */
+    int override_count;
+    const char *config_path; /* borrowed */
+} command;
+
+static void print_help(void) {
+    puts("Usage: mpirun -np RANKS ae_dist [options] CONFIG\n"
+         "Trains a convolutional autoencoder as the ini file CONFIG says.\n"
+         "\n"
+         "  --set SECTION.KEY=VALUE  use VALUE in place of the file's (repeatable)\n"
+         "  --check                  validate configuration and data, print the plan, and leave\n"
+         "  --print-config           print the effective configuration as an ini file, and leave\n"
+         "  --quiet                  print warnings and errors alone\n"
+         "  --version                print versions and the kernel path, and leave\n"
+         "  --help                   print this text, and leave\n"
+         "\n"
+         "Exit codes: 0 done; 1 out of memory or threads; 2 usage or configuration; 3 images;\n"
+         "  4 reading or writing the run's files; 5 numbers that are not finite, or replicas that\n"
+         "  differ; 75 stopped early on request, with a checkpoint: the same command goes on.\n"
+         "\n"
+         "Signals: SIGUSR1, SIGTERM and SIGINT end the step in hand, write a checkpoint and leave\n"
+         "  with 75. mpirun passes SIGUSR1 and the 75 on; interrupted or terminated itself, it\n"
+         "  gives the ranks a second, and returns 1.\n"
+         "\n"
+         "Environment: OMP_NUM_THREADS  threads a rank (else: cores the rank may use, shared "
+         "fairly)\n"
+         "             AE_KERNELS       kernel path: ref, avx2, avx512 (else: the fastest)\n"
+         "\n"
+         "Configuration: [section], key, default, what is allowed:\n");
+    ae_config_print_help(stdout);
+}
+
+static void print_version(void) {
+    int level = 0;
+    ae_status status = ae_kernels_find(&level);
+    printf("ae_dist %s\n", ae_build_version());
+    printf("revision  %s\n", ae_build_revision());
+    printf("compiler  %s, %s\n", ae_build_compiler(), ae_build_flags());
+    printf("MPI       %s\n", ae_comm_library());
+    printf("HDF5      %s\n", ae_h5_version());
+    printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
+}
+
+static ae_status parse_command(command *cmd, int argc, char **argv) {
+    enum { HELP = 1, VERSION, CHECK, PRINT_CONFIG, QUIET, SET };
+    static const struct option options[] = {{"help", no_argument, NULL, HELP},
+                                            {"version", no_argument, NULL, VERSION},
+                                            {"check", no_argument, NULL, CHECK},
+                                            {"print-config", no_argument, NULL, PRINT_CONFIG},
+                                            {"quiet", no_argument, NULL, QUIET},
+                                            {"set", required_argument, NULL, SET},
+                                            {NULL, 0, NULL, 0}};
+    cmd->overrides = calloc((size_t)argc + 1, sizeof *cmd->overrides);
+    if (!cmd->overrides) return ae_fail_memory("the command line");
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+        switch (option) {
+        case 'h':
+        case HELP:
+            cmd->help = true;
+            break;
+        case VERSION:
+            cmd->version = true;
+            break;
+        case CHECK:
+            cmd->check = true;
+            break;
+        case PRINT_CONFIG:
+            cmd->print_config = true;
+            break;
+        case QUIET:
+            cmd->quiet = true;
+            break;
+        case SET:
+            cmd->overrides[cmd->override_count++] = optarg;
+            break;
+        case ':':
+            return ae_fail(AE_ERROR_USAGE, "%s needs a value; see ae_dist --help",
+                           argv[optind - 1]);
+        default:
+            return ae_fail(AE_ERROR_USAGE, "unknown option %s; see ae_dist --help",
+                           argv[optind - 1]);
+        }
+    }
+    if (cmd->help || cmd->version) return AE_OK;
+    if (optind == argc)
+        return ae_fail(AE_ERROR_USAGE, "no configuration file given; usage: ae_dist [options] "
+                                       "CONFIG, for example configs/quickstart.ini");
+    if (optind + 1 < argc)
+        return ae_fail(AE_ERROR_USAGE, "%s: one configuration file is enough; see ae_dist --help",
+                       argv[optind + 1]);
+    cmd->config_path = argv[optind];
+    return AE_OK;
+}
+
+/* The largest configuration file read, in bytes. */
+enum { CONFIG_SIZE_MAX = 1 << 20 };
+
+/* *text (the caller frees it) = the file's bytes. */
+static ae_status read_file(char **text, int64_t *size, const char *path) {
+    *text = malloc(CONFIG_SIZE_MAX);
+    if (!*text) return ae_fail_memory("the configuration");
+    FILE *file = fopen(path, "rb");
+    size_t read = file ? fread(*text, 1, CONFIG_SIZE_MAX, file) : 0;
+    bool failed = !file || ferror(file);
+    int error = errno;
+    if (file) fclose(file);
+    if (failed)
+        return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s", path,
+                       strerror(error));
+    if (read == CONFIG_SIZE_MAX)
+        return ae_fail(AE_ERROR_USAGE, "%s is too large for a configuration file", path);
+    *size = (int64_t)read;
+    return AE_OK;
+}
+
+/* Rank 0 reads the file, and every rank parses the same text. Collective. */
+static ae_status load_config(ae_config **config, ae_comm *comm, const command *cmd) {
+    char *text = NULL;
+    int64_t size = 0;
+    ae_status status = AE_OK;
+    if (ae_comm_rank(comm) == 0) status = read_file(&text, &size, cmd->config_path);
+    status = ae_comm_agree(comm, status);
+    if (status) goto done;
+    ae_comm_broadcast(comm, &size, sizeof size);
+    if (!text && !(text = malloc((size_t)size + 1))) status = ae_fail_memory("the configuration");
+    status = ae_comm_agree(comm, status);
+    if (status) goto done;
+    ae_comm_broadcast(comm, text, (size_t)size);
+    status = ae_config_create(config, cmd->config_path, text, (size_t)size, cmd->overrides,
+                              cmd->override_count);
+    status = ae_comm_agree(comm, status);
+done:
+    free(text);
+    return status;
+}
+
+/* Everything between the start and the end of MPI. Collective. */
+static ae_status run(ae_comm *comm, int argc, char **argv) {
+    command cmd = {0};
+    ae_config *config = NULL;
+    ae_trainer *trainer = NULL;
+    ae_status status = parse_command(&cmd, argc, argv);
+    if (status) goto done;
+    ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet);
+    if (cmd.help || cmd.version) {
+        if (ae_log_is_speaker()) cmd.help ? print_help() : print_version();
+        goto done;
+    }
+    status = load_config(&config, comm, &cmd);
+    if (status) goto done;
+    if (cmd.print_config) {
+        if (ae_log_is_speaker()) ae_config_print(config, stdout);
+        goto done;
+    }
+    status = ae_trainer_create(&trainer, comm, config);
+    if (status == AE_OK) status = cmd.check ? ae_trainer_check(trainer) : ae_trainer_run(trainer);
+done:
+    if (status == AE_STOPPED)
+        ae_say("%s", ae_message());
+    else if (status)
+        ae_report_error();
+    ae_trainer_destroy(&trainer);
+    ae_config_destroy(&config);
+    free(cmd.overrides);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    ae_comm *comm = NULL;
+    ae_status status = ae_comm_create(&comm, &argc, &argv);
+    ae_log_configure(ae_comm_rank(comm) == 0, false);
+    ae_stop_install();
+    if (status == AE_OK)
+        status = run(comm, argc, argv);
+    else
+        ae_report_error();
+    ae_comm_destroy(&comm);
+    return status;
+}

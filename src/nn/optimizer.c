@@ -1,0 +1,106 @@
+#include "nn/optimizer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/maths.h"
+#include "base/memory.h"
+
+const char *ae_optimizer_moment_name(const ae_optimizer *optimizer, int moment) {
+    if (optimizer->moments == 1) return "momentum_buffer";
+    return moment == 0 ? "exp_avg" : "exp_avg_sq";
+}
+
+ae_status ae_optimizer_init(ae_optimizer *optimizer, const ae_settings *settings, size_t size) {
+    memset(optimizer, 0, sizeof *optimizer);
+    optimizer->settings = settings;
+    optimizer->size = size;
+    optimizer->moments = settings->optimizer.name == AE_SGD ? 1 : 2;
+    for (int m = 0; m < optimizer->moments; ++m) {
+        optimizer->moment[m] = ae_calloc(size, sizeof *optimizer->moment[m]);
+        if (!optimizer->moment[m]) {
+            ae_optimizer_release(optimizer);
+            return ae_fail_memory("the optimiser's state");
+        }
+    }
+    return AE_OK;
+}
+
+void ae_optimizer_release(ae_optimizer *optimizer) {
+    for (int m = 0; m < optimizer->moments; ++m) {
+        free(optimizer->moment[m]);
+        optimizer->moment[m] = NULL;
+    }
+}
+
+/* As torch.nn.utils.clip_grad_norm_, with the norm in double. Returns the norm. */
+static double clip(float *gradient, size_t size, double max_norm) {
+    double squares = 0;
+    for (size_t e = 0; e < size; ++e) squares += (double)gradient[e] * gradient[e];
+    double norm = sqrt(squares);
+    double coefficient = max_norm / (norm + 1e-6);
+    if (max_norm > 0 && coefficient < 1) {
+        float scale = (float)coefficient;
+        for (size_t e = 0; e < size; ++e) gradient[e] *= scale;
+    }
+    return norm;
+}
+
+/* gradient += decay * parameters: the L2 term. */
+static void add_decay(float *restrict gradient, const float *restrict parameters, size_t size,
+                      double decay) {
+    float factor = (float)decay;
+    for (size_t e = 0; e < size; ++e) gradient[e] += factor * parameters[e];
+}
+
+/* parameters *= 1 - lr * decay: decoupled weight decay (Loshchilov and Hutter, ICLR 2019). */
+static void decay_parameters(float *parameters, size_t size, double lr, double decay) {
+    float factor = (float)(1 - lr * decay);
+    for (size_t e = 0; e < size; ++e) parameters[e] *= factor;
+}
+
+/* Kingma and Ba, ICLR 2015, with torch.optim.Adam's order of operations; no multiply-add fused. */
+static void step_adam(ae_optimizer *optimizer, float *restrict parameters,
+                      const float *restrict gradient, double lr) {
+    double beta1 = optimizer->settings->optimizer.beta1;
+    double beta2 = optimizer->settings->optimizer.beta2;
+    double correction1 = 1 - ae_power(beta1, (unsigned long)optimizer->steps);
+    double correction2 = 1 - ae_power(beta2, (unsigned long)optimizer->steps);
+    float keep1 = (float)beta1, take1 = (float)(1 - beta1);
+    float keep2 = (float)beta2, take2 = (float)(1 - beta2);
+    float size = (float)(lr / correction1), root2 = (float)sqrt(correction2);
+    float epsilon = (float)optimizer->settings->optimizer.epsilon;
+    float *restrict mean = optimizer->moment[0], *restrict square = optimizer->moment[1];
+    for (size_t e = 0; e < optimizer->size; ++e) {
+        float g = gradient[e];
+        mean[e] = keep1 * mean[e] + take1 * g;
+        square[e] = keep2 * square[e] + take2 * g * g;
+        parameters[e] -= size * (mean[e] / (sqrtf(square[e]) / root2 + epsilon));
+    }
+}
+
+/* As torch.optim.SGD: velocity = momentum * velocity + gradient; parameters -= lr * velocity. */
+static void step_sgd(ae_optimizer *optimizer, float *restrict parameters,
+                     const float *restrict gradient, double lr) {
+    float momentum = (float)optimizer->settings->optimizer.momentum, rate = (float)lr;
+    float *restrict velocity = optimizer->moment[0];
+    for (size_t e = 0; e < optimizer->size; ++e) {
+        velocity[e] = momentum * velocity[e] + gradient[e];
+        parameters[e] -= rate * velocity[e];
+    }
+}
+
+double ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr) {
+    const ae_settings *settings = optimizer->settings;
+    int64_t name = settings->optimizer.name;
+    double decay = settings->optimizer.weight_decay;
+    ++optimizer->steps;
+    double norm = clip(gradient, optimizer->size, settings->optimizer.clip_norm);
+    if (decay > 0 && name == AE_ADAMW) decay_parameters(parameters, optimizer->size, lr, decay);
+    if (decay > 0 && name != AE_ADAMW) add_decay(gradient, parameters, optimizer->size, decay);
+    if (name == AE_SGD)
+        step_sgd(optimizer, parameters, gradient, lr);
+    else
+        step_adam(optimizer, parameters, gradient, lr);
+    return norm;
+}

@@ -1,0 +1,190 @@
+/* The run's files: rank 0 reads and writes, and all ranks leave together where it fails. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/timer.h"
+#include "train/internal.h"
+
+static bool is_writer(const ae_trainer *trainer) {
+    return ae_comm_rank(trainer->comm) == 0;
+}
+
+/* Rank 0: takes the state of the newest checkpoint that is whole; none there: leaves it. */
+static ae_status read_newest(ae_trainer *trainer) {
+    char(*paths)[AE_PATH_SIZE] = NULL;
+    int count = 0;
+    ae_status status = ae_run_folder_list(trainer->folder, &paths, &count);
+    for (int i = 0; status == AE_OK && i < count; ++i) {
+        status = ae_checkpoint_read(paths[i], &trainer->state, trainer->config);
+        if (status == AE_OK) break;
+        if (status == AE_ERROR_IO && i + 1 < count) {
+            ae_warn("%s; going on from the one before", ae_message());
+            status = AE_OK;
+        } else if (status == AE_ERROR_IO) {
+            char reason[AE_MESSAGE_SIZE / 2];
+            snprintf(reason, sizeof reason, "%s", ae_message());
+            ae_fail(status,
+                    "no checkpoint in %s is whole: %s; choose another run.dir to begin anew",
+                    trainer->settings->run.dir, reason);
+        }
+    }
+    free(paths);
+    return status;
+}
+
+/* Rank 0: the folder, its lock, and the newest state. */
+static ae_status open_folder(ae_trainer *trainer) {
+    const ae_settings *settings = trainer->settings;
+    if (settings->run.resume == AE_RESUME_NEVER && ae_run_folder_holds_run(settings->run.dir))
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s holds a run already, and run.resume is never; choose another run.dir, "
+                       "or set run.resume=auto to go on with it",
+                       settings->run.dir);
+    ae_status status = ae_run_folder_open(&trainer->folder, settings->run.dir);
+    if (status == AE_OK) status = read_newest(trainer);
+    return status;
+}
+
+/* Rank 0's state on all ranks. Collective. */
+static void broadcast_state(ae_trainer *trainer) {
+    ae_state *state = &trainer->state;
+    const size_t bytes = ae_network_size(trainer->network) * sizeof(float);
+    ae_comm_broadcast(trainer->comm, state->parameters, bytes);
+    for (int m = 0; m < trainer->optimizer.moments; ++m)
+        ae_comm_broadcast(trainer->comm, trainer->optimizer.moment[m], bytes);
+    ae_comm_broadcast(trainer->comm, &trainer->optimizer.steps, sizeof trainer->optimizer.steps);
+    ae_comm_broadcast(trainer->comm, &state->position, sizeof state->position);
+    ae_comm_broadcast(trainer->comm, state->data_hash, sizeof state->data_hash);
+}
+
+ae_status ae_files_open(ae_trainer *trainer) {
+    ae_status status = is_writer(trainer) ? open_folder(trainer) : AE_OK;
+    status = ae_comm_agree(trainer->comm, status);
+    if (status == AE_OK) broadcast_state(trainer);
+    return status;
+}
+
+/* The batch system's name for this job, "" outside one. */
+static const char *job_id(void) {
+    static const char *const variables[] = {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; ++i)
+        if (getenv(variables[i])) return getenv(variables[i]);
+    return "";
+}
+
+/* Rank 0: results.h5 with what doesn't change through a run. */
+static ae_status create_results(ae_trainer *trainer) {
+    const ae_settings *settings = trainer->settings;
+    const ae_position *position = &trainer->state.position;
+    const ae_images images = ae_dataset_test(trainer->dataset);
+    int64_t pictures = settings->output.reconstructions;
+    if (pictures > images.count) pictures = images.count;
+    float *clean = calloc((size_t)pictures * AE_IMAGE_PIXELS + 1, sizeof *clean);
+    float *noisy = calloc((size_t)pictures * AE_IMAGE_PIXELS + 1, sizeof *noisy);
+    uint8_t *labels = malloc((size_t)images.count);
+    ae_status status = AE_OK;
+    if (!clean || !noisy || !labels) {
+        status = ae_fail_memory("the pictures in results.h5");
+        goto done;
+    }
+    ae_trainer_pictures(trainer, clean, pictures, PICTURE_CLEAN);
+    ae_trainer_pictures(trainer, noisy, pictures, PICTURE_NOISY);
+    for (int64_t n = 0; n < images.count; ++n) labels[n] = (uint8_t)ae_images_label(&images, n);
+    ae_results_setup setup = {.config = trainer->config,
+                              .provenance = {.hosts = ae_comm_hosts(trainer->comm),
+                                             .ranks = ae_comm_size(trainer->comm),
+                                             .threads = trainer->placement.total_threads,
+                                             .mpi = ae_comm_library(),
+                                             .kernel_path = trainer->kernels->name,
+                                             .job_id = job_id(),
+                                             .data_hash = trainer->state.data_hash,
+                                             .from_epoch = position->epoch,
+                                             .from_step = position->step},
+                              .test_count = images.count,
+                              .labels = labels,
+                              .reconstructions = pictures,
+                              .shape = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH},
+                              .clean = clean,
+                              .noisy = noisy};
+    status = ae_results_create(&trainer->results, ae_run_folder_results(trainer->folder), &setup,
+                               position->epoch);
+    if (status == AE_OK) status = ae_results_publish(trainer->results);
+done:
+    free(clean);
+    free(noisy);
+    free(labels);
+    return status;
+}
+
+ae_status ae_files_begin_results(ae_trainer *trainer) {
+    return ae_comm_agree(trainer->comm, is_writer(trainer) ? create_results(trainer) : AE_OK);
+}
+
+/* Every so many epochs, and after a phase's last. */
+static bool is_due(const ae_trainer *trainer, int64_t epoch, int64_t every) {
+    return epoch % every == 0 || epoch == trainer->total_epochs ||
+           epoch == trainer->settings->train.pretrain_epochs;
+}
+
+/* Rank 0: the network's outputs for the pictures of results.h5. The state's epoch is still that of
+ * the evaluation. */
+static ae_status add_pictures(ae_trainer *trainer, int64_t epoch) {
+    int64_t pictures = trainer->settings->output.reconstructions;
+    if (pictures > trainer->test_count) pictures = trainer->test_count;
+    if (pictures == 0) return AE_OK;
+    float *output = calloc((size_t)pictures * AE_IMAGE_PIXELS, sizeof *output);
+    if (!output) return ae_fail_memory("the pictures in results.h5");
+    ae_trainer_pictures(trainer, output, pictures, PICTURE_OUTPUT);
+    ae_status status = ae_results_add_reconstructions(trainer->results, epoch, output);
+    free(output);
+    return status;
+}
+
+/* Rank 0. */
+static ae_status write_results(ae_trainer *trainer, const ae_epoch_row *row) {
+    const evaluation *e = &trainer->evaluation;
+    ae_status status = ae_results_add_epoch(trainer->results, row);
+    if (status == AE_OK)
+        status = ae_results_set_test(trainer->results, e->psnr_db, e->ssim, e->input_psnr_db,
+                                     e->input_ssim);
+    if (status == AE_OK &&
+        is_due(trainer, row->epoch, trainer->settings->output.reconstruction_epochs))
+        status = add_pictures(trainer, row->epoch);
+    if (status == AE_OK) status = ae_results_publish(trainer->results);
+    return status;
+}
+
+/* Rank 0. */
+static ae_status write_checkpoint(ae_trainer *trainer) {
+    char path[AE_PATH_SIZE];
+    const ae_position *position = &trainer->state.position;
+    ae_run_folder_checkpoint(trainer->folder, path, position->epoch, position->step);
+    ae_status status =
+        ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
+    if (status == AE_OK)
+        status = ae_run_folder_prune(trainer->folder, trainer->settings->output.keep);
+    return status;
+}
+
+ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row) {
+    double begin_s = ae_now_s();
+    ae_status status = is_writer(trainer) ? write_results(trainer, row) : AE_OK;
+    ae_position *position = &trainer->state.position;
+    *position = (ae_position){.epoch = row->epoch};
+    if (status == AE_OK && is_writer(trainer) &&
+        is_due(trainer, row->epoch, trainer->settings->output.checkpoint_epochs))
+        status = write_checkpoint(trainer);
+    trainer->phase_s[AE_PHASE_IO] += ae_now_s() - begin_s;
+    return ae_comm_agree(trainer->comm, status);
+}
+
+ae_status ae_files_save_checkpoint(ae_trainer *trainer) {
+    return ae_comm_agree(trainer->comm, is_writer(trainer) ? write_checkpoint(trainer) : AE_OK);
+}
+
+void ae_files_close(ae_trainer *trainer) {
+    ae_results_destroy(&trainer->results);
+    if (trainer->folder) ae_run_folder_close(&trainer->folder);
+}

@@ -1,0 +1,127 @@
+/* The trainer's parts, for this room. */
+#ifndef AE_TRAIN_INTERNAL_H
+#define AE_TRAIN_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "comm/placement.h"
+#include "data/dataset.h"
+#include "io/checkpoint.h"
+#include "io/results.h"
+#include "io/run_folder.h"
+#include "kernels/kernels.h"
+#include "nn/network.h"
+#include "nn/optimizer.h"
+#include "train/trainer.h"
+
+/* What one step's reduction carries behind the gradient, one int64 each. */
+enum {
+    AE_STEP_LOSS,      /* sum over the batch's images of the loss, times 2^AE_FIXED_K */
+    AE_STEP_IMAGES,    /* images seen */
+    AE_STEP_NONFINITE, /* blocks with a NaN or an infinity */
+    AE_STEP_OVERFLOW,  /* blocks with a number too large for fixed point */
+    AE_STEP_STOP,      /* ranks asked to stop */
+    AE_STEP_EXTRAS
+};
+
+/* One thread's memory, touched first by it. */
+typedef struct worker {
+    ae_workspace *workspace;
+    float *normals;        /* [AE_IMAGE_PIXELS] */
+    int64_t *sums;         /* [message_size], this step's */
+    double data_s, work_s; /* time spent in this step or evaluation */
+} worker;
+
+/* The test set's results, on rank 0 those of all ranks. */
+typedef struct evaluation {
+    double *psnr_db, *ssim;             /* [test images]; elsewhere this rank's run of them */
+    double *input_psnr_db, *input_ssim; /* of the network's input */
+    double input_sigma; /* the noise they were taken with; negative: not yet taken */
+} evaluation;
+
+struct ae_trainer {
+    ae_comm *comm;           /* borrowed */
+    const ae_config *config; /* borrowed */
+    const ae_settings *settings;
+    ae_network *network;
+    const ae_kernels *kernels;
+    ae_placement placement;
+    int64_t train_count, test_count;
+    int64_t steps_per_epoch, total_epochs;
+
+    ae_dataset *dataset;
+    uint32_t *order; /* [train_count], of this epoch */
+    float *packed, *gradient;
+    ae_optimizer optimizer;
+    ae_state state;      /* what a checkpoint holds; its buffers are owned here */
+    worker *workers;     /* [placement.threads] */
+    size_t message_size; /* parameters + AE_STEP_EXTRAS */
+    int64_t *message;    /* [message_size] */
+    evaluation evaluation;
+
+    ae_run_folder *folder; /* rank 0's alone */
+    ae_results *results;   /* rank 0's alone */
+
+    double phase_s[AE_PHASES]; /* this rank's, since the epoch (or the program) began */
+    double epoch_begin_s;
+    double last_loss; /* mean over the last step's batch */
+    double last_lr;
+    int64_t images_seen; /* since phase_s began */
+    double evaluation_s; /* of the last one */
+};
+
+/* plan.c: what a run will be, for the reader, and warnings on what he may not have meant. */
+void ae_plan_print(const ae_trainer *trainer);
+void ae_plan_print_memory(const ae_trainer *trainer);
+void ae_plan_warn(const ae_trainer *trainer);
+
+/* step.c */
+
+/* Is `epoch` (counted from 0) one on clean images? */
+bool ae_trainer_is_pretraining(const ae_trainer *trainer, int64_t epoch);
+
+/* Makes the workers. Collective. */
+ae_status ae_workers_create(ae_trainer *trainer);
+void ae_workers_destroy(ae_trainer *trainer);
+
+/* Fills the worker's target with an image, and its input with the same image plus noise
+ * (sigma > 0) or without. */
+void ae_worker_load(const ae_trainer *trainer, worker *w, const uint8_t *pixels, ae_stream stream,
+                    double sigma);
+
+/* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop.
+ * AE_ERROR_NUMERIC: nothing was changed. Collective. */
+ae_status ae_trainer_step(ae_trainer *trainer, bool *stop);
+
+/* evaluate.c */
+
+/* Evaluates the whole test set and fills the row's test figures; per-image ones on rank 0.
+ * *complete: false where a rank was asked to stop and left images out. Collective. */
+ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *complete, bool *stop);
+
+/* images[n][AE_IMAGE_PIXELS] = the first `count` test images: clean, as the denoising phase's
+ * input, or the network's output for the current epoch's input. Local. */
+typedef enum picture { PICTURE_CLEAN, PICTURE_NOISY, PICTURE_OUTPUT } picture;
+void ae_trainer_pictures(ae_trainer *trainer, float *images, int64_t count, picture kind);
+
+/* files.c: what rank 0 reads and writes; a failure is told to all ranks. Collective. */
+
+/* Opens the run's folder and takes the newest whole checkpoint's state, if there is one. */
+ae_status ae_files_open(ae_trainer *trainer);
+
+/* Begins results.h5, or goes on with it, at the state's position. After the images are there. */
+ae_status ae_files_begin_results(ae_trainer *trainer);
+
+/* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due. */
+ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row);
+
+/* Writes a checkpoint of the state; path[AE_PATH_SIZE] on rank 0 = its name (or NULL). */
+ae_status ae_files_save_checkpoint(ae_trainer *trainer);
+void ae_files_close(ae_trainer *trainer);
+
+/* progress.c: for the reader. */
+void ae_progress_step(const ae_trainer *trainer);
+void ae_progress_epoch(const ae_trainer *trainer, const ae_epoch_row *row);
+void ae_progress_end(const ae_trainer *trainer);
+
+#endif

@@ -1,0 +1,58 @@
+/* What the person at the terminal, or the reader of a job's log, sees. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/timer.h"
+#include "train/internal.h"
+
+/* "12 s", "3 min 20 s", "2 h 05 min". */
+static void duration_text(char text[32], double seconds) {
+    long s = (long)(seconds + 0.5);
+    if (s < 60)
+        snprintf(text, 32, "%ld s", s);
+    else if (s < 3600)
+        snprintf(text, 32, "%ld min %02ld s", s / 60, s % 60);
+    else
+        snprintf(text, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
+}
+
+/* Time spent on steps since the epoch (or the program) began. */
+static double steps_s(const ae_trainer *trainer) {
+    return ae_now_s() - trainer->epoch_begin_s;
+}
+
+void ae_progress_step(const ae_trainer *trainer) {
+    static double shown_s = 0;
+    static int on_terminal = -1;
+    if (!ae_log_is_speaker()) return;
+    if (on_terminal < 0) on_terminal = ae_log_on_terminal();
+    double now_s = ae_now_s();
+    if (!on_terminal || now_s - shown_s < 0.1) return;
+    shown_s = now_s;
+    const ae_position *position = &trainer->state.position;
+    double rate = (double)trainer->images_seen / steps_s(trainer);
+    int64_t epochs_left = trainer->total_epochs - position->epoch;
+    double images_left = (double)(epochs_left * trainer->train_count - position->images);
+    char left[32], line[160];
+    duration_text(left, images_left / rate + (double)epochs_left * trainer->evaluation_s);
+    snprintf(
+        line, sizeof line, "epoch %lld/%lld  step %lld/%lld  %.0f images/s  loss %.5f  %s left",
+        (long long)position->epoch + 1, (long long)trainer->total_epochs, (long long)position->step,
+        (long long)trainer->steps_per_epoch, rate, trainer->last_loss, left);
+    ae_say_progress(line);
+}
+
+void ae_progress_epoch(const ae_trainer *trainer, const ae_epoch_row *row) {
+    double share = row->seconds > 0 ? row->phase_s[AE_PHASE_ALLREDUCE][1] / row->seconds : 0;
+    ae_say("epoch %*lld/%lld  loss %.5f  test %.5f  PSNR %.2f dB  SSIM %.4f  %.0f images/s  "
+           "allreduce %.0f %%",
+           trainer->total_epochs > 99 ? 3 : 2, (long long)row->epoch,
+           (long long)trainer->total_epochs, row->train_loss, row->test_loss, row->psnr_db,
+           row->ssim, row->images_per_s, 100 * share);
+}
+
+void ae_progress_end(const ae_trainer *trainer) {
+    const char *dir = trainer->settings->run.dir;
+    ae_say("results  %s/results.h5, the network in %s/checkpoints/", dir, dir);
+    ae_say("figures  python3 analysis/figures.py %s", dir);
+}

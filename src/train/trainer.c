@@ -1,0 +1,269 @@
+#include "train/trainer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fixed.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "base/timer.h"
+#include "data/order.h"
+#include "nn/layers.h"
+#include "train/internal.h"
+
+/* The network, its kernels and where they run. Collective. */
+static ae_status create_network(ae_trainer *trainer) {
+    ae_layers layers;
+    int level = 0;
+    ae_status status = ae_layers_parse(&layers, trainer->settings->model.layers,
+                                       ae_config_where(trainer->config, "model", "layers"),
+                                       AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH);
+    if (status == AE_OK) status = ae_network_create(&trainer->network, &layers);
+    if (status == AE_OK) status = ae_kernels_find(&level);
+    status = ae_comm_agree(trainer->comm, status);
+    if (status) return status;
+    trainer->kernels = ae_kernels_at((int)ae_comm_min(trainer->comm, level));
+    return AE_OK;
+}
+
+/* Buffers of the size of the network. Collective. */
+static ae_status create_state(ae_trainer *trainer) {
+    const size_t size = ae_network_size(trainer->network);
+    ae_state *state = &trainer->state;
+    trainer->message_size = size + AE_STEP_EXTRAS;
+    state->parameters = ae_calloc(size, sizeof *state->parameters);
+    trainer->gradient = ae_calloc(size, sizeof *trainer->gradient);
+    trainer->packed = ae_calloc(ae_network_packed_size(trainer->network), sizeof *trainer->packed);
+    trainer->message = ae_calloc(trainer->message_size, sizeof *trainer->message);
+    ae_status status = ae_optimizer_init(&trainer->optimizer, trainer->settings, size);
+    if (!state->parameters || !trainer->gradient || !trainer->packed || !trainer->message)
+        status = ae_fail_memory("the parameters");
+    status = ae_comm_agree(trainer->comm, status);
+    if (status) return status;
+    state->network = trainer->network;
+    state->optimizer = &trainer->optimizer;
+    ae_network_initialize(trainer->network, state->parameters,
+                          (uint64_t)trainer->settings->run.seed);
+    return AE_OK;
+}
+
+ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_config *config) {
+    *trainer_out = NULL;
+    ae_trainer *trainer = calloc(1, sizeof *trainer);
+    ae_status status = ae_comm_agree(comm, trainer ? AE_OK : ae_fail_memory("the trainer"));
+    if (status) {
+        free(trainer);
+        return status;
+    }
+    trainer->comm = comm;
+    trainer->config = config;
+    trainer->settings = ae_config_settings(config);
+    status = create_network(trainer);
+    if (status) goto done;
+    trainer->placement = ae_placement_find(comm);
+    status = ae_dataset_count(comm, trainer->settings, &trainer->train_count, &trainer->test_count);
+    if (status) goto done;
+    const ae_settings *settings = trainer->settings;
+    trainer->steps_per_epoch = ae_order_steps(trainer->train_count, settings->train.batch);
+    trainer->total_epochs = settings->train.pretrain_epochs + settings->train.epochs;
+    status = create_state(trainer);
+    if (status) goto done;
+    ae_plan_print(trainer);
+done:
+    if (status) ae_trainer_destroy(&trainer);
+    *trainer_out = trainer;
+    return status;
+}
+
+void ae_trainer_destroy(ae_trainer **trainer_ptr) {
+    ae_trainer *trainer = *trainer_ptr;
+    if (!trainer) return;
+    ae_files_close(trainer);
+    ae_workers_destroy(trainer);
+    ae_dataset_destroy(&trainer->dataset);
+    free(trainer->order);
+    free(trainer->evaluation.psnr_db);
+    free(trainer->evaluation.ssim);
+    free(trainer->evaluation.input_psnr_db);
+    free(trainer->evaluation.input_ssim);
+    free(trainer->packed);
+    free(trainer->gradient);
+    free(trainer->message);
+    free(trainer->state.parameters);
+    ae_optimizer_release(&trainer->optimizer);
+    ae_network_destroy(&trainer->network);
+    free(trainer);
+    *trainer_ptr = NULL;
+}
+
+ae_status ae_trainer_check(ae_trainer *trainer) {
+    ae_plan_print_memory(trainer);
+    ae_plan_warn(trainer);
+    if (trainer->settings->data.source == AE_SOURCE_DEADLEAVES) return AE_OK; /* always right */
+    return ae_dataset_create(&trainer->dataset, trainer->comm, trainer->settings);
+}
+
+/* The images, and memory that depends on their number. Collective. */
+static ae_status load_images(ae_trainer *trainer) {
+    ae_status status = ae_dataset_create(&trainer->dataset, trainer->comm, trainer->settings);
+    if (status) return status;
+    const size_t images = (size_t)trainer->test_count;
+    evaluation *e = &trainer->evaluation;
+    double **arrays[] = {&e->psnr_db, &e->ssim, &e->input_psnr_db, &e->input_ssim};
+    for (int a = 0; a < 4; ++a)
+        if (!(*arrays[a] = calloc(images, sizeof(double)))) status = ae_fail_memory("the results");
+    e->input_sigma = -1;
+    trainer->order = calloc((size_t)trainer->train_count, sizeof *trainer->order);
+    if (!trainer->order) status = ae_fail_memory("the order of the images");
+    return ae_comm_agree(trainer->comm, status);
+}
+
+/* Were the images the same when the run was begun? Local, the same on every rank. */
+static ae_status check_images(ae_trainer *trainer) {
+    char *begun_with = trainer->state.data_hash;
+    const char *hash = ae_dataset_hash(trainer->dataset);
+    if (begun_with[0] && strcmp(begun_with, hash) != 0)
+        return ae_fail(AE_ERROR_DATA,
+                       "the images (hash %s) are not those the run in %s was begun with (hash %s); "
+                       "give it the same ones, or choose another run.dir",
+                       hash, trainer->settings->run.dir, begun_with);
+    memcpy(begun_with, hash, AE_HASH_TEXT_SIZE);
+    return AE_OK;
+}
+
+/* Saves the state and says so. Collective. */
+static ae_status stop_early(ae_trainer *trainer) {
+    ae_status status = ae_files_save_checkpoint(trainer);
+    if (status) return status;
+    const ae_position *position = &trainer->state.position;
+    return ae_fail(AE_STOPPED,
+                   "stopped on request after %lld whole epochs and %lld steps of the next; the "
+                   "state is in %s/checkpoints/, and the same command goes on from it",
+                   (long long)position->epoch, (long long)position->step,
+                   trainer->settings->run.dir);
+}
+
+/* hash = that of parameters and optimiser; the same on every rank, else AE_ERROR_NUMERIC.
+ * Collective. */
+static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SIZE]) {
+    const size_t bytes = ae_network_size(trainer->network) * sizeof(float);
+    char first[AE_HASH_TEXT_SIZE];
+    ae_hash *sum = NULL;
+    ae_status status = ae_hash_create(&sum);
+    if (status == AE_OK) {
+        ae_hash_add(sum, trainer->state.parameters, bytes);
+        for (int m = 0; m < trainer->optimizer.moments; ++m)
+            ae_hash_add(sum, trainer->optimizer.moment[m], bytes);
+        ae_hash_text(sum, hash);
+        ae_hash_destroy(&sum);
+    }
+    status = ae_comm_agree(trainer->comm, status);
+    if (status) return status;
+    memcpy(first, hash, sizeof first);
+    ae_comm_broadcast(trainer->comm, first, sizeof first);
+    if (strcmp(first, hash) != 0)
+        status = ae_fail(AE_ERROR_NUMERIC,
+                         "after epoch %lld its parameters differ from rank 0's (hash %s, %s); its "
+                         "memory or processor is at fault: leave the host out and start again, "
+                         "which goes on from the last checkpoint",
+                         (long long)trainer->state.position.epoch + 1, hash, first);
+    return ae_comm_agree(trainer->comm, status);
+}
+
+/* The rest of the epoch's steps; *stop: asked to stop before its end. Collective. */
+static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
+    ae_order_shuffle(trainer->order, (uint32_t)trainer->train_count,
+                     (uint64_t)trainer->settings->run.seed,
+                     (uint32_t)trainer->state.position.epoch);
+    *stop = false;
+    while (trainer->state.position.step < trainer->steps_per_epoch && !*stop) {
+        ae_status status = ae_trainer_step(trainer, stop);
+        if (status) return status;
+        ae_progress_step(trainer);
+    }
+    return AE_OK;
+}
+
+/* Begins to count time and images anew. */
+static void reset_clock(ae_trainer *trainer) {
+    memset(trainer->phase_s, 0, sizeof trainer->phase_s);
+    trainer->epoch_begin_s = ae_now_s();
+    trainer->images_seen = 0;
+}
+
+/* The row's times, from all ranks. Collective. */
+static void fill_times(ae_trainer *trainer, ae_epoch_row *row, double steps_s) {
+    double lowest[AE_PHASES] = {0}, mean[AE_PHASES] = {0}, highest[AE_PHASES] = {0};
+    ae_comm_spread(trainer->comm, trainer->phase_s, AE_PHASES, lowest, mean, highest);
+    for (int p = 0; p < AE_PHASES; ++p) {
+        row->phase_s[p][0] = lowest[p];
+        row->phase_s[p][1] = mean[p];
+        row->phase_s[p][2] = highest[p];
+    }
+    row->seconds = ae_now_s() - trainer->epoch_begin_s;
+    row->images_per_s = steps_s > 0 ? (double)trainer->images_seen / steps_s : 0;
+}
+
+/* One epoch, or the rest of it, from the state's position; *stop: asked to stop. The position then
+ * tells how far it came. Collective. */
+static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
+    ae_position *position = &trainer->state.position;
+    ae_status status = train_epoch(trainer, stop);
+    if (status || *stop) return status;
+    double steps_s = ae_now_s() - trainer->epoch_begin_s;
+
+    ae_epoch_row row = {.epoch = position->epoch + 1, .learning_rate = trainer->last_lr};
+    row.train_loss = ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images;
+    if (!ae_trainer_is_pretraining(trainer, position->epoch))
+        row.noise_sigma = trainer->settings->noise.sigma;
+    bool complete;
+    status = compare_replicas(trainer, row.parameters_hash);
+    if (status == AE_OK) status = ae_trainer_evaluate(trainer, &row, &complete, stop);
+    if (status || !complete) return status;
+
+    fill_times(trainer, &row, steps_s);
+    reset_clock(trainer);
+    status = ae_files_save_epoch(trainer, &row);
+    if (status) return status;
+    ae_progress_epoch(trainer, &row);
+    if (position->epoch == trainer->total_epochs) ae_say("hash     %s", row.parameters_hash);
+    return AE_OK;
+}
+
+/* From the state's position to the end. Collective. */
+static ae_status run_epochs(ae_trainer *trainer) {
+    ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
+    reset_clock(trainer);
+    while (trainer->state.position.epoch < trainer->total_epochs) {
+        bool stop;
+        ae_status status = run_epoch(trainer, &stop);
+        if (status) return status;
+        if (stop && trainer->state.position.epoch < trainer->total_epochs)
+            return stop_early(trainer);
+    }
+    ae_progress_end(trainer);
+    return AE_OK;
+}
+
+ae_status ae_trainer_run(ae_trainer *trainer) {
+    const ae_position *position = &trainer->state.position;
+    ae_status status = ae_files_open(trainer);
+    if (status) return status;
+    if (position->epoch >= trainer->total_epochs) {
+        ae_say("finished before: all %lld epochs are done", (long long)position->epoch);
+        ae_progress_end(trainer);
+        return AE_OK;
+    }
+    if (position->epoch > 0 || position->step > 0)
+        ae_say("goes on  after %lld whole epochs and %lld steps of the next",
+               (long long)position->epoch, (long long)position->step);
+    ae_plan_warn(trainer);
+    status = load_images(trainer);
+    if (status == AE_STOPPED) return stop_early(trainer);
+    if (status == AE_OK) status = check_images(trainer);
+    if (status == AE_OK) status = ae_workers_create(trainer);
+    if (status == AE_OK) status = ae_files_begin_results(trainer);
+    if (status == AE_OK) status = run_epochs(trainer);
+    return status;
+}

@@ -1,0 +1,420 @@
+/* The network against itself: its table, its initialisation, finite differences, blocks, reuse. On
+ * every kernel path of this processor. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "nn/network.h"
+
+static const char reference[] = "conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid";
+static const char smooth[] = "conv 5 3 sigmoid, conv 4 5 sigmoid, tconv 6 4 none, tconv 7 2 "
+                             "sigmoid, conv 6 1 none, tconv 3 3 sigmoid";
+static const char piecewise[] = "tconv 2 2 none, conv 4 4 relu, tconv 3 3 relu";
+
+/* A network with its buffers and one workspace. */
+typedef struct rig {
+    ae_network *network;
+    ae_workspace *workspace;
+    size_t size, pixels;
+    float *parameters, *packed;
+    float *image; /* [pixels], for use as needed */
+} rig;
+
+static ae_network *make_network(const char *text, int channels, int side) {
+    ae_layers layers;
+    ae_network *network;
+    assert_int_equal(ae_layers_parse(&layers, text, "test", channels, side, side), AE_OK);
+    assert_int_equal(ae_network_create(&network, &layers), AE_OK);
+    return network;
+}
+
+static void open_rig(rig *r, const char *text, int channels, int side, int level) {
+    r->network = make_network(text, channels, side);
+    assert_int_equal(ae_workspace_create(&r->workspace, r->network, ae_kernels_at(level)), AE_OK);
+    r->size = ae_network_size(r->network);
+    r->pixels = (size_t)channels * (size_t)side * (size_t)side;
+    r->parameters = ae_calloc(r->size, sizeof *r->parameters);
+    r->packed = ae_calloc(ae_network_packed_size(r->network), sizeof *r->packed);
+    r->image = ae_calloc(r->pixels, sizeof *r->image);
+    assert_true(r->parameters && r->packed && r->image);
+    ae_network_initialize(r->network, r->parameters, 7);
+    ae_network_pack(r->network, r->packed, r->parameters);
+}
+
+static void close_rig(rig *r) {
+    free(r->parameters);
+    free(r->packed);
+    free(r->image);
+    ae_workspace_destroy(&r->workspace);
+    assert_null(r->workspace);
+    ae_network_destroy(&r->network);
+    assert_null(r->network);
+}
+
+/* Random numbers in [0, 1) in steps of 1/256. */
+static float noise(uint32_t stream, size_t element) {
+    uint32_t words[4];
+    ae_random_words(words, (ae_stream){.seed = 99, .sample = stream}, (uint32_t)element);
+    return (float)(words[0] >> 24) / 256;
+}
+
+static void set_images(rig *r, uint32_t stream) {
+    for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream, e);
+    ae_planes_from_dense(ae_workspace_input(r->workspace), r->image);
+    for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream + 1, e);
+    ae_planes_from_dense(ae_workspace_target(r->workspace), r->image);
+}
+
+/* One block of images `first` to `last`; the gradient is the workspace's. */
+static const float *run_block(rig *r, uint32_t first, uint32_t last, ae_loss loss) {
+    ae_network_begin_block(r->workspace);
+    for (uint32_t n = first; n <= last; ++n) {
+        set_images(r, n);
+        ae_network_forward(r->workspace, r->packed);
+        ae_network_backward(r->workspace, r->packed, loss);
+    }
+    return ae_network_end_block(r->workspace);
+}
+
+static bool same(const float *a, const float *b, size_t count) {
+    return memcmp(a, b, count * sizeof *a) == 0;
+}
+
+/* Demands equal bits, and that a change in the last bit of any of some elements would be seen. */
+static void check_same(const float *a, float *b, size_t count) {
+    assert_true(same(a, b, count));
+    for (size_t e = 0; e < count; e += 1 + count / 5) {
+        float right = b[e];
+        b[e] = nextafterf(right, INFINITY);
+        assert_false(same(a, b, count));
+        b[e] = right;
+    }
+}
+
+static float *copy(const float *values, size_t count) {
+    float *made = ae_calloc(count, sizeof *made);
+    assert_non_null(made);
+    memcpy(made, values, count * sizeof *made);
+    return made;
+}
+
+static void test_table(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int rank, shape[4], fan_in;
+    } want[] = {
+        {"encoder.0.weight", 4, {8, 3, 3, 3}, 27}, {"encoder.0.bias", 1, {8}, 27},
+        {"encoder.2.weight", 4, {8, 8, 3, 3}, 72}, {"encoder.2.bias", 1, {8}, 72},
+        {"decoder.0.weight", 4, {8, 8, 3, 3}, 72}, {"decoder.0.bias", 1, {8}, 72},
+        {"decoder.2.weight", 4, {8, 3, 3, 3}, 27}, {"decoder.2.bias", 1, {3}, 27},
+    };
+    ae_network *network = make_network(reference, 3, 32);
+    int count;
+    size_t offset = 0;
+    const ae_parameter *table = ae_network_parameters(network, &count);
+    assert_int_equal(count, 8);
+    assert_int_equal(ae_network_size(network), 1611);
+    assert_int_equal(ae_network_layers(network)->count, 4);
+    for (int p = 0; p < count; ++p) {
+        assert_string_equal(table[p].name, want[p].name);
+        assert_int_equal(table[p].rank, want[p].rank);
+        assert_memory_equal(table[p].shape, want[p].shape, sizeof want[p].shape);
+        assert_int_equal(table[p].fan_in, want[p].fan_in);
+        assert_int_equal(table[p].offset, offset);
+        offset += table[p].count;
+    }
+    assert_int_equal(offset, 1611);
+    ae_network_destroy(&network);
+}
+
+/* Activations count as modules; the decoder begins with the first transposed layer and keeps what
+ * follows. */
+static void test_names(void **state) {
+    (void)state;
+    static const char *const want[] = {"encoder.0", "encoder.2", "decoder.0",
+                                       "decoder.1", "decoder.3", "decoder.4"};
+    ae_network *network = make_network(smooth, 3, 32);
+    int count;
+    const ae_parameter *table = ae_network_parameters(network, &count);
+    assert_int_equal(count, 12);
+    for (int p = 0; p < count; ++p) {
+        assert_memory_equal(table[p].name, want[p / 2], strlen(want[p / 2]));
+        assert_string_equal(table[p].name + strlen(want[p / 2]), p % 2 ? ".bias" : ".weight");
+    }
+    ae_network_destroy(&network);
+    network = make_network("tconv 2 2 none, conv 3 2 none", 3, 32);
+    table = ae_network_parameters(network, &count);
+    assert_string_equal(table[0].name, "decoder.0.weight");
+    ae_network_destroy(&network);
+}
+
+/* Do `count` values look uniform within +-bound: none outside, some of a hundred or more beyond
+ * 0.9 of it (all inside: 0.9^100 = 3e-5), and a mean within 5 standard deviations of 0? */
+static bool uniform(const float *values, size_t count, double bound) {
+    double largest = 0, mean = 0;
+    for (size_t e = 0; e < count; ++e) {
+        largest = fmax(largest, fabs(values[e]));
+        mean += values[e] / (double)count;
+    }
+    return largest <= bound * (1 + 0x1p-24) && (count < 100 || largest > 0.9 * bound) &&
+           fabs(mean) < 5 * bound / sqrt(3.0 * (double)count);
+}
+
+static void test_initialize(void **state) {
+    (void)state;
+    ae_network *network = make_network(reference, 3, 32);
+    int count;
+    const ae_parameter *table = ae_network_parameters(network, &count);
+    float a[1611], b[1611];
+    memset(b, 0xff, sizeof b);
+    ae_network_initialize(network, a, 1);
+    ae_network_initialize(network, b, 1);
+    check_same(a, b, 1611);
+    for (int p = 0; p < count; ++p) {
+        double bound = 1 / sqrt(table[p].fan_in);
+        float *values = a + table[p].offset;
+        assert_true(uniform(values, table[p].count, bound));
+        if (p % 2 == 0) {
+            assert_false(uniform(values, table[p].count, 0.8 * bound));
+            assert_false(uniform(values, table[p].count, 1.2 * bound));
+        }
+        values[0] = (float)(1.001 * bound);
+        assert_false(uniform(values, table[p].count, bound));
+    }
+    ae_network_initialize(network, a, 2);
+    for (size_t e = 0; e < 1611; ++e) assert_true(a[e] != b[e]);
+    for (size_t e = 0; e < table[2].count; ++e) /* tensors of one shape differ */
+        assert_true(a[table[2].offset + e] != a[table[4].offset + e]);
+    ae_network_destroy(&network);
+}
+
+/* Packing writes all that the passes read, and nothing that depends on what was there before. */
+static void check_pack(int level) {
+    rig r;
+    open_rig(&r, smooth, 3, 20, level);
+    float *want = copy(run_block(&r, 0, 0, AE_LOSS_MSE), r.size);
+    memset(r.packed, 0xff, ae_network_packed_size(r.network) * sizeof *r.packed); /* NaN */
+    ae_network_pack(r.network, r.packed, r.parameters);
+    check_same(run_block(&r, 0, 0, AE_LOSS_MSE), want, r.size);
+    r.parameters[0] += 0.5f;
+    ae_network_pack(r.network, r.packed, r.parameters);
+    assert_false(same(run_block(&r, 0, 0, AE_LOSS_MSE), want, r.size));
+    free(want);
+    close_rig(&r);
+}
+
+/* A workspace's past leaves no trace: not other images, not a NaN. */
+static void check_reuse(int level) {
+    rig r, fresh;
+    open_rig(&r, reference, 3, 32, level);
+    open_rig(&fresh, reference, 3, 32, level);
+    float *want = copy(run_block(&fresh, 5, 6, AE_LOSS_L1), r.size);
+    run_block(&r, 1, 3, AE_LOSS_MSE);
+    float right = r.packed[0];
+    r.packed[0] = NAN;
+    assert_true(isnan(run_block(&r, 1, 1, AE_LOSS_MSE)[r.size - 1]));
+    r.packed[0] = right;
+    check_same(run_block(&r, 5, 6, AE_LOSS_L1), want, r.size);
+    assert_false(same(run_block(&r, 5, 7, AE_LOSS_L1), want, r.size));
+    free(want);
+    close_rig(&fresh);
+    close_rig(&r);
+}
+
+/* Every path's loss, output and gradient have the reference path's bits. */
+static void check_path(int level) {
+    rig r, ref;
+    static const char *const texts[] = {reference, smooth, piecewise};
+    for (int t = 0; t < 3; ++t) {
+        open_rig(&r, texts[t], 3, 23, level);
+        open_rig(&ref, texts[t], 3, 23, 0);
+        float *want = copy(run_block(&ref, 0, 1, AE_LOSS_MSE), r.size);
+        check_same(run_block(&r, 0, 1, AE_LOSS_MSE), want, r.size);
+        assert_true(ae_network_loss(r.workspace, AE_LOSS_L1) ==
+                    ae_network_loss(ref.workspace, AE_LOSS_L1));
+        ae_planes_to_dense(r.image, ae_workspace_output(r.workspace));
+        ae_planes_to_dense(ref.image, ae_workspace_output(ref.workspace));
+        check_same(r.image, ref.image, r.pixels);
+        free(want);
+        close_rig(&ref);
+        close_rig(&r);
+    }
+}
+
+/* With small whole parameters, pixels in steps of 1/256 and the mean of 256 magnitudes, every
+ * product and sum is exact in float: a block's gradient is the sum of its images' to the bit. */
+static void check_block(int level) {
+    rig r;
+    open_rig(&r, "conv 3 3 relu, tconv 2 2 none, tconv 1 2 relu", 1, 16, level);
+    for (size_t e = 0; e < r.size; ++e) r.parameters[e] = (float)(e * 7 % 5) - 1;
+    ae_network_pack(r.network, r.packed, r.parameters);
+    float *sum = ae_calloc(r.size, sizeof *sum), *two = ae_calloc(r.size, sizeof *two);
+    assert_true(sum && two);
+    for (uint32_t n = 0; n < 3; ++n) {
+        const float *gradient = run_block(&r, n, n, AE_LOSS_L1);
+        if (n == 2) memcpy(two, sum, r.size * sizeof *two);
+        for (size_t e = 0; e < r.size; ++e) sum[e] += gradient[e];
+    }
+    const float *block = run_block(&r, 0, 2, AE_LOSS_L1);
+    check_same(block, sum, r.size);
+    assert_false(same(block, two, r.size)); /* an image left out would be seen */
+    ae_network_begin_block(r.workspace);
+    block = ae_network_end_block(r.workspace);
+    for (size_t e = 0; e < r.size; ++e) assert_true(block[e] == 0);
+    free(two);
+    free(sum);
+    close_rig(&r);
+}
+
+/* Loss at parameters + step * direction on one tensor. */
+static double loss_beside(rig *r, const ae_parameter *tensor, const float *direction, float step,
+                          ae_loss loss) {
+    float *moved = copy(r->parameters, r->size);
+    for (size_t e = 0; e < tensor->count; ++e) moved[tensor->offset + e] += step * direction[e];
+    ae_network_pack(r->network, r->packed, moved);
+    ae_network_forward(r->workspace, r->packed);
+    free(moved);
+    return ae_network_loss(r->workspace, loss);
+}
+
+static bool agree(double derivative, double difference, double tolerance) {
+    return fabs(derivative - difference) <= tolerance;
+}
+
+/* Central differences of the loss along a random direction of one tensor against gradient *
+ * direction. D(h) = derivative + c h^2 + O(h^4), so D(2h) - D(h) = 3 c h^2 is three times D(h)'s
+ * error. Rounding: outputs in (0, 1) err by some 2^-21 (test_pytorch.c), mostly independently, the
+ * mean over P pixels by 2^-21 / sqrt(P), the loss by at most twice that, the quotient by that over
+ * h. The gradient's own error is nothing beside it. */
+static void check_tensor(rig *r, const ae_parameter *tensor, const float *gradient, ae_loss loss,
+                         uint32_t stream) {
+    const float step = 0x1p-6f; /* h */
+    float *direction = ae_calloc(tensor->count, sizeof *direction);
+    double derivative = 0, squares = 0;
+    assert_non_null(direction);
+    for (size_t e = 0; e < tensor->count; ++e) {
+        double g = gradient[tensor->offset + e];
+        direction[e] = noise(1000 + stream, e) < 0.5f ? -1 : 1;
+        derivative += g * direction[e];
+        squares += g * g;
+    }
+    double near = (loss_beside(r, tensor, direction, step, loss) -
+                   loss_beside(r, tensor, direction, -step, loss)) /
+                  (2 * step);
+    double far = (loss_beside(r, tensor, direction, 2 * step, loss) -
+                  loss_beside(r, tensor, direction, -2 * step, loss)) /
+                 (4 * step);
+    double tolerance = fabs(far - near) + 0x1p-20 / sqrt((double)r->pixels) / step;
+    assert_false(agree(derivative + 0.1 * sqrt(squares), near, tolerance));
+    free(direction);
+}
+
+/* Makes the loss a smooth function of the parameters for small steps: targets of 0 and 1, on one
+ * side of every output; half of the ReLU channels always on and half always off. */
+static void smooth_out(rig *r) {
+    int count;
+    const ae_parameter *table = ae_network_parameters(r->network, &count);
+    const ae_layers *layers = ae_network_layers(r->network);
+    for (int p = 0; p < count; ++p) {
+        float *values = r->parameters + table[p].offset;
+        bool relu = layers->layer[p / 2].activation == AE_ACTIVATION_RELU;
+        for (size_t e = 0; e < table[p].count; ++e) {
+            if (!relu) values[e] *= 2;
+            if (relu && table[p].rank == 1) values[e] = e % 2 ? 3 : -3;
+            if (relu && table[p].rank == 4) values[e] /= 2;
+        }
+    }
+    for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(3, e) < 0.5f ? 0 : 1;
+    ae_planes_from_dense(ae_workspace_target(r->workspace), r->image);
+}
+
+static void check_differences(int level) {
+    static const char *const texts[] = {reference, smooth};
+    for (int t = 0; t < 2; ++t) {
+        rig r;
+        int count;
+        open_rig(&r, texts[t], 3, 20, level);
+        set_images(&r, 0);
+        smooth_out(&r);
+        const ae_parameter *table = ae_network_parameters(r.network, &count);
+        for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
+            ae_network_pack(r.network, r.packed, r.parameters);
+            ae_network_begin_block(r.workspace);
+            ae_network_forward(r.workspace, r.packed);
+            ae_network_backward(r.workspace, r.packed, (ae_loss)loss);
+            const float *gradient = ae_network_end_block(r.workspace);
+            for (int p = 0; p < count; ++p)
+                check_tensor(&r, &table[p], gradient, (ae_loss)loss, (uint32_t)p);
+        }
+        close_rig(&r);
+    }
+}
+
+static void check_losses(int level) {
+    rig r;
+    open_rig(&r, reference, 3, 32, level);
+    for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
+        set_images(&r, 3);
+        ae_network_forward(r.workspace, r.packed);
+        double alone = ae_network_loss(r.workspace, (ae_loss)loss);
+        assert_true(alone > 0);
+        assert_true(ae_network_backward(r.workspace, r.packed, (ae_loss)loss) == alone);
+    }
+    assert_true(ae_workspace_bytes(r.network) > 1611 * AE_LANES * sizeof(float));
+    close_rig(&r);
+}
+
+static void for_each_path(void (*check)(int level)) {
+    for (int level = 0; level < ae_kernels_count(); ++level)
+        if (ae_kernels_at(level)) check(level);
+}
+
+static void test_pack(void **state) {
+    (void)state;
+    for_each_path(check_pack);
+}
+
+static void test_reuse(void **state) {
+    (void)state;
+    for_each_path(check_reuse);
+}
+
+static void test_paths(void **state) {
+    (void)state;
+    for_each_path(check_path);
+}
+
+static void test_block(void **state) {
+    (void)state;
+    for_each_path(check_block);
+}
+
+static void test_differences(void **state) {
+    (void)state;
+    for_each_path(check_differences);
+}
+
+static void test_losses(void **state) {
+    (void)state;
+    for_each_path(check_losses);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_initialize), cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_reuse),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_block),      cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_losses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
