@@ -187,9 +187,9 @@ done:
 
 int main(int argc, char **argv) {
     ae_comm *comm = NULL;
+    ae_stop_install();
     ae_status status = ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, false);
-    ae_stop_install();
     if (status == AE_OK)
         status = run(comm, argc, argv);
     else

@@ -11,6 +11,13 @@ enum { GROWTH = 1 << 20 }; /* bytes by which a file in memory grows */
  * than this times the file. */
 enum { DEFLATE_RATIO = 1032 };
 
+/* A published file ends in a seal, after HDF5's last byte: a mark and the hash of all bytes before.
+ * HDF5 can crash on a file that was damaged on disk; the seal tells before it is asked. HDF5 passes
+ * it over when reading and cuts it off when writing, so a file without one was changed with HDF5's
+ * means, and ends where HDF5 says that it does. */
+static const char seal_mark[] = "\nae_dist seal: ";
+enum { MARK_SIZE = sizeof seal_mark - 1, SEAL_SIZE = MARK_SIZE + AE_HASH_TEXT_SIZE };
+
 const char *ae_h5_version(void) {
     static char text[32];
     unsigned major = 0, minor = 0, release = 0;
@@ -73,12 +80,31 @@ done:
     return status;
 }
 
+static void make_seal(char *seal, const char *bytes, size_t size) {
+    memcpy(seal, seal_mark, MARK_SIZE);
+    ae_hash_of(bytes, size, seal + MARK_SIZE);
+    seal[SEAL_SIZE - 1] = '\n';
+}
+
+/* Checks the seal, if there is one: *sealed. */
+static ae_status check_seal(const ae_h5 *file, const char *bytes, size_t size, bool *sealed) {
+    char seal[SEAL_SIZE];
+    *sealed = size > SEAL_SIZE && memcmp(bytes + size - SEAL_SIZE, seal_mark, MARK_SIZE) == 0;
+    if (!*sealed) return AE_OK;
+    make_seal(seal, bytes, size - SEAL_SIZE);
+    if (memcmp(bytes + size - SEAL_SIZE, seal, SEAL_SIZE) == 0) return AE_OK;
+    return ae_fail(AE_ERROR_IO, "%s is damaged: its bytes are not those that were written",
+                   file->path);
+}
+
 ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit) {
     void *bytes = NULL;
     size_t size = 0;
+    bool sealed;
     hid_t access;
     ae_status status = prepare(file, path, &access);
     if (status == AE_OK) status = ae_file_read(path, limit, &bytes, &size);
+    if (status == AE_OK) status = check_seal(*file, bytes, size, &sealed);
     if (status != AE_OK) goto done;
     char name[AE_H5_NAME_SIZE];
     memory_name(name);
@@ -86,6 +112,9 @@ ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit) {
     if (H5Pset_file_image(access, bytes, size) < 0 ||
         ((*file)->id = H5Fopen(name, H5F_ACC_RDWR, access)) < 0)
         status = ae_h5_fail(*file, "open it as", "an HDF5 file");
+    haddr_t end = 0;
+    if (status == AE_OK && !sealed && (H5Fget_eoa((*file)->id, &end) < 0 || end != size))
+        status = ae_fail(AE_ERROR_IO, "%s is damaged: its end is not that of an HDF5 file", path);
 done:
     free(bytes);
     if (access >= 0) H5Pclose(access);
@@ -105,13 +134,15 @@ ae_status ae_h5_publish(ae_h5 *file) {
     if (H5Fflush(file->id, H5F_SCOPE_LOCAL) < 0) return ae_h5_fail(file, "complete", "the file");
     ssize_t size = H5Fget_file_image(file->id, NULL, 0);
     if (size <= 0) return ae_h5_fail(file, "copy", "the file from memory");
-    void *bytes = malloc((size_t)size);
+    char *bytes = malloc((size_t)size + SEAL_SIZE);
     if (!bytes) return ae_fail_memory(file->path);
     ae_status status = AE_OK;
-    if (H5Fget_file_image(file->id, bytes, (size_t)size) != size)
+    if (H5Fget_file_image(file->id, bytes, (size_t)size) == size) {
+        make_seal(bytes + size, bytes, (size_t)size);
+        status = ae_file_replace(file->path, bytes, (size_t)size + SEAL_SIZE);
+    } else {
         status = ae_h5_fail(file, "copy", "the file from memory");
-    else
-        status = ae_file_replace(file->path, bytes, (size_t)size);
+    }
     free(bytes);
     return status;
 }
