@@ -1,0 +1,92 @@
+/* The collectives on any number of ranks. Every rank runs the same checks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "comm/comm.h"
+
+static ae_comm *comm;
+
+static void test_sum_and_min(void **state) {
+    (void)state;
+    int64_t rank = ae_comm_rank(comm), size = ae_comm_size(comm);
+    int64_t values[] = {1, rank, (int64_t)1 << 40};
+    ae_comm_sum(comm, values, 3);
+    assert_int_equal(values[0], size);
+    assert_int_equal(values[1], size * (size - 1) / 2);
+    assert_int_equal(values[2], size << 40);
+    assert_int_equal(ae_comm_min(comm, 10 - rank), 11 - size);
+}
+
+static void test_broadcast_and_gather(void **state) {
+    (void)state;
+    int rank = ae_comm_rank(comm), size = ae_comm_size(comm);
+    char text[8] = "";
+    if (rank == 0) strcpy(text, "zero");
+    ae_comm_broadcast(comm, text, sizeof text);
+    assert_string_equal(text, "zero");
+
+    int *all = calloc((size_t)size, sizeof *all);
+    ae_comm_gather(comm, &rank, sizeof rank, rank == 0 ? all : NULL);
+    for (int r = 0; rank == 0 && r < size; ++r) assert_int_equal(all[r], r);
+    free(all);
+
+    /* Rank r gives r + 1 values of r; rank 0's lie in place. */
+    double *runs = calloc((size_t)(size * (size + 1)), sizeof *runs);
+    for (int i = 0; i <= rank; ++i) runs[i] = rank;
+    assert_int_equal(ae_comm_gather_doubles(comm, runs, rank + 1, runs), AE_OK);
+    for (int r = 0, at = 0; rank == 0 && r < size; ++r)
+        for (int i = 0; i <= r; ++i, ++at) assert_true(runs[at] == r);
+    free(runs);
+}
+
+static void test_spread(void **state) {
+    (void)state;
+    double rank = ae_comm_rank(comm), size = ae_comm_size(comm), lowest, mean, highest;
+    ae_comm_spread(comm, &rank, 1, &lowest, &mean, &highest);
+    if (ae_comm_rank(comm) != 0) return;
+    assert_true(lowest == 0 && highest == size - 1 && mean == (size - 1) / 2);
+}
+
+static void test_agree(void **state) {
+    (void)state;
+    int rank = ae_comm_rank(comm), size = ae_comm_size(comm);
+    assert_int_equal(ae_comm_agree(comm, AE_OK), AE_OK);
+    ae_status status = AE_OK;
+    if (rank == size - 1) status = ae_fail(AE_ERROR_DATA, "the last one's fault");
+    assert_int_equal(ae_comm_agree(comm, status), AE_ERROR_DATA);
+    assert_non_null(strstr(ae_message(), "the last one's fault"));
+    assert_int_equal(strncmp(ae_message(), "rank ", 5) == 0, size > 1);
+    /* All fail: rank 0's is told, without a prefix. */
+    status = ae_fail(rank == 0 ? AE_ERROR_IO : AE_FAILED, "fault of %d", rank);
+    assert_int_equal(ae_comm_agree(comm, status), AE_ERROR_IO);
+    assert_string_equal(ae_message(), "fault of 0");
+}
+
+static void test_shape_of_the_job(void **state) {
+    (void)state;
+    char expected[32];
+    assert_int_equal(ae_comm_node_count(comm), 1);
+    assert_int_equal(ae_comm_node_size(comm), ae_comm_size(comm));
+    snprintf(expected, sizeof expected, ":%d", ae_comm_size(comm));
+    assert_non_null(strstr(ae_comm_hosts(comm), expected));
+    assert_true(strlen(ae_comm_library()) > 0);
+    assert_null(strchr(ae_comm_library(), '\n'));
+}
+
+int main(int argc, char **argv) {
+    if (ae_comm_create(&comm, &argc, &argv)) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sum_and_min),
+                                       cmocka_unit_test(test_broadcast_and_gather),
+                                       cmocka_unit_test(test_spread), cmocka_unit_test(test_agree),
+                                       cmocka_unit_test(test_shape_of_the_job)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ae_comm_destroy(&comm);
+    return failed;
+}

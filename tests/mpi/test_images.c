@@ -1,0 +1,113 @@
+/* The images lie in a node's memory once, the same on every number of ranks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "comm/comm.h"
+#include "data/dataset.h"
+#include "data/deadleaves.h"
+
+enum { TRAIN = 9000, TEST = 1000 };
+
+static ae_comm *comm;
+
+/* Physical memory, in bytes, of the mapping that holds `address`, as this process's share: a page
+ * that n processes use counts 1/n in each (proportional set size). */
+static int64_t own_share(const void *address) {
+    FILE *file = fopen("/proc/self/smaps", "r");
+    assert_non_null(file);
+    char line[1024];
+    bool inside = false;
+    long kilobytes = -1;
+    while (kilobytes < 0 && fgets(line, sizeof line, file)) {
+        unsigned long begin, end;
+        if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+            inside = begin <= (unsigned long)address && (unsigned long)address < end;
+        if (inside) sscanf(line, "Pss: %ld kB", &kilobytes);
+    }
+    fclose(file);
+    assert_true(kilobytes >= 0);
+    return (int64_t)kilobytes * 1024;
+}
+
+/* The same for all ranks together. */
+static int64_t node_memory(const void *address) {
+    int64_t bytes = own_share(address);
+    ae_comm_sum(comm, &bytes, 1);
+    return bytes;
+}
+
+/* Touches every page, as training does. */
+static unsigned touch(const uint8_t *bytes, size_t size) {
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i += 4096) sum += bytes[i];
+    return sum;
+}
+
+/* Is it one copy of `size` bytes? The mapping may have a few pages more, and with one rank it is
+ * the heap's; a second copy is as large again. */
+static bool is_one_copy(int64_t memory, size_t size) {
+    return (double)memory > 0.98 * (double)size && (double)memory < 1.2 * (double)size;
+}
+
+static void test_once_in_memory(void **state) {
+    (void)state;
+    const size_t size = (size_t)(TRAIN + TEST) * AE_RECORD_SIZE;
+    ae_settings settings = {
+        .data = {.source = AE_SOURCE_DEADLEAVES, .train_images = TRAIN, .test_images = TEST}};
+    ae_dataset *dataset = NULL;
+    assert_int_equal(ae_dataset_create(&dataset, comm, &settings), AE_OK);
+    ae_images train = ae_dataset_train(dataset), test = ae_dataset_test(dataset);
+    assert_int_equal(train.count, TRAIN);
+    assert_int_equal(test.count, TEST);
+    assert_true(ae_dataset_is_shared(dataset));
+    assert_true(touch(train.records, size) > 0);
+    int64_t everyone = 0; /* has touched every page by now */
+    ae_comm_sum(comm, &everyone, 1);
+    assert_true(is_one_copy(node_memory(train.records + size / 2), size));
+
+    /* A copy a rank is seen as what it is. */
+    uint8_t *copy = malloc(size);
+    memcpy(copy, train.records, size);
+    assert_true(touch(copy, size) > 0);
+    assert_int_equal(is_one_copy(node_memory(copy + size / 2), size), ae_comm_size(comm) == 1);
+    free(copy);
+
+    /* The pictures themselves, on every rank: the last training and the first test picture. */
+    uint8_t record[AE_RECORD_SIZE];
+    ae_deadleaves_make(record, 0, TRAIN - 1);
+    assert_memory_equal(record + 1, ae_images_pixels(&train, TRAIN - 1), AE_IMAGE_PIXELS);
+    ae_deadleaves_make(record, 0, AE_DEADLEAVES_TRAIN);
+    assert_memory_equal(record + 1, ae_images_pixels(&test, 0), AE_IMAGE_PIXELS);
+    ae_dataset_destroy(&dataset);
+}
+
+/* Each rank's slice follows the one before, and together they are everything. */
+static void test_slices(void **state) {
+    (void)state;
+    ae_shared *shared = NULL;
+    assert_int_equal(ae_shared_create(&shared, comm, 1009 * 3), AE_OK);
+    int64_t begin, end;
+    ae_shared_slice(shared, 1009, &begin, &end);
+    for (int64_t i = 3 * begin; i < 3 * end; ++i) ae_shared_bytes(shared)[i] = (uint8_t)(i % 251);
+    assert_int_equal(ae_shared_publish(shared, 1009, 3), AE_OK);
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < 3 * 1009; ++i) wrong += ae_shared_bytes(shared)[i] != i % 251;
+    assert_int_equal(wrong, 0);
+    ae_shared_destroy(&shared);
+}
+
+int main(int argc, char **argv) {
+    if (ae_comm_create(&comm, &argc, &argv)) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_once_in_memory),
+                                       cmocka_unit_test(test_slices)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ae_comm_destroy(&comm);
+    return failed;
+}
