@@ -42,6 +42,9 @@ void ae_comm_spread(ae_comm *comm, const double *values, int count, double *lowe
 /* Sends rank 0's bytes to all. Collective. */
 void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size);
 
+/* Are this rank's bytes those of rank 0? Collective; the answer is each rank's own. */
+bool ae_comm_equals_first(ae_comm *comm, const void *bytes, size_t size);
+
 /* Gathers equal-sized pieces on rank 0: all[rank][size] (NULL elsewhere). Collective. */
 void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all);
 

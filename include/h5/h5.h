@@ -44,12 +44,14 @@ const char *ae_h5_version(void);
 /* An empty file in memory. `path` is where it is going to be published. The caller owns *file. */
 ae_status ae_h5_create(ae_h5 **file, const char *path);
 
-/* Loads the file at `path`, which may have `limit` bytes at most. Later changes stay in memory
- * until published. The caller owns *file. */
+/* Loads the file at `path`, which may have `limit` bytes at most, and refuses one whose bytes are
+ * not those that ae_h5_publish() or HDF5 wrote. Later changes stay in memory until published. The
+ * caller owns *file. */
 ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit);
 void ae_h5_close(ae_h5 **file);
 
-/* Makes the file at its path equal to the one in memory, whole or not at all: ae_file_replace(). */
+/* Makes the file at its path equal to the one in memory, whole or not at all (ae_file_replace()),
+ * with a hash of its bytes after HDF5's last one. */
 ae_status ae_h5_publish(ae_h5 *file);
 
 /* Is there an object of that path? */
@@ -85,8 +87,7 @@ ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, c
 ae_status ae_h5_write(ae_h5 *file, const char *path, ae_h5_type type, int rank,
                       const int64_t *shape, const void *data);
 
-/* Attributes of one value; `object` is the path of a group or dataset. Set: the attribute isn't
- * there yet. */
+/* Attributes of one value; `object` is the path of a group or dataset. Set: makes or replaces. */
 ae_status ae_h5_set_text(ae_h5 *file, const char *object, const char *name, const char *value);
 ae_status ae_h5_set_int64(ae_h5 *file, const char *object, const char *name, int64_t value);
 

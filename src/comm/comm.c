@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "comm/internal.h"
 
@@ -46,8 +47,18 @@ static ae_status find_hosts(ae_comm *comm) {
     return AE_OK;
 }
 
+/* Open MPI's waiting ranks keep their core busy unless told to yield it, which it finds out by
+ * itself only where the launcher says that there are more ranks than slots. With more ranks than
+ * cores on a node an Allreduce would take a scheduler's time slices. */
+static void yield_where_crowded(void) {
+    const char *ranks = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    if (ranks && atol(ranks) > sysconf(_SC_NPROCESSORS_ONLN))
+        setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+}
+
 ae_status ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     int provided = 0;
+    yield_where_crowded();
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
     ae_comm *comm = calloc(1, sizeof *comm);
     if (!comm) MPI_Abort(MPI_COMM_WORLD, AE_FAILED);
@@ -132,6 +143,16 @@ void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size) {
         next += piece;
         size -= (size_t)piece;
     }
+}
+
+bool ae_comm_equals_first(ae_comm *comm, const void *bytes, size_t size) {
+    void *first = malloc(size);
+    if (!first) MPI_Abort(comm->world, AE_FAILED);
+    memcpy(first, bytes, size);
+    ae_comm_broadcast(comm, first, size);
+    bool equal = memcmp(first, bytes, size) == 0;
+    free(first);
+    return equal;
 }
 
 void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all) {

@@ -112,8 +112,7 @@ ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit) {
     if (H5Pset_file_image(access, bytes, size) < 0 ||
         ((*file)->id = H5Fopen(name, H5F_ACC_RDWR, access)) < 0)
         status = ae_h5_fail(*file, "open it as", "an HDF5 file");
-    haddr_t end = 0;
-    if (status == AE_OK && !sealed && (H5Fget_eoa((*file)->id, &end) < 0 || end != size))
+    if (status == AE_OK && !sealed && H5Fget_file_image((*file)->id, NULL, 0) != (ssize_t)size)
         status = ae_fail(AE_ERROR_IO, "%s is damaged: its end is not that of an HDF5 file", path);
 done:
     free(bytes);
@@ -178,12 +177,14 @@ ae_status ae_h5_members(ae_h5 *file, const char *path, int64_t *count) {
     return AE_OK;
 }
 
-/* Makes an attribute of one value; `value` as for H5Awrite(). */
+/* Makes or replaces an attribute of one value; `value` as for H5Awrite(). */
 static ae_status set(ae_h5 *file, const char *object, const char *name, hid_t type,
                      const void *value) {
     ae_status status = AE_OK;
     hid_t space = H5Screate(H5S_SCALAR), attribute = H5I_INVALID_HID;
     if (space < 0 || type < 0 ||
+        (ae_h5_has_attribute(file, object, name) &&
+         H5Adelete_by_name(file->id, object, name, H5P_DEFAULT) < 0) ||
         (attribute = H5Acreate_by_name(file->id, object, name, type, space, H5P_DEFAULT,
                                        H5P_DEFAULT, H5P_DEFAULT)) < 0 ||
         H5Awrite(attribute, type, value) < 0)

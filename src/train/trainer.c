@@ -148,7 +148,6 @@ static ae_status stop_early(ae_trainer *trainer) {
  * Collective. */
 static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SIZE]) {
     const size_t bytes = ae_network_size(trainer->network) * sizeof(float);
-    char first[AE_HASH_TEXT_SIZE];
     ae_hash *sum = NULL;
     ae_status status = ae_hash_create(&sum);
     if (status == AE_OK) {
@@ -160,14 +159,13 @@ static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SI
     }
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;
-    memcpy(first, hash, sizeof first);
-    ae_comm_broadcast(trainer->comm, first, sizeof first);
-    if (strcmp(first, hash) != 0)
-        status = ae_fail(AE_ERROR_NUMERIC,
-                         "after epoch %lld its parameters differ from rank 0's (hash %s, %s); its "
-                         "memory or processor is at fault: leave the host out and start again, "
-                         "which goes on from the last checkpoint",
-                         (long long)trainer->state.position.epoch + 1, hash, first);
+    if (!ae_comm_equals_first(trainer->comm, hash, AE_HASH_TEXT_SIZE))
+        status =
+            ae_fail(AE_ERROR_NUMERIC,
+                    "after epoch %lld its parameters (hash %s) differ from rank 0's; its memory "
+                    "or processor is at fault: leave the host out and start again, which goes "
+                    "on from the last checkpoint",
+                    (long long)trainer->state.position.epoch + 1, hash);
     return ae_comm_agree(trainer->comm, status);
 }
 

@@ -46,6 +46,16 @@ static void test_broadcast_and_gather(void **state) {
     free(runs);
 }
 
+static void test_equals_first(void **state) {
+    (void)state;
+    int last = ae_comm_rank(comm) == ae_comm_size(comm) - 1;
+    char text[] = "replica";
+    assert_true(ae_comm_equals_first(comm, text, sizeof text));
+    if (last) text[3] ^= 1;
+    bool equal = ae_comm_equals_first(comm, text, sizeof text);
+    assert_int_equal(equal, !last || ae_comm_size(comm) == 1);
+}
+
 static void test_spread(void **state) {
     (void)state;
     double rank = ae_comm_rank(comm), size = ae_comm_size(comm), lowest, mean, highest;
@@ -82,10 +92,10 @@ static void test_shape_of_the_job(void **state) {
 
 int main(int argc, char **argv) {
     if (ae_comm_create(&comm, &argc, &argv)) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sum_and_min),
-                                       cmocka_unit_test(test_broadcast_and_gather),
-                                       cmocka_unit_test(test_spread), cmocka_unit_test(test_agree),
-                                       cmocka_unit_test(test_shape_of_the_job)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sum_and_min),  cmocka_unit_test(test_broadcast_and_gather),
+        cmocka_unit_test(test_equals_first), cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_agree),        cmocka_unit_test(test_shape_of_the_job)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ae_comm_destroy(&comm);
     return failed;
