@@ -24,7 +24,7 @@ typedef struct ae_state {
     float *parameters; /* [ae_network_size] */
     ae_optimizer *optimizer;
     ae_position position;
-    char data_hash[AE_HASH_TEXT_SIZE]; /* of the images */
+    char data_hash[AE_HASH_TEXT_SIZE]; /* of the images; "" where they weren't there yet */
 } ae_state;
 
 /* Writes `path` beside its place, syncs and renames it: a file of that name is whole. Local.
@@ -33,7 +33,8 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
                               const char *kernel_path);
 
 /* Reads `path` into `state` (network, parameters, optimizer given) and compares the options that
- * change the numbers (AE_EFFECT_NUMBERS) and the contract with today's. Local.
+ * change the numbers (AE_EFFECT_NUMBERS) and the contract with today's;
+ * the images' hash is the caller's to compare. Local.
  * AE_ERROR_IO: damaged, or not one of ours (state's buffers are then undefined);
  * AE_ERROR_USAGE: whole, but of another configuration or contract: the message lists what differs,
  * was and is. */

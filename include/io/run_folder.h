@@ -30,6 +30,10 @@ void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t e
  * bytes), newest (by epoch, then step) first. Other files are passed over. Local. AE_ERROR_IO. */
 ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE], int *count);
 
+/* Renames a checkpoint that can't be used to PATH.damaged, so that it no longer counts as the newest
+ * when older ones are pruned. Local. AE_ERROR_IO. */
+ae_status ae_run_folder_set_aside(const char *path);
+
 /* Deletes what the newest checkpoint makes superfluous: all but the `keep` newest of whole epochs
  * (keep >= 1), every mid-epoch one older than the newest, and files left half-written by a run that
  * was killed. Local. AE_ERROR_IO. */

@@ -4,6 +4,7 @@
  *     results.h5
  *     checkpoints/epoch-0003.h5               after three whole epochs
  *     checkpoints/epoch-0003-step-00250.h5    and 250 steps of the fourth
+ *     checkpoints/epoch-0003.h5.damaged       set aside: it couldn't be read
  *     *.h5.tmp.PID                            half-written by a run that was killed
  */
 #include "io/run_folder.h"
@@ -212,6 +213,12 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
         ae_run_folder_checkpoint(folder, (*paths)[i], entries[i].epoch, entries[i].step);
     free(entries);
     return status;
+}
+
+ae_status ae_run_folder_set_aside(const char *path) {
+    char aside[AE_PATH_SIZE + 16];
+    snprintf(aside, sizeof aside, "%s.damaged", path);
+    return rename(path, aside) != 0 ? fail("rename", path, errno) : AE_OK;
 }
 
 static ae_status delete_file(const char *path) {

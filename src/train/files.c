@@ -20,8 +20,8 @@ static ae_status read_newest(ae_trainer *trainer) {
         status = ae_checkpoint_read(paths[i], &trainer->state, trainer->config);
         if (status == AE_OK) break;
         if (status == AE_ERROR_IO && i + 1 < count) {
-            ae_warn("%s; going on from the one before", ae_message());
-            status = AE_OK;
+            ae_warn("%s; it is set aside, and the one before is taken", ae_message());
+            status = ae_run_folder_set_aside(paths[i]);
         } else if (status == AE_ERROR_IO) {
             char reason[AE_MESSAGE_SIZE / 2];
             snprintf(reason, sizeof reason, "%s", ae_message());

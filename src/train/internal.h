@@ -65,7 +65,6 @@ struct ae_trainer {
     double phase_s[AE_PHASES]; /* this rank's, since the epoch (or the program) began */
     double epoch_begin_s;
     double last_loss; /* mean over the last step's batch */
-    double last_lr;
     int64_t images_seen; /* since phase_s began */
     double evaluation_s; /* of the last one */
 };
@@ -88,6 +87,9 @@ void ae_workers_destroy(ae_trainer *trainer);
  * (sigma > 0) or without. */
 void ae_worker_load(const ae_trainer *trainer, worker *w, const uint8_t *pixels, ae_stream stream,
                     double sigma);
+
+/* The learning rate of an update, counted from 0 through all epochs. */
+double ae_trainer_lr(const ae_trainer *trainer, int64_t update);
 
 /* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop.
  * AE_ERROR_NUMERIC: nothing was changed. Collective. */

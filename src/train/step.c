@@ -16,6 +16,11 @@ bool ae_trainer_is_pretraining(const ae_trainer *trainer, int64_t epoch) {
     return epoch < trainer->settings->train.pretrain_epochs;
 }
 
+double ae_trainer_lr(const ae_trainer *trainer, int64_t update) {
+    return ae_schedule_lr(trainer->settings, update, trainer->steps_per_epoch,
+                          trainer->steps_per_epoch * trainer->total_epochs);
+}
+
 /* One thread's memory; called by the thread itself. */
 static bool worker_create(worker *w, const ae_trainer *trainer) {
     w->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *w->normals);
@@ -162,11 +167,8 @@ static void update(ae_trainer *trainer, int64_t images) {
     for (size_t i = 0; i < size; ++i)
         trainer->gradient[i] =
             (float)(ae_fixed_to(trainer->message[i], AE_FIXED_K) / (double)images);
-    trainer->last_lr =
-        ae_schedule_lr(trainer->settings, trainer->optimizer.steps, trainer->steps_per_epoch,
-                       trainer->steps_per_epoch * trainer->total_epochs);
     ae_optimizer_step(&trainer->optimizer, trainer->state.parameters, trainer->gradient,
-                      trainer->last_lr);
+                      ae_trainer_lr(trainer, trainer->optimizer.steps));
     ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
 }
 

@@ -211,7 +211,8 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
     if (status || *stop) return status;
     double steps_s = ae_now_s() - trainer->epoch_begin_s;
 
-    ae_epoch_row row = {.epoch = position->epoch + 1, .learning_rate = trainer->last_lr};
+    ae_epoch_row row = {.epoch = position->epoch + 1,
+                        .learning_rate = ae_trainer_lr(trainer, trainer->optimizer.steps - 1)};
     row.train_loss = ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images;
     if (!ae_trainer_is_pretraining(trainer, position->epoch))
         row.noise_sigma = trainer->settings->noise.sigma;

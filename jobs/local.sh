@@ -1,0 +1,47 @@
+#!/bin/sh
+# From nothing to pictures, on one machine:
+#
+#     sh jobs/local.sh
+#
+# installs what is missing (Debian and its relatives, as root or with sudo), builds the program in
+# build/, trains as configs/quickstart.ini says, on pictures the program makes itself, and draws
+# the figures. Started again, it goes on from where it was; once the run is finished, it draws the
+# figures again. Environment: RANKS (default: the number of cores, at most 8), PYTHON (default:
+# the first python3 that has h5py, numpy and matplotlib).
+set -eu
+cd -- "$(dirname -- "$0")/.."
+cd -- "$(pwd -P)"
+. jobs/setup.sh
+
+config=configs/quickstart.ini
+run=runs/quickstart
+
+cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+ranks=${RANKS:-$((cores < 8 ? cores : 8))}
+
+ae_need "$AE_RUN_PACKAGES"
+
+ae_say "building"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+tests=OFF # unless their library is there: the program alone doesn't need it
+ae_has libcmocka-dev && tests=ON
+if ! { ae_configure build --preset release -DBUILD_TESTING=$tests &&
+    cmake --build build --parallel "$cores" --target ae_dist; } >"$log" 2>&1; then
+    cat "$log" >&2
+    ae_say "the build failed" >&2
+    exit 1
+fi
+
+# Open MPI refuses to run as root, as containers do, unless told otherwise. Ranks that wait let
+# others run: the cores may be fewer, or busy.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+
+ae_say "mpirun -np $ranks --bind-to none build/ae_dist $config"
+mpirun -np "$ranks" --bind-to none build/ae_dist "$config" </dev/null
+
+ae_say "$AE_PYTHON analysis/figures.py $run"
+"$AE_PYTHON" analysis/figures.py "$run"
+ae_say "the pictures are in $PWD/$run/figures"
+echo "To train anew, remove the run first: rm -r $PWD/$run"

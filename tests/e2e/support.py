@@ -1,0 +1,251 @@
+"""What the tests that start the program share: configurations, images, runs, and what came out.
+
+CTest names the program (AE_DIST) and the launcher (AE_MPIEXEC); without them a file of tests can be
+run by hand against the program in build/.
+"""
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("AE_DIST", str(ROOT / "build" / "ae_dist"))
+MPIEXEC = os.environ.get("AE_MPIEXEC", "mpirun")
+TIMEOUT_S = 100  # of a run; a longer one hangs
+
+# Exit codes.
+DONE, USAGE, DATA, FILES, NUMERIC, STOPPED = 0, 2, 3, 4, 5, 75
+
+RECORD_SIZE = 3073  # a CIFAR-10 record: label and 3 x 32 x 32 pixels
+FILE_RECORDS = 10000
+BATCH_NAMES = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
+
+# A small run; tests change what they need.
+SMALL = {
+    "run.dir": "run",
+    "data.train_images": 130,
+    "data.test_images": 20,
+    "train.pretrain_epochs": 1,
+    "train.epochs": 1,
+    "train.batch": 20,
+    "noise.sigma": 0.1,
+}
+
+
+def write_config(folder, options=None, name="small.ini"):
+    """Writes an ini file of SMALL with `options` ("section.key": value) changed; returns its name."""
+    sections = {}
+    for key, value in {**SMALL, **(options or {})}.items():
+        section, key = key.split(".")
+        sections.setdefault(section, []).append(f"{key} = {value}")
+    lines = [line for section, keys in sections.items() for line in [f"[{section}]", *keys, ""]]
+    (Path(folder) / name).write_text("\n".join(lines))
+    return name
+
+
+def write_cifar10(folder, images=200):
+    """Makes the six files of CIFAR-10; only the first `images` records of each aren't zeros."""
+    folder.mkdir()
+    generator = np.random.default_rng(1)
+    for name in BATCH_NAMES:
+        records = generator.integers(0, 256, (images, RECORD_SIZE), dtype=np.uint8)
+        records[:, 0] %= 10
+        with open(folder / name, "wb") as file:
+            file.write(records.tobytes())
+            file.truncate(FILE_RECORDS * RECORD_SIZE)
+    return folder
+
+
+# ---- running ----
+
+
+class Run:
+    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun."""
+
+    def __init__(self, folder, arguments, ranks=2, threads=1, kernels=None, launcher=None,
+                 variables=None, stdout=subprocess.PIPE):
+        command = [PROGRAM, *map(str, arguments)]
+        if ranks:
+            launcher = ["--bind-to", "none"] if launcher is None else launcher
+            command = [MPIEXEC, "-np", str(ranks), *launcher, *command]
+        self.stdout, self.stderr = "", ""
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment(threads, kernels, variables), text=True,
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, bufsize=1)
+        self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True)
+                        for name in ("stdout", "stderr") if getattr(self.process, name)]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, name):
+        for line in getattr(self.process, name):
+            setattr(self, name, getattr(self, name) + line)
+
+    @property
+    def text(self):
+        return self.stdout + self.stderr
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def wait_for(self, text, timeout_s=TIMEOUT_S):
+        """Returns when `text` is in the output; fails where the program ends without it."""
+        end = time.monotonic() + timeout_s
+        while text not in self.text:
+            assert time.monotonic() < end, f"no '{text}' within {timeout_s} s in:\n{self.text}"
+            if not self.is_running():
+                self.wait()
+                assert text in self.text, f"ended without '{text}':\n{self.text}"
+            time.sleep(0.002)
+
+    def send(self, signal_number):
+        if self.is_running():
+            self.process.send_signal(signal_number)
+
+    def ranks(self):
+        """Process numbers of the ranks mpirun started."""
+        return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and self._is_rank(pid)]
+
+    def _is_rank(self, pid):
+        try:
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            program = os.readlink(f"/proc/{pid}/exe")
+        except OSError:  # it ended meanwhile
+            return False
+        return int(parent) == self.process.pid and program == os.path.realpath(PROGRAM)
+
+    def wait(self, timeout_s=TIMEOUT_S):
+        """Waits for the end; a run that doesn't come to it is ended and fails the test."""
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise AssertionError(f"hangs after {timeout_s} s; it said:\n{self.text}") from None
+        for reader in self.readers:
+            reader.join(10)
+        return self
+
+    def end(self):
+        """Makes sure that nothing of it is left."""
+        if not self.is_running():
+            return
+        self.process.terminate()  # mpirun ends its ranks
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def code(self):
+        return self.process.returncode
+
+    @property
+    def hash(self):
+        """The parameters' hash, as printed once at the end."""
+        lines = [line for line in self.stdout.splitlines() if line.startswith("hash ")]
+        assert len(lines) == 1, self.text
+        return lines[0].split()[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.end()
+
+
+def environment(threads, kernels=None, variables=None):
+    env = dict(os.environ)
+    for name in ("OMP_NUM_THREADS", "AE_KERNELS"):
+        env.pop(name, None)
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+                 "OMPI_MCA_rmaps_base_oversubscribe", "OMPI_MCA_mpi_yield_when_idle"):
+        env.setdefault(name, "1")
+    if threads:
+        env["OMP_NUM_THREADS"] = str(threads)
+    if kernels:
+        env["AE_KERNELS"] = kernels
+    env.update(variables or {})
+    return env
+
+
+def run(folder, *arguments, expect=DONE, timeout_s=TIMEOUT_S, **how):
+    """Runs the program to its end, which must be with the exit code `expect` (None: any)."""
+    done = Run(folder, arguments, **how).wait(timeout_s)
+    assert expect is None or done.code == expect, f"exit code {done.code}, said:\n{done.text}"
+    return done
+
+
+def stop_at(folder, arguments, text, delay_s=0, signal_number=signal.SIGUSR1, **how):
+    """Runs the program, signals it `delay_s` after it said `text`, and waits for its end."""
+    with Run(folder, arguments, **how) as started:
+        started.wait_for(text)
+        time.sleep(delay_s)
+        started.send(signal_number)
+        return started.wait()
+
+
+def assert_refused(done, code, *fragments):
+    """It ended with the code and one message that holds every fragment once."""
+    assert done.code == code, f"exit code {done.code}, not {code}; said:\n{done.text}"
+    assert done.text.count("ae_dist: error:") == 1, done.text
+    for fragment in fragments:
+        assert done.text.count(fragment) == 1, f"'{fragment}' is not there once:\n{done.text}"
+
+
+# ---- what came out ----
+
+
+def checkpoints(run_dir):
+    """Paths of the checkpoints, in the order of the epochs and steps in their names."""
+    return sorted((Path(run_dir) / "checkpoints").glob("epoch-*.h5"), key=checkpoint_position)
+
+
+def checkpoint_position(path):
+    """Whole epochs and steps of the next one: (2, 17) of epoch-0002-step-00017.h5."""
+    words = path.stem.split("-")
+    return int(words[1]), int(words[3]) if len(words) > 2 else 0
+
+
+def arrays(path, group):
+    """Every dataset below a group of an HDF5 file, by path, read whole."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        file[group].visititems(
+            lambda name, item: found.update({name: item[()]})
+            if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def text_column(dataset):
+    return [value.decode() for value in dataset[()]]
+
+
+def numbers(run_dir):
+    """All that must have the same bits however a run was laid out, by name."""
+    run_dir = Path(run_dir)
+    found = {}
+    with h5py.File(run_dir / "results.h5", "r") as file:
+        epochs = file["epochs"]
+        found["parameters_hash"] = text_column(epochs["parameters_hash"])
+        for name in ("epoch", "train_loss", "test_loss", "psnr_db", "psnr_pooled_db", "ssim",
+                     "psnr_first10_db", "ssim_first10_range2", "learning_rate"):
+            found[name] = epochs[name][()].tobytes()
+        for name in ("psnr_db", "ssim", "input_psnr_db", "input_ssim"):
+            found[f"test/{name}"] = file["test"][name][()].tobytes()
+        found["output"] = file["reconstructions/output"][()].tobytes()
+    for group in ("parameters", "optimizer"):
+        tensors = arrays(checkpoints(run_dir)[-1], group)
+        assert tensors or group == "optimizer"
+        found.update({f"{group}/{name}": value.tobytes() for name, value in tensors.items()})
+    return found
+
+
+def differences(left, right):
+    """Names of what differs between two results of numbers()."""
+    return sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))

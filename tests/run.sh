@@ -1,0 +1,151 @@
+#!/bin/sh
+# All tests, from nothing to a verdict:
+#
+#     sh tests/run.sh
+#
+# installs what is missing (Debian and its relatives, as root or with sudo), then builds and tests
+#
+#     gcc     in build/: every test; a warning is an error
+#     clang   in build-clang/: unit and mpi tests; a warning is an error
+#     asan    in build-asan/: unit and mpi tests under AddressSanitizer
+#     ubsan   in build-ubsan/: unit and mpi tests under UndefinedBehaviorSanitizer
+#     mpich   in build-mpich/: the program, and mpi tests on two ranks, with MPICH for Open MPI
+#
+# and closes with what passed, failed and was skipped. Arguments name the parts to run; none: all.
+# Leaves with 0 where nothing failed.
+set -u
+cd -- "$(dirname -- "$0")/.." && cd -- "$(pwd -P)" || exit
+. jobs/setup.sh
+unset OMP_NUM_THREADS AE_KERNELS
+
+cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+passed=0 failed=0 skipped=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+: >"$scratch/summary"
+
+summarise() {
+    printf '%-6s %s\n' "$1" "$2" >>"$scratch/summary"
+}
+
+# The part $1 can't be run here, because of $2.
+skip_part() {
+    ae_say "$1: skipped, $2"
+    summarise "$1" "skipped: $2"
+    skipped=$((skipped + 1))
+}
+
+# Adds up the part $1, which took $2 s, from what ctest wrote to $scratch/junit.xml.
+add_results() {
+    awk -v part="$1" -v seconds="$2" -v sums="$scratch/sums" '
+        function value(name) {
+            if (!match($0, " " name "=\"[^\"]*\"")) return ""
+            return substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4)
+        }
+        /<testcase / {
+            test = value("name")
+            status = value("status")
+            if (status == "run") passed++
+            else if (status == "fail") failed++
+            else skipped++
+            if (status == "fail") lines = lines "       FAILED: " test "\n"
+            else if (status != "run") lines = lines "       skipped: " test "\n"
+        }
+        /SKIPPED \[/ { # by pytest, within a test that passed
+            sub(/.*SKIPPED \[[0-9]*\] /, "")
+            lines = lines "       skipped in " test ": " $0 "\n"
+        }
+        END {
+            printf "%-6s %d passed, %d failed, %d skipped, in %d s\n%s", part, passed, failed,
+                skipped, seconds, lines
+            printf "%d %d %d\n", passed, failed, skipped >sums
+        }' "$scratch/junit.xml" >>"$scratch/summary"
+    read -r p f s <"$scratch/sums"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+# Configures build folder $1 with the cmake arguments that follow, and builds it.
+build() {
+    directory=$1
+    shift
+    ae_configure "$directory" "$@" && cmake --build "$directory" --parallel "$cores"
+}
+
+# Builds the part $1 in build folder $2 with the cmake arguments $3, and runs the tests that the
+# ctest arguments after them choose.
+run_part() {
+    part=$1 folder=$2 arguments=$3
+    shift 3
+    ae_say "$part: building in $folder/"
+    began_s=$(date +%s)
+    # shellcheck disable=SC2086 # a list
+    if ! build "$folder" $arguments >"$scratch/log" 2>&1; then
+        cat "$scratch/log"
+        ae_say "$part: the build FAILED"
+        summarise "$part" "the build FAILED"
+        failed=$((failed + 1))
+        return
+    fi
+    ae_say "$part: testing, the build took $(($(date +%s) - began_s)) s"
+    rm -f "$scratch/junit.xml"
+    ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error \
+        --test-output-size-passed 1000000 --output-junit "$scratch/junit.xml" "$@" </dev/null
+    if [ -f "$scratch/junit.xml" ]; then
+        add_results "$part" $(($(date +%s) - began_s))
+    else
+        summarise "$part" "no tests ran: FAILED"
+        failed=$((failed + 1))
+    fi
+}
+
+run_gcc() {
+    run_part gcc build "--preset release -DAE_WERROR=ON -DBUILD_TESTING=ON"
+}
+
+run_clang() {
+    if ! ae_has clang || ! ae_has libomp-dev; then
+        skip_part clang "clang with OpenMP (clang, libomp-dev) isn't there"
+        return
+    fi
+    run_part clang build-clang "-S . -B build-clang -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
+        -DCMAKE_C_COMPILER=clang" -L "unit|mpi"
+}
+
+run_asan() {
+    run_part asan build-asan "--preset asan" -L "unit|mpi"
+}
+
+run_ubsan() {
+    run_part ubsan build-ubsan "--preset ubsan" -L "unit|mpi"
+}
+
+run_mpich() {
+    if ! ae_has mpich || ! ae_has libmpich-dev; then
+        skip_part mpich "MPICH (mpich, libmpich-dev) isn't there"
+        return
+    fi
+    # Ranks that wait spin, so no more of them, or of their threads, than a small machine's cores.
+    OMP_NUM_THREADS=1
+    export OMP_NUM_THREADS
+    run_part mpich build-mpich "-S . -B build-mpich -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
+        -DMPI_C_COMPILER=mpicc.mpich -DMPI_EXECUTABLE_SUFFIX=.mpich" -R "^mpi\\..*\\.np2$"
+    unset OMP_NUM_THREADS
+}
+
+ae_need "$AE_TEST_PACKAGES"
+ae_want "$AE_EXTRA_PACKAGES"
+[ $# -gt 0 ] || set -- gcc clang asan ubsan mpich
+for part in "$@"; do
+    case $part in
+    gcc | clang | asan | ubsan | mpich) "run_$part" ;;
+    *)
+        echo "tests/run.sh: no part $part; there are gcc, clang, asan, ubsan, mpich" >&2
+        exit 2
+        ;;
+    esac
+done
+
+ae_say "summary"
+cat "$scratch/summary"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,326 @@
+/* Checkpoints: whole or not there, refused where damaged or of another run. */
+#include "files.h"
+
+#include <math.h>
+#include "base/memory.h"
+#include "io/checkpoint.h"
+
+/* ---- a run to store ---- */
+
+typedef struct run {
+    ae_config *config;
+    ae_network *network;
+    ae_optimizer optimizer;
+    ae_state state;
+} run;
+
+/* A run whose numbers follow from `first`. */
+static run *make_run(const char *override, float first) {
+    run *run = calloc(1, sizeof *run);
+    assert_non_null(run);
+    run->config = make_config(override);
+    const ae_settings *settings = ae_config_settings(run->config);
+    ae_layers layers;
+    check_ok(ae_layers_parse(&layers, settings->model.layers, "layers", 3, 32, 32));
+    check_ok(ae_network_create(&run->network, &layers));
+    size_t size = ae_network_size(run->network);
+    check_ok(ae_optimizer_init(&run->optimizer, settings, size));
+    run->state.network = run->network;
+    run->state.optimizer = &run->optimizer;
+    run->state.parameters = ae_calloc(size, sizeof(float));
+    assert_non_null(run->state.parameters);
+    for (size_t i = 0; i < size; i++) {
+        run->state.parameters[i] = first + (float)i;
+        for (int m = 0; m < run->optimizer.moments; m++)
+            run->optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
+    }
+    run->optimizer.steps = 1234;
+    run->state.position = (ae_position){3, 17, 5000000000000, 1700};
+    strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
+    return run;
+}
+
+static void free_run(run *run) {
+    free(run->state.parameters);
+    ae_optimizer_release(&run->optimizer);
+    ae_network_destroy(&run->network);
+    ae_config_destroy(&run->config);
+    free(run);
+}
+
+static void write_checkpoint(void) {
+    run *run = make_run(NULL, 1.5f);
+    check_ok(ae_checkpoint_write(path, &run->state, run->config, "avx2"));
+    free_run(run);
+}
+
+/* Reads the checkpoint into a run made with `override`. */
+static ae_status read_checkpoint(const char *override) {
+    run *run = make_run(override, 0);
+    ae_status status = ae_checkpoint_read(path, &run->state, run->config);
+    free_run(run);
+    return status;
+}
+
+/* ---- whole files ---- */
+
+static void test_replace(void **state) {
+    (void)state;
+    void *bytes;
+    size_t size;
+    check_ok(ae_file_replace(path, "old", 3));
+    check_ok(ae_file_replace(path, "newer", 5));
+    check_ok(ae_file_read(path, 5, &bytes, &size));
+    assert_int_equal(size, 5);
+    assert_memory_equal(bytes, "newer", 5);
+    free(bytes);
+    assert_int_equal(count_files(folder), 1);
+    check_refused(ae_file_read(path, 4, &bytes, &size), AE_ERROR_IO, "too large");
+    check_refused(ae_file_read(folder, 9, &bytes, &size), AE_ERROR_IO, "not a regular file");
+    check_ok(ae_file_replace(path, "", 0));
+    check_refused(ae_file_read(path, 9, &bytes, &size), AE_ERROR_IO, "empty");
+}
+
+static void test_replace_fails_whole(void **state) {
+    (void)state;
+    static char large[100000];
+    check_ok(ae_file_replace(path, "old", 3));
+    ae_status status;
+    WITH_SMALL_FILES(status = ae_file_replace(path, large, sizeof large));
+    check_refused(status, AE_ERROR_IO, "ulimit -f");
+
+    assert_int_equal(count_files(folder), 1);
+    void *bytes;
+    size_t size;
+    check_ok(ae_file_read(path, 3, &bytes, &size));
+    assert_memory_equal(bytes, "old", 3);
+    free(bytes);
+
+    snprintf(path, sizeof path, "%s/gone/file.h5", folder);
+    check_refused(ae_file_replace(path, "new", 3), AE_ERROR_IO, "No such file");
+    snprintf(path, sizeof path, "%s/file.h5/file.h5", folder);
+    check_refused(ae_file_replace(path, "new", 3), AE_ERROR_IO, "Not a directory");
+}
+
+/* ---- checkpoints ---- */
+
+static void test_checkpoint_round_trip(void **state) {
+    (void)state;
+    run *written = make_run(NULL, 1.5f), *read = make_run("output.keep=7", 0);
+    check_ok(ae_checkpoint_write(path, &written->state, written->config, "avx2"));
+    read->optimizer.steps = 0;
+    memset(&read->state.position, 0, sizeof read->state.position);
+    check_ok(ae_checkpoint_read(path, &read->state, read->config));
+    size_t bytes = ae_network_size(read->network) * sizeof(float);
+    assert_memory_equal(read->state.parameters, written->state.parameters, bytes);
+    for (int m = 0; m < 2; m++)
+        assert_memory_equal(read->optimizer.moment[m], written->optimizer.moment[m], bytes);
+    assert_memory_equal(&read->state.position, &written->state.position, sizeof(ae_position));
+    assert_int_equal(read->optimizer.steps, 1234);
+    assert_int_equal(count_files(folder), 1);
+    free_run(written);
+    free_run(read);
+}
+
+static void test_checkpoint_names_and_shapes(void **state) {
+    (void)state;
+    write_checkpoint();
+    ae_h5 *file;
+    check_ok(ae_h5_open(&file, path, SIZE_MAX));
+    check_ok(
+        ae_h5_check(file, "/parameters/encoder.0.weight", AE_H5_FLOAT, 4, (int64_t[]){8, 3, 3, 3}));
+    check_ok(
+        ae_h5_check(file, "/parameters/decoder.2.weight", AE_H5_FLOAT, 4, (int64_t[]){8, 3, 3, 3}));
+    check_ok(
+        ae_h5_check(file, "/optimizer/exp_avg_sq/decoder.2.bias", AE_H5_FLOAT, 1, (int64_t[]){3}));
+    ae_h5_close(&file);
+}
+
+/* Cuts and flipped bits are noticed. */
+static void test_checkpoint_damaged_on_disk(void **state) {
+    (void)state;
+    write_checkpoint();
+    void *bytes;
+    size_t size;
+    check_ok(ae_file_read(path, SIZE_MAX, &bytes, &size));
+    const size_t cuts[] = {1, 8, 100, 2048, size / 2, size - 60, size - 47, size - 1};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        check_ok(ae_file_replace(path, bytes, cuts[i]));
+        check_refused(read_checkpoint(NULL), AE_ERROR_IO, path);
+    }
+    for (size_t at = 0; at < size - 64; at += 997) {
+        ((char *)bytes)[at] ^= 4;
+        check_ok(ae_file_replace(path, bytes, size));
+        check_refused(read_checkpoint(NULL), AE_ERROR_IO, "damaged");
+        ((char *)bytes)[at] ^= 4;
+    }
+    free(bytes);
+    check_ok(ae_file_replace(path, "no HDF5 file", 12));
+    check_refused(read_checkpoint(NULL), AE_ERROR_IO, "HDF5 file");
+    unlink(path);
+    check_refused(read_checkpoint(NULL), AE_ERROR_IO, "No such file");
+}
+
+/* Ends where HDF5 says: what h5repack and the like leave behind. */
+static void test_checkpoint_without_seal(void **state) {
+    (void)state;
+    write_checkpoint();
+    void *bytes;
+    size_t size;
+    check_ok(ae_file_read(path, SIZE_MAX, &bytes, &size));
+    char *mark = memmem(bytes, size, "\nae_dist seal", 13);
+    assert_non_null(mark);
+    check_ok(ae_file_replace(path, bytes, (size_t)(mark - (char *)bytes)));
+    free(bytes);
+    check_ok(read_checkpoint(NULL));
+}
+
+/* Changes a checkpoint with HDF5; `rehash` makes its content hash fit. */
+typedef void change(ae_h5 *file);
+
+static ae_status read_changed(change *change, bool rehash) {
+    write_checkpoint();
+    ae_h5 *file;
+    char hash[AE_HASH_TEXT_SIZE];
+    check_ok(ae_h5_open(&file, path, SIZE_MAX));
+    change(file);
+    if (rehash) {
+        check_ok(ae_h5_content_hash(file, "content_hash", hash));
+        check_ok(ae_h5_set_text(file, "/", "content_hash", hash));
+    }
+    check_ok(ae_h5_publish(file));
+    ae_h5_close(&file);
+    return read_checkpoint(NULL);
+}
+
+static const char bias[] = "/parameters/encoder.0.bias";
+static const int64_t bias_shape[] = {8};
+
+static void change_nothing(ae_h5 *file) {
+    (void)file;
+}
+static void change_value(ae_h5 *file) {
+    float values[8];
+    check_ok(ae_h5_read(file, bias, AE_H5_FLOAT, 1, bias_shape, values));
+    values[5] = nextafterf(values[5], 1e9f);
+    check_ok(ae_h5_write(file, bias, AE_H5_FLOAT, 1, bias_shape, values));
+}
+static void change_to_nan(ae_h5 *file) {
+    float values[8] = {[2] = NAN};
+    check_ok(ae_h5_write(file, bias, AE_H5_FLOAT, 1, bias_shape, values));
+}
+static void change_position(ae_h5 *file) {
+    check_ok(ae_h5_set_int64(file, "/position", "step", 18));
+}
+static void change_position_below_zero(ae_h5 *file) {
+    check_ok(ae_h5_set_int64(file, "/position", "step", -1));
+}
+static void change_position_type(ae_h5 *file) {
+    check_ok(ae_h5_set_text(file, "/position", "step", "18"));
+}
+static void change_missing(ae_h5 *file) {
+    check_ok(ae_h5_delete(file, bias));
+}
+
+static void add_tensor(ae_h5 *file, const char *name, ae_h5_type type, int64_t size) {
+    static const double zeros[16];
+    const char *scale = size == 8 ? "/out_channel_8" : name;
+    ae_h5_dataset dataset = {name, type, 1, {size}, false, "1", "x", "x", {scale}};
+    check_ok(ae_h5_add(file, &dataset, zeros));
+}
+static void change_shape(ae_h5 *file) {
+    change_missing(file);
+    add_tensor(file, bias, AE_H5_FLOAT, 9);
+}
+static void change_type(ae_h5 *file) {
+    change_missing(file);
+    add_tensor(file, bias, AE_H5_DOUBLE, 8);
+}
+static void change_extra(ae_h5 *file) {
+    add_tensor(file, "/optimizer/exp_avg/extra", AE_H5_FLOAT, 8);
+}
+static void change_format(ae_h5 *file) {
+    check_ok(ae_h5_set_text(file, "/", "format", "something else"));
+}
+static void change_format_version(ae_h5 *file) {
+    check_ok(ae_h5_set_int64(file, "/", "format_version", 99));
+}
+static void change_contract(ae_h5 *file) {
+    check_ok(ae_h5_set_int64(file, "/contract", "version", 99));
+}
+static void change_options(ae_h5 *file) {
+    check_ok(ae_h5_set_text(file, "/config", "train.gone", "1"));
+}
+static void change_kernel_path(ae_h5 *file) {
+    check_ok(ae_h5_set_text(file, "/contract", "kernel_path", "ref"));
+}
+
+static void test_checkpoint_changed(void **state) {
+    (void)state;
+    const char *hash = "differs from its content_hash";
+    check_ok(read_changed(change_nothing, false));
+    check_refused(read_changed(change_value, false), AE_ERROR_IO, hash);
+    check_refused(read_changed(change_position, false), AE_ERROR_IO, hash);
+    check_refused(read_changed(change_extra, false), AE_ERROR_IO, hash);
+    check_refused(read_changed(change_missing, false), AE_ERROR_IO, hash);
+    check_refused(read_changed(change_format, false), AE_ERROR_IO, "another format");
+}
+
+/* Files whose hash fits, and that are wrong all the same. */
+static void test_checkpoint_forged(void **state) {
+    (void)state;
+    check_ok(read_changed(change_value, true));
+    check_ok(read_changed(change_kernel_path, true));
+    check_refused(read_changed(change_to_nan, true), AE_ERROR_IO, "not finite");
+    check_refused(read_changed(change_position_below_zero, true), AE_ERROR_IO, "negative");
+    check_refused(read_changed(change_position_type, true), AE_ERROR_IO, "not one whole number");
+    check_refused(read_changed(change_missing, true), AE_ERROR_IO, "missing or left over");
+    check_refused(read_changed(change_extra, true), AE_ERROR_IO, "missing or left over");
+    check_refused(read_changed(change_shape, true), AE_ERROR_IO, "encoder.0.bias has the wrong");
+    check_refused(read_changed(change_type, true), AE_ERROR_IO, "wrong type");
+    check_refused(read_changed(change_format_version, true), AE_ERROR_USAGE, "version 99");
+    check_refused(read_changed(change_contract, true), AE_ERROR_USAGE, "was 99, is 1");
+    check_refused(read_changed(change_options, true), AE_ERROR_USAGE, "train.gone");
+}
+
+static void test_checkpoint_of_another_configuration(void **state) {
+    (void)state;
+    write_checkpoint();
+    check_ok(read_checkpoint("output.keep=9"));
+    check_refused(read_checkpoint("train.batch=50"), AE_ERROR_USAGE, "train.batch was 100, is 50");
+    check_refused(read_checkpoint("train.block=4"), AE_ERROR_USAGE, "train.block was 1, is 4");
+    check_refused(read_checkpoint("optimizer.name=sgd"), AE_ERROR_USAGE,
+                  "optimizer.name was adam, is sgd");
+    check_refused(read_checkpoint("model.layers=conv 4 3 relu, tconv 3 3 sigmoid"), AE_ERROR_USAGE,
+                  "model.layers was conv 8");
+    run *run = make_run(NULL, 0);
+    strcpy(run->state.data_hash, "fedc");
+    check_ok(ae_checkpoint_read(path, &run->state, run->config));
+    assert_string_equal(run->state.data_hash, "0123456789abcdef0123456789abcdef");
+    free_run(run);
+}
+
+static void test_checkpoint_unwritable(void **state) {
+    (void)state;
+    snprintf(path, sizeof path, "%s/gone/file.h5", folder);
+    run *run = make_run(NULL, 1.5f);
+    check_refused(ae_checkpoint_write(path, &run->state, run->config, "ref"), AE_ERROR_IO,
+                  "No such file");
+    free_run(run);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_replace),
+        TEST(test_replace_fails_whole),
+        TEST(test_checkpoint_round_trip),
+        TEST(test_checkpoint_names_and_shapes),
+        TEST(test_checkpoint_damaged_on_disk),
+        TEST(test_checkpoint_without_seal),
+        TEST(test_checkpoint_changed),
+        TEST(test_checkpoint_forged),
+        TEST(test_checkpoint_of_another_configuration),
+        TEST(test_checkpoint_unwritable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
