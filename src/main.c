@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/build.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "comm/comm.h"
@@ -58,6 +59,20 @@ static void print_version(void) {
     printf("MPI       %s\n", ae_comm_library());
     printf("HDF5      %s\n", ae_h5_version());
     printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
+}
+
+/* Every rank must have been given what rank 0 was, or they would part ways. Collective. */
+static ae_status check_same_command(ae_comm *comm, int argc, char **argv) {
+    char hash[AE_HASH_TEXT_SIZE] = "";
+    ae_hash *sum = NULL;
+    ae_status status = ae_hash_create(&sum);
+    for (int i = 1; status == AE_OK && i < argc; ++i) ae_hash_add_text(sum, argv[i]);
+    if (status == AE_OK) ae_hash_text(sum, hash);
+    ae_hash_destroy(&sum);
+    if (!ae_comm_equals_first(comm, hash, sizeof hash))
+        status = ae_fail(AE_ERROR_USAGE,
+                         "its arguments are not those of rank 0; give all ranks the same");
+    return ae_comm_agree(comm, status);
 }
 
 static ae_status parse_command(command *cmd, int argc, char **argv) {
@@ -159,9 +174,10 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
     command cmd = {0};
     ae_config *config = NULL;
     ae_trainer *trainer = NULL;
-    ae_status status = parse_command(&cmd, argc, argv);
+    ae_status status = check_same_command(comm, argc, argv);
+    if (status == AE_OK) status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
     if (status) goto done;
-    ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet);
+    ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet && !cmd.check);
     if (cmd.help || cmd.version) {
         if (ae_log_is_speaker()) cmd.help ? print_help() : print_version();
         goto done;
@@ -188,12 +204,9 @@ done:
 int main(int argc, char **argv) {
     ae_comm *comm = NULL;
     ae_stop_install();
-    ae_status status = ae_comm_create(&comm, &argc, &argv);
+    ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, false);
-    if (status == AE_OK)
-        status = run(comm, argc, argv);
-    else
-        ae_report_error();
+    ae_status status = run(comm, argc, argv);
     ae_comm_destroy(&comm);
     return status;
 }

@@ -10,8 +10,9 @@
 
 typedef struct ae_comm ae_comm;
 
-/* Starts MPI (thread level FUNNELED). Collective; the caller owns *comm. */
-ae_status ae_comm_create(ae_comm **comm, int *argc, char ***argv);
+/* Starts MPI (thread level FUNNELED). Collective; the caller owns *comm. Without memory for it the
+ * program ends. */
+void ae_comm_create(ae_comm **comm, int *argc, char ***argv);
 
 /* Ends MPI. Collective. */
 void ae_comm_destroy(ae_comm **comm);
@@ -23,7 +24,7 @@ int ae_comm_node_rank(const ae_comm *comm);
 int ae_comm_node_size(const ae_comm *comm);
 int ae_comm_node_count(const ae_comm *comm);
 
-/* "n1:4,n2:4": each host with its number of ranks, in rank order. Borrowed. */
+/* "n1:4,n2:4": each host with its number of ranks, in the order of first ranks. Borrowed. */
 const char *ae_comm_hosts(const ae_comm *comm);
 
 /* "Open MPI v4.1.4, ..." on one line. Works before MPI has started. Borrowed. */

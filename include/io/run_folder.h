@@ -30,8 +30,9 @@ void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t e
  * bytes), newest (by epoch, then step) first. Other files are passed over. Local. AE_ERROR_IO. */
 ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE], int *count);
 
-/* Renames a checkpoint that can't be used to PATH.damaged, so that it no longer counts as the newest
- * when older ones are pruned. Local. AE_ERROR_IO. */
+/* Renames a checkpoint whose content is at fault to PATH.damaged, so that it no longer counts as
+ * the newest when older ones are pruned. Local. AE_ERROR_IO: it can't be renamed, or not even read,
+ * which is the disk's fault and not the checkpoint's. */
 ae_status ae_run_folder_set_aside(const char *path);
 
 /* Deletes what the newest checkpoint makes superfluous: all but the `keep` newest of whole epochs

@@ -1,6 +1,7 @@
 #include "comm/comm.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,23 +17,23 @@ static char *join_hosts(const char *names, int size) {
     if (!text) return NULL;
     char *end = text;
     *end = '\0';
-    for (int first = 0; first < size;) {
-        const char *name = names + (size_t)first * width;
-        int next = first + 1;
-        while (next < size && strcmp(names + (size_t)next * width, name) == 0) ++next;
-        end += sprintf(end, "%s%s:%d", first > 0 ? "," : "", name, next - first);
-        first = next;
+    for (int r = 0; r < size; ++r) {
+        const char *name = names + (size_t)r * width;
+        int ranks = 0, first = r;
+        for (int other = size - 1; other >= 0; --other)
+            if (strcmp(names + (size_t)other * width, name) == 0) ++ranks, first = other;
+        if (first == r) end += sprintf(end, "%s%s:%d", r > 0 ? "," : "", name, ranks);
     }
     return text;
 }
 
 /* Fills comm->hosts on every rank. Collective. */
-static ae_status find_hosts(ae_comm *comm) {
+static void find_hosts(ae_comm *comm) {
     const size_t width = MPI_MAX_PROCESSOR_NAME + 1;
     int length = 0;
     MPI_Get_processor_name(comm->host, &length);
     char *names = comm->rank == 0 ? malloc((size_t)comm->size * width) : NULL;
-    if (comm->rank == 0 && !names) return ae_fail_memory("the host names");
+    if (comm->rank == 0 && !names) MPI_Abort(comm->world, AE_FAILED);
     ae_comm_gather(comm, comm->host, width, names);
     int64_t bytes = 0;
     if (comm->rank == 0) {
@@ -42,9 +43,8 @@ static ae_status find_hosts(ae_comm *comm) {
     free(names);
     ae_comm_broadcast(comm, &bytes, sizeof bytes);
     if (comm->rank != 0) comm->hosts = malloc((size_t)bytes);
-    if (!comm->hosts) return ae_fail_memory("the host names");
+    if (!comm->hosts) MPI_Abort(comm->world, AE_FAILED);
     ae_comm_broadcast(comm, comm->hosts, (size_t)bytes);
-    return AE_OK;
 }
 
 /* Open MPI's waiting ranks keep their core busy unless told to yield it, which it finds out by
@@ -52,11 +52,13 @@ static ae_status find_hosts(ae_comm *comm) {
  * cores on a node an Allreduce would take a scheduler's time slices. */
 static void yield_where_crowded(void) {
     const char *ranks = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-    if (ranks && atol(ranks) > sysconf(_SC_NPROCESSORS_ONLN))
+    cpu_set_t cores; /* of the launcher, which isn't bound */
+    if (ranks && sched_getaffinity(getppid(), sizeof cores, &cores) == 0 &&
+        atol(ranks) > CPU_COUNT(&cores))
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
 }
 
-ae_status ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
+void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     int provided = 0;
     yield_where_crowded();
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
@@ -71,7 +73,7 @@ ae_status ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     MPI_Comm_size(comm->node, &comm->node_size);
     int first = comm->node_rank == 0;
     MPI_Allreduce(&first, &comm->node_count, 1, MPI_INT, MPI_SUM, comm->world);
-    return find_hosts(comm);
+    find_hosts(comm);
 }
 
 void ae_comm_destroy(ae_comm **comm) {

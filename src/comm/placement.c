@@ -59,11 +59,13 @@ ae_placement ae_placement_find(ae_comm *comm) {
     free(all);
 
     ae_placement placement;
+    omp_set_dynamic(0); /* as many threads as asked for, however busy the machine */
     placement.threads = omp_get_max_threads();
     if (!getenv("OMP_NUM_THREADS")) {
         placement.threads = cores_count(&mine) / sharers;
         if (placement.threads < 1) placement.threads = 1;
     }
+    if (placement.threads > omp_get_thread_limit()) placement.threads = omp_get_thread_limit();
     omp_set_num_threads(placement.threads);
 
     int first = comm->node_rank == 0;

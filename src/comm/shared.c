@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 
 #include "base/log.h"
@@ -22,6 +24,36 @@ static bool has_room(size_t size) {
     return (unsigned long long)info.f_bavail * info.f_frsize >= size + margin;
 }
 
+/* Takes the pages of the window now: false where they aren't to be had after all, as when another
+ * program filled the memory meanwhile. Kernels before Linux 5.14 can't tell. */
+static bool take_pages(void *base, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+    return madvise(base, size, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+#else
+    (void)base, (void)size;
+    return true;
+#endif
+}
+
+/* *window = one of `size` bytes, on the node's first rank; false where there is no room. Collective
+ * over the node. */
+static bool allocate_window(MPI_Win *window, uint8_t **bytes, ae_comm *comm, size_t size) {
+    int room = comm->node_size == 1 || has_room(size);
+    MPI_Bcast(&room, 1, MPI_INT, 0, comm->node);
+    if (!room) return false;
+    MPI_Aint found;
+    int unit;
+    void *base;
+    MPI_Win_allocate_shared(comm->node_rank == 0 ? (MPI_Aint)size : 0, 1, MPI_INFO_NULL, comm->node,
+                            &base, window);
+    MPI_Win_shared_query(*window, 0, &found, &unit, &base);
+    if (comm->node_rank == 0) room = comm->node_size == 1 || take_pages(base, size);
+    MPI_Bcast(&room, 1, MPI_INT, 0, comm->node);
+    *bytes = base;
+    if (!room) MPI_Win_free(window);
+    return room;
+}
+
 /* Says once on how many nodes each rank keeps a copy. Collective. */
 static void warn_of_copies(ae_comm *comm, bool shared, size_t size) {
     int64_t nodes = comm->node_rank == 0 && !shared;
@@ -34,31 +66,27 @@ static void warn_of_copies(ae_comm *comm, bool shared, size_t size) {
 }
 
 ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
-    int room = comm->node_size == 1 || has_room(size);
-    MPI_Bcast(&room, 1, MPI_INT, 0, comm->node);
-    warn_of_copies(comm, room, size);
-
+    *shared_out = NULL;
     ae_shared *shared = calloc(1, sizeof *shared);
-    ae_status status = shared ? AE_OK : ae_fail_memory("the images");
-    if (shared && !room && !(shared->bytes = ae_calloc(size, 1)))
-        status = ae_fail_memory("a copy of the images");
-    status = ae_comm_agree(comm, status);
+    ae_status status = ae_comm_agree(comm, shared ? AE_OK : ae_fail_memory("the images"));
     if (status) {
-        if (shared) free(shared->bytes);
         free(shared);
         return status;
     }
     shared->comm = comm;
     shared->window = MPI_WIN_NULL;
+    bool room = allocate_window(&shared->window, &shared->bytes, comm, size);
+    warn_of_copies(comm, room, size);
     if (room) {
-        MPI_Aint mine = comm->node_rank == 0 ? (MPI_Aint)size : 0;
-        MPI_Aint found;
-        int unit;
-        void *base;
-        MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, comm->node, &base, &shared->window);
-        MPI_Win_shared_query(shared->window, 0, &found, &unit, &base);
-        shared->bytes = base;
         MPI_Win_lock_all(MPI_MODE_NOCHECK, shared->window);
+    } else {
+        shared->bytes = ae_calloc(size, 1);
+        if (!shared->bytes) status = ae_fail_memory("a copy of the images");
+    }
+    status = ae_comm_agree(comm, status);
+    if (status) {
+        ae_shared_destroy(&shared);
+        return status;
     }
     *shared_out = shared;
     return AE_OK;

@@ -88,9 +88,15 @@ ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settin
     if (status != AE_OK) goto done;
     status = ae_comm_agree(comm, fill_slice(d, settings));
     if (status != AE_OK) goto done;
-    ae_shared_publish(d->shared, count, AE_RECORD_SIZE);
-    if (ae_comm_rank(comm) == 0) ae_hash_of(ae_shared_bytes(d->shared), size, d->hash);
-    ae_comm_broadcast(comm, d->hash, sizeof d->hash);
+    status = ae_shared_publish(d->shared, count, AE_RECORD_SIZE);
+    if (status != AE_OK) goto done;
+    ae_hash_of(ae_shared_bytes(d->shared), size, d->hash);
+    if (!ae_comm_equals_first(comm, d->hash, sizeof d->hash))
+        status = ae_fail(AE_ERROR_DATA,
+                         "its images (hash %s) are not those of rank 0; give every host the same "
+                         "files in data.dir",
+                         d->hash);
+    status = ae_comm_agree(comm, status);
 done:
     if (status != AE_OK) ae_dataset_destroy(&d);
     *dataset = d;

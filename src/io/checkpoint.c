@@ -19,13 +19,13 @@
 #include "io/checkpoint.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/build.h"
 #include "base/fixed.h"
 #include "h5/h5.h"
+#include "io/config_group.h"
 #include "kernels/kernels.h"
 
 static const char format[] = "ae_dist checkpoint";
@@ -151,17 +151,6 @@ static ae_status write_contract(ae_h5 *file, const ae_state *state, const ae_con
     return status;
 }
 
-static ae_status write_config(ae_h5 *file, const ae_config *config) {
-    ae_status status =
-        ae_h5_add_group(file, "/config", "The effective configuration, one attribute a key");
-    for (int i = 0; i < ae_config_count() && status == AE_OK; i++) {
-        char value[AE_VALUE_SIZE];
-        ae_config_value(config, i, value);
-        status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
-    }
-    return status;
-}
-
 static ae_status write_head(ae_h5 *file) {
     char program[AE_H5_NAME_SIZE];
     snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
@@ -188,7 +177,7 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
     if (status == AE_OK) status = write_optimizer(file, state);
     if (status == AE_OK) status = write_position(file, state);
     if (status == AE_OK) status = write_contract(file, state, config, kernel_path);
-    if (status == AE_OK) status = write_config(file, config);
+    if (status == AE_OK) status = ae_config_group_write(file, config);
     if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", hash);
     if (status == AE_OK) status = ae_h5_set_text(file, "/", "content_hash", hash);
     if (status == AE_OK) status = ae_h5_publish(file);
@@ -222,59 +211,8 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
     return status;
 }
 
-/* Differences found so far, a line each. */
-typedef struct differences {
-    char text[2048];
-    size_t length;
-} differences;
-
-static void differ(differences *list, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void differ(differences *list, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    size_t room = sizeof list->text - list->length;
-    int n = vsnprintf(list->text + list->length, room, format, arguments);
-    va_end(arguments);
-    if (n > 0) list->length += (size_t)n < room ? (size_t)n : room - 1;
-}
-
-/* Today's options against those of the file. */
-static ae_status compare_options(ae_h5 *file, const ae_config *config, differences *list) {
-    for (int i = 0; i < ae_config_count(); i++) {
-        char was[AE_VALUE_SIZE], is[AE_VALUE_SIZE];
-        const char *name = ae_config_name(i);
-        if (ae_config_effect(i) != AE_EFFECT_NUMBERS) continue;
-        ae_config_value(config, i, is);
-        if (!ae_h5_has_attribute(file, "/config", name)) {
-            differ(list, "\n    %s was not known, is %s", name, is);
-            continue;
-        }
-        ae_status status = ae_h5_get_text(file, "/config", name, was, sizeof was);
-        if (status != AE_OK) return status;
-        if (strcmp(was, is) != 0) differ(list, "\n    %s was %s, is %s", name, was, is);
-    }
-    return AE_OK;
-}
-
-/* Options of the file that there are no more. */
-static ae_status compare_unknown(ae_h5 *file, differences *list) {
-    int64_t count;
-    ae_status status = ae_h5_attributes(file, "/config", &count);
-    for (int64_t a = 0; a < count && status == AE_OK; a++) {
-        char name[AE_H5_NAME_SIZE];
-        status = ae_h5_attribute_name(file, "/config", a, name);
-        bool known = status != AE_OK || strcmp(name, "description") == 0;
-        for (int i = 0; i < ae_config_count() && !known; i++)
-            known = strcmp(name, ae_config_name(i)) == 0;
-        if (!known) differ(list, "\n    %s was set, is not known", name);
-    }
-    return status;
-}
-
 /* The block is an option too, and compared there. */
-static ae_status compare_contract(ae_h5 *file, differences *list) {
+static ae_status compare_contract(ae_h5 *file, ae_differences *list) {
     const struct {
         const char *name, *what;
         int64_t is;
@@ -287,17 +225,16 @@ static ae_status compare_contract(ae_h5 *file, differences *list) {
         ae_status status = ae_h5_get_int64(file, "/contract", numbers[i].name, &was);
         if (status != AE_OK) return status;
         if (was != numbers[i].is)
-            differ(list, "\n    %s was %lld, is %lld", numbers[i].what, (long long)was,
-                   (long long)numbers[i].is);
+            ae_differ(list, "\n    %s was %lld, is %lld", numbers[i].what, (long long)was,
+                      (long long)numbers[i].is);
     }
     return AE_OK;
 }
 
 /* Is it of this run? */
 static ae_status check_same_run(ae_h5 *file, const char *path, const ae_config *config) {
-    differences list = {.length = 0};
-    ae_status status = compare_options(file, config, &list);
-    if (status == AE_OK) status = compare_unknown(file, &list);
+    ae_differences list = {.length = 0};
+    ae_status status = ae_config_group_compare(&list, file, config);
     if (status == AE_OK) status = compare_contract(file, &list);
     if (status == AE_OK && list.length > 0)
         status = ae_fail(AE_ERROR_USAGE,

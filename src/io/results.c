@@ -29,6 +29,7 @@
 #include "base/memory.h"
 #include "base/timer.h"
 #include "h5/h5.h"
+#include "io/config_group.h"
 #include "io/results_schema.h"
 
 static const char format[] = "ae_dist results";
@@ -147,13 +148,9 @@ static ae_status replace_group(ae_h5 *file, const char *path, const char *descri
 }
 
 static ae_status write_config(ae_h5 *file, const ae_config *config) {
-    ae_status status =
-        replace_group(file, "/config", "The effective configuration, one attribute a key");
-    for (int i = 0; i < ae_config_count() && status == AE_OK; i++) {
-        char value[AE_VALUE_SIZE];
-        ae_config_value(config, i, value);
-        status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
-    }
+    ae_status status = AE_OK;
+    if (ae_h5_has(file, "/config")) status = ae_h5_delete(file, "/config");
+    if (status == AE_OK) status = ae_config_group_write(file, config);
     if (status != AE_OK) return status;
     const char *text = ae_config_ini(config);
     ae_h5_dataset ini = {.path = "/config/ini",
@@ -283,17 +280,23 @@ static ae_status write_reconstructions(ae_results *results, const ae_results_set
 
 /* ---- going on ---- */
 
-/* Cuts the stored outputs back to those of the first `epochs` epochs. */
-static ae_status cut_reconstructions(ae_results *results, int64_t epochs) {
+/* *kept = how many of the first values of a scale of epochs are at most `epochs`. */
+static ae_status count_kept(ae_h5 *file, const char *scale, int64_t epochs, int64_t *kept) {
     int64_t rows = -1;
-    ae_status status = ae_h5_check(results->file, "/reconstructions/epoch", AE_H5_INT64, 1, &rows);
+    ae_status status = ae_h5_check(file, scale, AE_H5_INT64, 1, &rows);
     if (status != AE_OK) return status;
     int64_t *values = ae_calloc((size_t)rows, sizeof *values);
-    if (!values) return ae_fail_memory("/reconstructions/epoch");
-    status = ae_h5_read(results->file, "/reconstructions/epoch", AE_H5_INT64, 1, &rows, values);
-    int64_t kept = 0;
-    while (status == AE_OK && kept < rows && values[kept] <= epochs) kept++;
+    if (!values) return ae_fail_memory(scale);
+    status = ae_h5_read(file, scale, AE_H5_INT64, 1, &rows, values);
+    for (*kept = 0; status == AE_OK && *kept < rows && values[*kept] <= epochs;) ++*kept;
     free(values);
+    return status;
+}
+
+/* Cuts the stored outputs back to those of the first `epochs` epochs. */
+static ae_status cut_reconstructions(ae_results *results, int64_t epochs) {
+    int64_t kept;
+    ae_status status = count_kept(results->file, "/reconstructions/epoch", epochs, &kept);
     if (status == AE_OK) status = ae_h5_cut(results->file, "/reconstructions/epoch", kept);
     if (status == AE_OK) status = ae_h5_cut(results->file, "/reconstructions/output", kept);
     return status;
@@ -309,10 +312,30 @@ static bool holds_reconstructions(ae_results *results) {
            ae_h5_check(results->file, output.path, output.type, output.rank, output.shape) == AE_OK;
 }
 
+/* With no checkpoint a run begins anew, and its file's epochs are made again: only where they are
+ * the same run's. */
+static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_config *config,
+                                  int64_t epochs) {
+    ae_differences list = {.length = 0};
+    if (epochs == 0) return AE_OK;
+    ae_status status = ae_config_group_compare(&list, file, config);
+    if (status == AE_OK && list.length > 0)
+        status =
+            ae_fail(AE_ERROR_USAGE,
+                    "%s holds %lld epochs of another run, and there is no checkpoint of it:%s\n"
+                    "choose another run.dir, or move the file away",
+                    path, (long long)epochs, list.text);
+    if (status == AE_OK)
+        ae_warn("%s holds %lld epochs and there is no checkpoint: they are made again", path,
+                (long long)epochs);
+    return status;
+}
+
 /* Loads the file and cuts its tables back. *starts = rows of provenance. */
-static ae_status load(ae_results *results, const char *path, int64_t epochs_kept, int64_t *starts) {
+static ae_status load(ae_results *results, const char *path, const ae_config *config,
+                      int64_t epochs_kept, int64_t *starts) {
     char text[AE_H5_NAME_SIZE];
-    int64_t version, epochs;
+    int64_t version, epochs, kept;
     ae_status status = ae_h5_open(&results->file, path, SIZE_MAX);
     if (status != AE_OK) return status;
     ae_h5 *file = results->file;
@@ -322,11 +345,14 @@ static ae_status load(ae_results *results, const char *path, int64_t epochs_kept
         status = ae_fail(AE_ERROR_IO, "%s is not a results file of this version of ae_dist", path);
     if (status == AE_OK) status = check_table(file, &ae_provenance_table, starts);
     if (status == AE_OK) status = check_table(file, &ae_epochs_table, &epochs);
-    if (status == AE_OK && epochs < epochs_kept)
-        status = ae_fail(AE_ERROR_IO, "%s holds %lld epochs, but the checkpoint is of epoch %lld",
-                         path, (long long)epochs, (long long)epochs_kept);
-    if (status == AE_OK) status = cut_table(file, &ae_provenance_table, *starts);
-    if (status == AE_OK) status = cut_table(file, &ae_epochs_table, epochs_kept);
+    if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(file, path, config, epochs);
+    if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epochs_kept, &kept);
+    if (status != AE_OK) return status;
+    if (kept < epochs_kept)
+        ae_warn("%s lacks figures of %lld of the first %lld epochs", path,
+                (long long)(epochs_kept - kept), (long long)epochs_kept);
+    status = cut_table(file, &ae_provenance_table, *starts);
+    if (status == AE_OK) status = cut_table(file, &ae_epochs_table, kept);
     return status;
 }
 
@@ -336,13 +362,14 @@ static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
     ae_status status = write_config(results->file, setup->config);
     if (status != AE_OK) return status;
 
-    bool kept = epochs_kept > 0 && ae_h5_has(results->file, "/test") &&
-                ae_h5_check(results->file, "/test/index", AE_H5_INT64, 1,
-                            (int64_t[]){results->test_count}) == AE_OK;
-    if (!kept) status = write_test(results, setup->labels);
+    status = write_test(results, setup->labels); /* its figures are of an epoch that may be cut */
     if (status != AE_OK) return status;
 
-    if (epochs_kept > 0 && results->reconstructions > 0 && holds_reconstructions(results))
+    bool holds = epochs_kept > 0 && ae_h5_has(results->file, "/reconstructions");
+    bool fits = holds && results->reconstructions > 0 && holds_reconstructions(results);
+    if (holds && !fits)
+        ae_warn("output.reconstructions has changed: the pictures stored so far go");
+    if (fits)
         status = cut_reconstructions(results, epochs_kept);
     else if (results->reconstructions > 0)
         status = write_reconstructions(results, setup);
@@ -372,20 +399,21 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
     memcpy((*results)->shape, setup->shape, sizeof setup->shape);
 
     int64_t starts = 0;
-    bool there = access(path, F_OK) == 0;
-    ae_status status = there || epochs_kept > 0 ? load(*results, path, epochs_kept, &starts)
-                                                : begin(*results, path);
-    if (there && status == AE_ERROR_IO && epochs_kept == 0) {
-        ae_warn("%s; a new one takes its place", ae_message());
-        ae_h5_close(&(*results)->file);
-        starts = 0;
+    ae_status status;
+    if (access(path, F_OK) == 0) {
+        status = load(*results, path, setup->config, epochs_kept, &starts);
+    } else {
         status = begin(*results, path);
-    } else if (status == AE_ERROR_IO) {
+        if (status == AE_OK && epochs_kept > 0)
+            ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs", path,
+                    (long long)epochs_kept);
+    }
+    if (status == AE_ERROR_IO) {
         char reason[AE_MESSAGE_SIZE / 2];
         snprintf(reason, sizeof reason, "%s", ae_message());
         ae_fail(AE_ERROR_IO,
-                "can't go on with the results: %s; put back the file that belongs to the "
-                "checkpoints, or choose another run.dir to begin anew",
+                "can't go on with the results: %s; put the run's own file back, or move this one "
+                "away to go on without the figures in it",
                 reason);
     }
     if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);

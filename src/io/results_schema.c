@@ -36,7 +36,7 @@ static const ae_column epoch_columns[] = {
     {"images_per_s", AE_H5_DOUBLE, 0, EPOCH(images_per_s), "s-1", "Images a second",
      "Training images over the time they took, without evaluation and files"},
     {"seconds", AE_H5_DOUBLE, 0, EPOCH(seconds), "s", "Time of the epoch",
-     "Wall time, all phases together"},
+     "Wall time of all phases and the files of the epoch before; since the last start, if later"},
     {"seconds_data", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_DATA), "s", "Time in data",
      "From bytes to numbers, and noise" OVER_RANKS},
     {"seconds_compute", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_COMPUTE), "s", "Time in compute",
@@ -50,7 +50,8 @@ static const ae_column epoch_columns[] = {
     {"seconds_io", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_IO), "s", "Time in files",
      "Results and checkpoints, those written after the epoch before" OVER_RANKS},
     {"parameters_hash", AE_H5_TEXT, 0, offsetof(ae_epoch_record, parameters_hash), "text",
-     "Hash of the parameters", "XXH3-128 of all parameters' bytes after the epoch"},
+     "Hash of the parameters",
+     "XXH3-128 of all parameters and moments of the optimiser after the epoch"},
 };
 
 const ae_table ae_epochs_table = {

@@ -215,7 +215,22 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
     return status;
 }
 
+/* 0, or the error that reading the file's bytes gives. */
+static int read_error(const char *path) {
+    char bytes[4096];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return errno;
+    ssize_t n;
+    do n = read(fd, bytes, sizeof bytes);
+    while (n > 0 || (n < 0 && errno == EINTR));
+    int error = n < 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
 ae_status ae_run_folder_set_aside(const char *path) {
+    int error = read_error(path);
+    if (error != 0) return fail("read", path, error);
     char aside[AE_PATH_SIZE + 16];
     snprintf(aside, sizeof aside, "%s.damaged", path);
     return rename(path, aside) != 0 ? fail("rename", path, errno) : AE_OK;

@@ -18,11 +18,14 @@ static ae_status read_newest(ae_trainer *trainer) {
     ae_status status = ae_run_folder_list(trainer->folder, &paths, &count);
     for (int i = 0; status == AE_OK && i < count; ++i) {
         status = ae_checkpoint_read(paths[i], &trainer->state, trainer->config);
+        if (status == AE_ERROR_IO) /* a passing fault of a network's disk, perhaps */
+            status = ae_checkpoint_read(paths[i], &trainer->state, trainer->config);
         if (status == AE_OK) break;
-        if (status == AE_ERROR_IO && i + 1 < count) {
+        if (status != AE_ERROR_IO) continue;
+        if (i + 1 < count) {
             ae_warn("%s; it is set aside, and the one before is taken", ae_message());
             status = ae_run_folder_set_aside(paths[i]);
-        } else if (status == AE_ERROR_IO) {
+        } else {
             char reason[AE_MESSAGE_SIZE / 2];
             snprintf(reason, sizeof reason, "%s", ae_message());
             ae_fail(status,
@@ -37,12 +40,13 @@ static ae_status read_newest(ae_trainer *trainer) {
 /* Rank 0: the folder, its lock, and the newest state. */
 static ae_status open_folder(ae_trainer *trainer) {
     const ae_settings *settings = trainer->settings;
-    if (settings->run.resume == AE_RESUME_NEVER && ae_run_folder_holds_run(settings->run.dir))
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s holds a run already, and run.resume is never; choose another run.dir, "
-                       "or set run.resume=auto to go on with it",
-                       settings->run.dir);
     ae_status status = ae_run_folder_open(&trainer->folder, settings->run.dir);
+    if (status == AE_OK && settings->run.resume == AE_RESUME_NEVER &&
+        ae_run_folder_holds_run(settings->run.dir))
+        status = ae_fail(AE_ERROR_USAGE,
+                         "%s holds a run already, and run.resume is never; choose another run.dir, "
+                         "or set run.resume=auto to go on with it",
+                         settings->run.dir);
     if (status == AE_OK) status = read_newest(trainer);
     return status;
 }

@@ -63,7 +63,8 @@ struct ae_trainer {
     ae_results *results;   /* rank 0's alone */
 
     double phase_s[AE_PHASES]; /* this rank's, since the epoch (or the program) began */
-    double epoch_begin_s;
+    double epoch_begin_s; /* with the files of the epoch before */
+    double steps_begin_s; /* of this epoch's steps, or of those since the program began */
     double last_loss; /* mean over the last step's batch */
     int64_t images_seen; /* since phase_s began */
     double evaluation_s; /* of the last one */
@@ -92,7 +93,7 @@ void ae_worker_load(const ae_trainer *trainer, worker *w, const uint8_t *pixels,
 double ae_trainer_lr(const ae_trainer *trainer, int64_t update);
 
 /* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop.
- * AE_ERROR_NUMERIC: nothing was changed. Collective. */
+ * AE_ERROR_NUMERIC: training diverges, the same on every rank. Collective. */
 ae_status ae_trainer_step(ae_trainer *trainer, bool *stop);
 
 /* evaluate.c */
@@ -117,7 +118,7 @@ ae_status ae_files_begin_results(ae_trainer *trainer);
 /* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due. */
 ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row);
 
-/* Writes a checkpoint of the state; path[AE_PATH_SIZE] on rank 0 = its name (or NULL). */
+/* Writes a checkpoint of the state. */
 ae_status ae_files_save_checkpoint(ae_trainer *trainer);
 void ae_files_close(ae_trainer *trainer);
 

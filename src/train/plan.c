@@ -49,10 +49,11 @@ void ae_plan_print(const ae_trainer *trainer) {
     char range[64];
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,
              (long long)most);
-    ae_say("workers  %d rank%s, %d thread%s in all, on %d core%s of %d host%s (%s); %s blocks of a "
+    ae_say("workers  %d rank%s x %d thread%s (%d in all) on %d core%s of %d host%s (%s); %s blocks "
+           "of a "
            "step a rank; kernels %s",
-           ranks, plural(ranks), placement->total_threads, plural(placement->total_threads),
-           placement->total_cores, plural(placement->total_cores),
+           ranks, plural(ranks), placement->threads, plural(placement->threads),
+           placement->total_threads, placement->total_cores, plural(placement->total_cores),
            ae_comm_node_count(trainer->comm), plural(ae_comm_node_count(trainer->comm)),
            ae_comm_hosts(trainer->comm), range, trainer->kernels->name);
 }

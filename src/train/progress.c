@@ -16,11 +16,6 @@ static void duration_text(char text[32], double seconds) {
         snprintf(text, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
 }
 
-/* Time spent on steps since the epoch (or the program) began. */
-static double steps_s(const ae_trainer *trainer) {
-    return ae_now_s() - trainer->epoch_begin_s;
-}
-
 void ae_progress_step(const ae_trainer *trainer) {
     static double shown_s = 0;
     static int on_terminal = -1;
@@ -30,7 +25,7 @@ void ae_progress_step(const ae_trainer *trainer) {
     if (!on_terminal || now_s - shown_s < 0.1) return;
     shown_s = now_s;
     const ae_position *position = &trainer->state.position;
-    double rate = (double)trainer->images_seen / steps_s(trainer);
+    double rate = (double)trainer->images_seen / (now_s - trainer->steps_begin_s);
     int64_t epochs_left = trainer->total_epochs - position->epoch;
     double images_left = (double)(epochs_left * trainer->train_count - position->images);
     char left[32], line[160];

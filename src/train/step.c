@@ -161,15 +161,26 @@ static ae_status check_faults(const ae_trainer *trainer, const int64_t *extras, 
                    (long long)extras[AE_STEP_OVERFLOW], s->bound, trainer->settings->optimizer.lr);
 }
 
-/* Mean gradient from the reduced sums, and the update; every rank does the same. */
-static void update(ae_trainer *trainer, int64_t images) {
+/* Mean gradient from the reduced sums, and the update; every rank does the same. AE_ERROR_NUMERIC:
+ * a parameter is no longer finite. */
+static ae_status update(ae_trainer *trainer, int64_t images) {
     const size_t size = ae_network_size(trainer->network);
     for (size_t i = 0; i < size; ++i)
         trainer->gradient[i] =
             (float)(ae_fixed_to(trainer->message[i], AE_FIXED_K) / (double)images);
     ae_optimizer_step(&trainer->optimizer, trainer->state.parameters, trainer->gradient,
                       ae_trainer_lr(trainer, trainer->optimizer.steps));
+    for (size_t i = 0; i < size; ++i)
+        if (!isfinite(trainer->state.parameters[i]))
+            return ae_fail(AE_ERROR_NUMERIC,
+                           "epoch %lld, step %lld: a parameter is no longer a finite number; "
+                           "training diverges. Lower optimizer.lr (now %g) or set "
+                           "optimizer.clip_norm, in a new run.dir",
+                           (long long)trainer->state.position.epoch + 1,
+                           (long long)trainer->state.position.step + 1,
+                           trainer->settings->optimizer.lr);
     ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
+    return AE_OK;
 }
 
 ae_status ae_trainer_step(ae_trainer *trainer, bool *stop) {
@@ -200,7 +211,8 @@ ae_status ae_trainer_step(ae_trainer *trainer, bool *stop) {
                        "Lower optimizer.lr (now %g), in a new run.dir",
                        (long long)position->epoch + 1, (long long)position->step + 1,
                        settings->optimizer.lr);
-    update(trainer, extras[AE_STEP_IMAGES]);
+    status = update(trainer, extras[AE_STEP_IMAGES]);
+    if (status) return status;
     trainer->phase_s[AE_PHASE_OPTIMIZER] += ae_now_s() - reduced_s;
     position->images += extras[AE_STEP_IMAGES];
     position->step += 1;

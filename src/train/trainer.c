@@ -132,18 +132,6 @@ static ae_status check_images(ae_trainer *trainer) {
     return AE_OK;
 }
 
-/* Saves the state and says so. Collective. */
-static ae_status stop_early(ae_trainer *trainer) {
-    ae_status status = ae_files_save_checkpoint(trainer);
-    if (status) return status;
-    const ae_position *position = &trainer->state.position;
-    return ae_fail(AE_STOPPED,
-                   "stopped on request after %lld whole epochs and %lld steps of the next; the "
-                   "state is in %s/checkpoints/, and the same command goes on from it",
-                   (long long)position->epoch, (long long)position->step,
-                   trainer->settings->run.dir);
-}
-
 /* hash = that of parameters and optimiser; the same on every rank, else AE_ERROR_NUMERIC.
  * Collective. */
 static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SIZE]) {
@@ -169,12 +157,28 @@ static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SI
     return ae_comm_agree(trainer->comm, status);
 }
 
+/* Saves the state and says so. Collective. */
+static ae_status stop_early(ae_trainer *trainer) {
+    char hash[AE_HASH_TEXT_SIZE];
+    ae_status status = compare_replicas(trainer, hash);
+    if (status == AE_OK) status = ae_files_save_checkpoint(trainer);
+    if (status) return status;
+    const ae_position *position = &trainer->state.position;
+    return ae_fail(AE_STOPPED,
+                   "stopped on request after %lld whole epochs and %lld steps of the next; the "
+                   "state is in %s/checkpoints/, and the same command goes on from it",
+                   (long long)position->epoch, (long long)position->step,
+                   trainer->settings->run.dir);
+}
+
 /* The rest of the epoch's steps; *stop: asked to stop before its end. Collective. */
 static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
     ae_order_shuffle(trainer->order, (uint32_t)trainer->train_count,
                      (uint64_t)trainer->settings->run.seed,
                      (uint32_t)trainer->state.position.epoch);
     *stop = false;
+    trainer->steps_begin_s = ae_now_s();
+    trainer->images_seen = 0;
     while (trainer->state.position.step < trainer->steps_per_epoch && !*stop) {
         ae_status status = ae_trainer_step(trainer, stop);
         if (status) return status;
@@ -183,11 +187,10 @@ static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
     return AE_OK;
 }
 
-/* Begins to count time and images anew. */
+/* Begins to count time anew. */
 static void reset_clock(ae_trainer *trainer) {
     memset(trainer->phase_s, 0, sizeof trainer->phase_s);
     trainer->epoch_begin_s = ae_now_s();
-    trainer->images_seen = 0;
 }
 
 /* The row's times, from all ranks. Collective. */
@@ -209,7 +212,7 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
     ae_position *position = &trainer->state.position;
     ae_status status = train_epoch(trainer, stop);
     if (status || *stop) return status;
-    double steps_s = ae_now_s() - trainer->epoch_begin_s;
+    double steps_s = ae_now_s() - trainer->steps_begin_s;
 
     ae_epoch_row row = {.epoch = position->epoch + 1,
                         .learning_rate = ae_trainer_lr(trainer, trainer->optimizer.steps - 1)};

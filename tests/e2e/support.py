@@ -38,7 +38,8 @@ SMALL = {
 
 
 def write_config(folder, options=None, name="small.ini"):
-    """Writes an ini file of SMALL with `options` ("section.key": value) changed; returns its name."""
+    """Writes SMALL, with `options` ("section.key": value) changed, as an ini file. Returns its
+    name."""
     sections = {}
     for key, value in {**SMALL, **(options or {})}.items():
         section, key = key.split(".")
@@ -90,6 +91,11 @@ class Run:
     def text(self):
         return self.stdout + self.stderr
 
+    @property
+    def tail(self):
+        """The end of what it said, for messages."""
+        return f"its output ends with:\n{self.stdout[-2000:]}\n{self.stderr[-2000:]}"
+
     def is_running(self):
         return self.process.poll() is None
 
@@ -97,10 +103,10 @@ class Run:
         """Returns when `text` is in the output; fails where the program ends without it."""
         end = time.monotonic() + timeout_s
         while text not in self.text:
-            assert time.monotonic() < end, f"no '{text}' within {timeout_s} s in:\n{self.text}"
+            assert time.monotonic() < end, f"no '{text}' within {timeout_s} s; {self.tail}"
             if not self.is_running():
                 self.wait()
-                assert text in self.text, f"ended without '{text}':\n{self.text}"
+                assert text in self.text, f"ended without '{text}'; {self.tail}"
             time.sleep(0.002)
 
     def send(self, signal_number):
@@ -125,7 +131,7 @@ class Run:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.end()
-            raise AssertionError(f"hangs after {timeout_s} s; it said:\n{self.text}") from None
+            raise AssertionError(f"hangs after {timeout_s} s; {self.tail}") from None
         for reader in self.readers:
             reader.join(10)
         return self
@@ -149,7 +155,7 @@ class Run:
     def hash(self):
         """The parameters' hash, as printed once at the end."""
         lines = [line for line in self.stdout.splitlines() if line.startswith("hash ")]
-        assert len(lines) == 1, self.text
+        assert len(lines) == 1, self.tail
         return lines[0].split()[1]
 
     def __enter__(self):
@@ -177,7 +183,7 @@ def environment(threads, kernels=None, variables=None):
 def run(folder, *arguments, expect=DONE, timeout_s=TIMEOUT_S, **how):
     """Runs the program to its end, which must be with the exit code `expect` (None: any)."""
     done = Run(folder, arguments, **how).wait(timeout_s)
-    assert expect is None or done.code == expect, f"exit code {done.code}, said:\n{done.text}"
+    assert expect is None or done.code == expect, f"exit code {done.code}; {done.tail}"
     return done
 
 
@@ -192,13 +198,18 @@ def stop_at(folder, arguments, text, delay_s=0, signal_number=signal.SIGUSR1, **
 
 def assert_refused(done, code, *fragments):
     """It ended with the code and one message that holds every fragment once."""
-    assert done.code == code, f"exit code {done.code}, not {code}; said:\n{done.text}"
-    assert done.text.count("ae_dist: error:") == 1, done.text
+    assert done.code == code, f"exit code {done.code}, not {code}; {done.tail}"
+    assert done.text.count("ae_dist: error:") == 1, done.tail
     for fragment in fragments:
-        assert done.text.count(fragment) == 1, f"'{fragment}' is not there once:\n{done.text}"
+        assert done.text.count(fragment) == 1, f"'{fragment}' is not there once; {done.tail}"
 
 
 # ---- what came out ----
+
+
+def epoch_line(epoch, total):
+    """How the line of an epoch begins."""
+    return f"epoch {epoch:{3 if total > 99 else 2}d}/{total}  "
 
 
 def checkpoints(run_dir):

@@ -1,6 +1,4 @@
 """Equal bits however a run is laid out: ranks x threads, kernels, stops and restarts."""
-import signal
-
 import h5py
 import pytest
 import support
@@ -127,19 +125,3 @@ def test_stop_in_the_first_epoch_and_go_on_with_other_kernels(tmp_path, referenc
     assert differences({"printed": done.hash, **numbers(run_dir)}, reference) == []
     rows = starts(run_dir)
     assert len(rows) == 2 and rows[0][1] == "ref" and rows[1][2] == position
-
-
-def test_stop_again_and_again(tmp_path, reference):
-    """Each start is stopped as soon as it trains, on another number of ranks each time."""
-    config = support.write_config(tmp_path, OPTIONS)
-    stops = 0
-    for ranks in (1, 2, 3, 4, 2):
-        stopped = stop_at(tmp_path, [config], "workers", 0.3, signal.SIGUSR1, ranks=ranks)
-        if stopped.code == support.DONE:
-            break
-        assert stopped.code == support.STOPPED, stopped.text
-        stops += 1
-    assert stops > 0
-    run(tmp_path, config, ranks=1)
-    assert differences(numbers(tmp_path / "run"),
-                       {k: v for k, v in reference.items() if k != "printed"}) == []

@@ -154,9 +154,12 @@ static void test_results_anew(void **state) {
     check_rows("/epochs/epoch", AE_H5_INT64, 1);
     check_rows("/reconstructions/epoch", AE_H5_INT64, 0);
     check_rows("/provenance/start", AE_H5_INT64, 2);
-    check_ok(ae_file_replace(path, "nonsense", 8));
-    write_results(config, 1);
-    check_rows("/provenance/start", AE_H5_INT64, 1);
+    ae_config *other = make_config("run.seed=9");
+    ae_results *results;
+    check_refused(create_results(&results, other, PICTURES, 0), AE_ERROR_USAGE, "is 9");
+    check_ok(create_results(&results, other, PICTURES, 1)); /* the checkpoint's to compare */
+    ae_results_destroy(&results);
+    ae_config_destroy(&other);
     ae_config_destroy(&config);
 }
 
@@ -164,10 +167,9 @@ static void test_results_refused(void **state) {
     (void)state;
     ae_config *config = make_config(NULL);
     ae_results *results;
-    check_refused(create_results(&results, config, PICTURES, 1), AE_ERROR_IO, "No such file");
-    assert_null(results);
     write_results(config, 2);
-    check_refused(create_results(&results, config, PICTURES, 3), AE_ERROR_IO, "holds 2 epochs");
+    check_ok(create_results(&results, config, PICTURES, 3)); /* it lacks one: a warning */
+    ae_results_destroy(&results);
     ae_h5 *file;
     check_ok(ae_h5_open(&file, path, SIZE_MAX));
     check_ok(ae_h5_delete(file, "/epochs/ssim"));
@@ -176,6 +178,8 @@ static void test_results_refused(void **state) {
     check_refused(create_results(&results, config, PICTURES, 1), AE_ERROR_IO, "/epochs/ssim");
     check_ok(ae_file_replace(path, "nonsense", 8));
     check_refused(create_results(&results, config, PICTURES, 1), AE_ERROR_IO, "HDF5 file");
+    check_refused(create_results(&results, config, PICTURES, 0), AE_ERROR_IO, "HDF5 file");
+    assert_null(results);
     ae_config_destroy(&config);
 }
 
@@ -296,7 +300,7 @@ static void test_folder_list_and_prune(void **state) {
     check_ok(ae_run_folder_set_aside(path));
     check_ok(ae_run_folder_prune(run, 1));
     check_list(run, NAMES("epoch-10000-step-00004.h5", "epoch-10000.h5"));
-    check_refused(ae_run_folder_set_aside(path), AE_ERROR_IO, "rename");
+    check_refused(ae_run_folder_set_aside(path), AE_ERROR_IO, "No such file");
     ae_run_folder_close(&run);
 }
 

@@ -1,0 +1,63 @@
+#include "io/config_group.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+ae_status ae_config_group_write(ae_h5 *file, const ae_config *config) {
+    ae_status status =
+        ae_h5_add_group(file, "/config", "The effective configuration, one attribute a key");
+    for (int i = 0; i < ae_config_count() && status == AE_OK; i++) {
+        char value[AE_VALUE_SIZE];
+        ae_config_value(config, i, value);
+        status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
+    }
+    return status;
+}
+
+void ae_differ(ae_differences *list, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    size_t room = sizeof list->text - list->length;
+    int n = vsnprintf(list->text + list->length, room, format, arguments);
+    va_end(arguments);
+    if (n > 0) list->length += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* Today's options against those of the file. */
+static ae_status compare_options(ae_differences *list, ae_h5 *file, const ae_config *config) {
+    for (int i = 0; i < ae_config_count(); i++) {
+        char was[AE_VALUE_SIZE], is[AE_VALUE_SIZE];
+        const char *name = ae_config_name(i);
+        if (ae_config_effect(i) != AE_EFFECT_NUMBERS) continue;
+        ae_config_value(config, i, is);
+        if (!ae_h5_has_attribute(file, "/config", name)) {
+            ae_differ(list, "\n    %s was not known, is %s", name, is);
+            continue;
+        }
+        ae_status status = ae_h5_get_text(file, "/config", name, was, sizeof was);
+        if (status != AE_OK) return status;
+        if (strcmp(was, is) != 0) ae_differ(list, "\n    %s was %s, is %s", name, was, is);
+    }
+    return AE_OK;
+}
+
+/* Options of the file that there are no more. */
+static ae_status compare_unknown(ae_differences *list, ae_h5 *file) {
+    int64_t count;
+    ae_status status = ae_h5_attributes(file, "/config", &count);
+    for (int64_t a = 0; a < count && status == AE_OK; a++) {
+        char name[AE_H5_NAME_SIZE];
+        status = ae_h5_attribute_name(file, "/config", a, name);
+        bool known = status != AE_OK || strcmp(name, "description") == 0;
+        for (int i = 0; i < ae_config_count() && !known; i++)
+            known = strcmp(name, ae_config_name(i)) == 0;
+        if (!known) ae_differ(list, "\n    %s was set, is not known", name);
+    }
+    return status;
+}
+
+ae_status ae_config_group_compare(ae_differences *list, ae_h5 *file, const ae_config *config) {
+    ae_status status = compare_options(list, file, config);
+    return status == AE_OK ? compare_unknown(list, file) : status;
+}

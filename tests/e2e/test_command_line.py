@@ -1,0 +1,232 @@
+"""What the person sees: help, versions, the plan, progress, and what is said but once."""
+import os
+import pty
+import re
+import threading
+
+import pytest
+import support
+from support import Run, run, write_config
+
+RANKS = 4
+SECTIONS = {"run", "data", "model", "train", "noise", "optimizer", "schedule", "output"}
+
+
+def lines_once(text):
+    """The lines; none may be there twice."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert len(lines) == len(set(lines)), "lines are repeated:\n" + text[-3000:]
+    return lines
+
+
+def values(text):
+    """The "section.key": value of an ini text."""
+    found, section = {}, None
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line[1:-1]
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition(" = ")
+            found[f"{section}.{key}"] = value
+    return found
+
+
+@pytest.mark.parametrize("ranks", [None, RANKS])
+def test_help(tmp_path, ranks):
+    text = run(tmp_path, "--help", ranks=ranks).stdout
+    lines_once(text)
+    assert text.startswith("Usage: mpirun -np RANKS ae_dist [options] CONFIG")
+    for option in ("--set", "--check", "--print-config", "--quiet", "--version", "--help"):
+        assert text.count(f"\n  {option} ") == 1
+    for code in (0, 2, 3, 4, 5, 75):
+        assert re.search(rf"\b{code} [a-z]", text.partition("Exit codes:")[2]), code
+    keys = re.findall(r"^  ([a-z]+)\.\w+ ", text, re.MULTILINE)
+    assert set(keys) == SECTIONS and len(keys) > 30
+
+
+@pytest.mark.parametrize("ranks", [None, RANKS])
+def test_version(tmp_path, ranks):
+    lines = lines_once(run(tmp_path, "--version", ranks=ranks).stdout)
+    assert re.fullmatch(r"ae_dist \d+\.\d+\.\d+", lines[0])
+    fields = dict(line.split(None, 1) for line in lines[1:])
+    assert list(fields) == ["revision", "compiler", "MPI", "HDF5", "kernels"]
+    assert re.fullmatch(r"([0-9a-f]{12}(-dirty)?|unknown)", fields["revision"])
+    assert re.fullmatch(r"1\.\d+\.\d+", fields["HDF5"])
+    assert fields["kernels"] in ("ref", "avx2", "avx512")
+
+
+def test_version_tells_the_kernels_in_use(tmp_path):
+    assert "kernels   ref\n" in run(tmp_path, "--version", ranks=None, kernels="ref").stdout
+
+
+# ---- the configuration ----
+
+
+def test_printed_configuration_gives_itself(tmp_path):
+    config = write_config(tmp_path, {"optimizer.lr": 0.1, "noise.clamp_min": -0.3})
+    first = run(tmp_path, "--print-config", config, ranks=RANKS).stdout
+    assert values(first)["optimizer.lr"] == "0.1"
+    assert values(first)["noise.test_sigma"] == "0.1"  # follows noise.sigma
+    assert first.count("\n# ") == len(values(first)), "a line of help a key"
+    assert {key.partition(".")[0] for key in values(first)} == SECTIONS
+    (tmp_path / "again.ini").write_text(first)
+    assert run(tmp_path, "--print-config", "again.ini", ranks=None).stdout == first
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", sorted((support.ROOT / "configs").glob("*.ini")),
+                         ids=lambda path: path.name)
+def test_shipped_configurations(tmp_path, path):
+    """Each is valid, names its run after itself, and shows every key there is."""
+    found = values(run(tmp_path, "--print-config", path, ranks=None).stdout)
+    assert found["run.dir"] == f"runs/{path.stem}"
+    assert values(path.read_text()).keys() == found.keys()
+
+
+def test_run_folder_is_named_after_the_file(tmp_path):
+    (tmp_path / "mine.ini").write_text("[train]\nepochs = 1\n")
+    found = values(run(tmp_path, "--print-config", "mine.ini", ranks=None).stdout)
+    assert found["run.dir"] == "runs/mine"
+
+
+def test_set_is_repeatable_and_the_last_wins(tmp_path):
+    config = write_config(tmp_path)
+    before = values(run(tmp_path, "--print-config", config, ranks=None).stdout)
+    after = values(run(tmp_path, "--set", "train.batch=30", "--print-config", config, "--set",
+                       "noise.sigma = 0.2", "--set", "train.batch=40", ranks=None).stdout)
+    changed = {key: value for key, value in after.items() if before[key] != value}
+    assert changed == {"train.batch": "40", "noise.sigma": "0.2", "noise.test_sigma": "0.2"}
+
+
+# ---- the plan ----
+
+
+def test_check_prints_the_plan(tmp_path):
+    config = write_config(tmp_path)
+    done = run(tmp_path, "--check", config, ranks=3, threads=2)
+    lines = {line.split(None, 1)[0]: line.split(None, 1)[1] for line in lines_once(done.stdout)}
+    host = re.escape(os.uname().nodename.split(".")[0]) + r"[\w.-]*"
+    assert re.match(r"3 ranks, 6 threads in all, on \d+ cores? of 1 host \(" + host + r":3\); "
+                    r"6 to 7 blocks of a step a rank; kernels (ref|avx2|avx512)$",
+                    lines["workers"])
+    assert lines["images"] == "dead leaves, 130 to train on and 20 to test on"
+    assert lines["steps"].endswith("7 steps each, 20 images a step")
+    assert lines["total"] == "14 steps"
+    megabytes = re.match(r"([\d.]+) MB a rank and ([\d.]+) MB of images a node", lines["memory"])
+    assert megabytes and abs(float(megabytes[2]) - 150 * support.RECORD_SIZE / 1e6) < 0.06
+    assert sorted(path.name for path in tmp_path.iterdir()) == [config], "nothing is written"
+
+
+def test_check_leaves_a_run_alone(tmp_path):
+    config = write_config(tmp_path)
+    run(tmp_path, config)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    run(tmp_path, "--check", config)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("block, warned", [(1, False), (20, True)])
+def test_more_threads_than_blocks(tmp_path, block, warned):
+    done = run(tmp_path, "--check", "--set", f"train.block={block}", write_config(tmp_path),
+               ranks=RANKS)
+    assert done.stderr.count("a step has 1 block of images for 4 threads") == warned
+    assert done.stderr.count("raise train.batch, lower train.block, or start fewer") == warned
+
+
+@pytest.mark.parametrize("threads, warned", [(1, False), (4096, True)])
+def test_more_threads_than_cores(tmp_path, threads, warned):
+    done = run(tmp_path, "--check", write_config(tmp_path), ranks=1, threads=threads)
+    assert done.stderr.count(f"{threads} threads share ") == warned
+    assert done.stderr.count("or a lower OMP_NUM_THREADS, are faster") == warned
+
+
+def test_threads_where_none_are_asked_for(tmp_path):
+    """Cores that the rank may use, over the ranks that share them, and at least one."""
+    cores = len(os.sched_getaffinity(0))
+    config = write_config(tmp_path)
+    for ranks, total in ((1, cores), (cores + 1, cores + 1)):
+        said = run(tmp_path, "--check", config, ranks=ranks, threads=None).stdout
+        assert f"{ranks} rank{'s' * (ranks > 1)}, {total} thread{'s' * (total > 1)} in all" in said
+
+
+def test_binding_to_one_core_is_warned_of(tmp_path):
+    """What mpirun does of itself for one rank; --bind-to none is the cure it names."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this machine has one core")
+    config = write_config(tmp_path)
+    bound = run(tmp_path, config, ranks=1, threads=None, launcher=[])
+    assert bound.stderr.count("mpirun bound a rank to one core") == 1
+    assert bound.stderr.count("start it as mpirun --bind-to none, or --map-by slot:PE=n") == 1
+    cured = run(tmp_path, "--check", config, ranks=1, threads=None)
+    assert "bound a rank" not in cured.stderr
+
+
+# ---- a run's output ----
+
+
+def test_eight_ranks_run_to_the_end_and_say_everything_once(tmp_path):
+    done = run(tmp_path, write_config(tmp_path), ranks=8, threads=None, launcher=[])
+    lines = lines_once(done.stdout)
+    assert [line.split()[0] for line in lines] == ["ae_dist", "run", "network", "images", "steps",
+                                                   "workers", "epoch", "epoch", "hash", "results",
+                                                   "figures"]
+    assert re.fullmatch(r"epoch  1/2  loss \d\.\d{5}  test \d\.\d{5}  PSNR [\d.]+ dB  "
+                        r"SSIM -?[\d.]+  \d+ images/s  allreduce \d+ %", lines[6])
+    assert lines[9] == "results  run/results.h5, the network in run/checkpoints/"
+    assert lines[10] == "figures  python3 analysis/figures.py run"
+    assert "\r" not in done.text and "\033" not in done.text
+    lines_once(done.stderr)
+
+
+def test_quiet(tmp_path):
+    config = write_config(tmp_path)
+    done = run(tmp_path, "--quiet", config, ranks=1)
+    assert done.text == ""
+    assert len(support.checkpoints(tmp_path / "run")) == 2
+    refused = run(tmp_path, "--quiet", "none.ini", expect=support.USAGE, ranks=RANKS)
+    assert refused.stderr.count("ae_dist: error: ") == 1 and refused.stdout == ""
+
+
+def on_terminal(folder, *arguments, **how):
+    """What a person at a terminal would see, and the run."""
+    terminal, program = pty.openpty()
+    pieces = []
+
+    def read():
+        try:
+            while piece := os.read(terminal, 4096):
+                pieces.append(piece)
+        except OSError:  # the other side is closed
+            pass
+
+    with Run(folder, arguments, stdout=program, **how) as started:
+        os.close(program)
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        started.wait()
+        reader.join(10)
+    os.close(terminal)
+    return b"".join(pieces).decode(), started
+
+
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_progress_on_a_terminal(tmp_path, ranks):
+    config = write_config(tmp_path, {"data.train_images": 1530, "train.epochs": 3})
+    text, done = on_terminal(tmp_path, config, ranks=ranks)
+    assert done.code == support.DONE, text[-2000:]
+    moves = re.findall(r"\repoch (\d)/4  step (\d+)/77  (\d+) images/s  loss (\d\.\d{5})  "
+                       r"[\w ]+ left\033\[K", text)
+    assert len(moves) >= 4, text[-2000:]
+    places = [(int(epoch), int(step)) for epoch, step, _, _ in moves]
+    assert places == sorted(places)
+    assert all(0.001 < float(loss) < 1 for _, _, _, loss in moves)
+    # A terminal ends lines with \r\n, and shows of a line what follows its last other \r.
+    shown = [line.rpartition("\r")[2].replace("\033[K", "") for line in text.split("\r\n")]
+    assert [line.split()[1] for line in shown if line.startswith("epoch")] == \
+        ["1/4", "2/4", "3/4", "4/4"]
+    assert shown[-2].startswith("figures  ")
+
+
+def test_no_progress_line_when_quiet(tmp_path):
+    text, done = on_terminal(tmp_path, "--quiet", write_config(tmp_path), ranks=1)
+    assert done.code == support.DONE and text == ""

@@ -1,0 +1,212 @@
+"""Signals at any moment: a checkpoint, the right exit code, and the undisturbed run's numbers."""
+import contextlib
+import os
+import random
+import signal
+import time
+
+import h5py
+import pytest
+import support
+from support import (DONE, STOPPED, Run, checkpoint_position, checkpoints, differences, epoch_line,
+                     numbers, run, stop_at, write_config)
+
+MPIRUN_STOPPED = 1  # mpirun's own status when it is itself interrupted or terminated
+
+# What the program is at when it is signalled, and for how long it has been. The reference kernels
+# are slow, and make those moments long; the run then goes on with the fast ones.
+LOAD = {"data.source": "cifar10", "data.dir": "cifar", "data.train_images": 50000,
+        "train.batch": 100, "data.test_images": 1}
+GENERATE = {"data.train_images": 5000, "train.batch": 500, "train.pretrain_epochs": 0}
+TRAIN = {"train.batch": 10, "train.epochs": 12}
+EVALUATE = {"data.train_images": 1, "train.batch": 1, "data.test_images": 1500,
+            "optimizer.lr": 0.01, "schedule.name": "cosine"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Gives the numbers of a run that isn't signalled; they are made once."""
+    made = {}
+
+    def numbers_of(options):
+        key = tuple(options.items())
+        if key not in made:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            run(folder, write_config(folder, options))
+            made[key] = numbers(folder / "run")
+        return made[key]
+
+    return numbers_of
+
+
+def assert_whole(run_dir):
+    """Everything that stands under its final name opens and can be read."""
+    for path in checkpoints(run_dir):
+        assert support.arrays(path, "parameters")
+    if (run_dir / "results.h5").exists():
+        with h5py.File(run_dir / "results.h5", "r") as file:
+            assert len({len(file["epochs"][name]) for name in ("epoch", "ssim", "seconds_io")}) == 1
+
+
+def newest(run_dir):
+    """The newest checkpoint's position; None where there is none."""
+    found = checkpoints(run_dir)
+    return checkpoint_position(found[-1]) if found else None
+
+
+def stop_while(folder, options, delays_s, position, **how):
+    """Stops runs, each some time after its plan, until one leaves a checkpoint of the position.
+    Returns its configuration and folder."""
+    for attempt, delay_s in enumerate(delays_s):
+        config = write_config(folder, {**options, "run.dir": f"run{attempt}"})
+        stopped = stop_at(folder, [config], "workers", delay_s, **how)
+        assert stopped.code in (STOPPED, DONE), stopped.tail
+        assert_whole(folder / f"run{attempt}")
+        if newest(folder / f"run{attempt}") == position:
+            assert stopped.code == STOPPED
+            return config, folder / f"run{attempt}"
+    raise AssertionError(f"no signal fell so that the checkpoint is of {position}")
+
+
+# ---- SIGUSR1 to mpirun ----
+
+
+def test_while_pictures_are_made(tmp_path, undisturbed):
+    config = write_config(tmp_path, GENERATE)
+    stopped = stop_at(tmp_path, [config], "workers", 0.05)
+    assert stopped.code == STOPPED, stopped.tail
+    assert newest(tmp_path / "run") == (0, 0)
+    assert stopped.stdout.count("stopped on request after 0 whole epochs and 0 steps") == 1
+    assert stopped.stdout.count("the same command goes on from it") == 1
+    assert "ae_dist: error" not in stopped.stderr
+    run(tmp_path, config, ranks=3)
+    assert differences(numbers(tmp_path / "run"), undisturbed(GENERATE)) == []
+
+
+def test_while_images_are_read(tmp_path):
+    """The files are read in an instant: it is tried until a signal falls into it."""
+    support.write_cifar10(tmp_path / "cifar")
+    config, run_dir = stop_while(tmp_path, LOAD, [0] * 8, (0, 0))
+    stopped = stop_at(tmp_path, [config], "workers", 1.5)  # an epoch takes longer
+    assert stopped.code == STOPPED, stopped.tail
+    assert newest(run_dir) > (0, 0)
+
+
+@pytest.mark.parametrize("ranks, again", [(1, 2), (3, 2)])
+def test_while_training(tmp_path, undisturbed, ranks, again):
+    config = write_config(tmp_path, TRAIN)
+    stopped = stop_at(tmp_path, [config], "workers", 1.2, ranks=ranks, kernels="ref")
+    assert stopped.code == STOPPED, stopped.tail
+    epoch, step = newest(tmp_path / "run")
+    assert (epoch, step) > (0, 0)
+    run(tmp_path, config, ranks=again)
+    assert differences(numbers(tmp_path / "run"), undisturbed(TRAIN)) == []
+
+
+def test_while_evaluating(tmp_path, undisturbed):
+    """Everything of the epoch but its evaluation is in the checkpoint."""
+    config, run_dir = stop_while(tmp_path, EVALUATE, [0.5, 1, 2, 4, 8], (0, 1), kernels="ref")
+    again = run(tmp_path, config, ranks=3)
+    assert "goes on  after 0 whole epochs and 1 steps" in again.stdout
+    assert differences(numbers(run_dir), undisturbed(EVALUATE)) == []
+
+
+def test_at_random_moments(tmp_path, undisturbed):
+    """Stopped again and again, on another number of ranks each time, until it is through."""
+    options = {"data.train_images": 530, "train.epochs": 5}
+    config = write_config(tmp_path, options)
+    generator = random.Random(1)
+    codes = []
+    for _ in range(5):
+        stopped = stop_at(tmp_path, [config], "ae_dist", generator.uniform(0, 0.3),
+                          ranks=generator.choice([1, 2, 3, 4]))
+        codes.append(stopped.code)
+        assert stopped.code in (STOPPED, DONE), stopped.tail
+        assert_whole(tmp_path / "run")
+        if stopped.code == DONE:
+            break
+        assert newest(tmp_path / "run") is not None
+        assert not list((tmp_path / "run").rglob("*.tmp.*"))
+    assert STOPPED in codes
+    run(tmp_path, config)
+    assert differences(numbers(tmp_path / "run"), undisturbed(options)) == []
+
+
+def test_signalled_again_and_again(tmp_path):
+    """Further signals change nothing (mpirun itself, as it ends, would take them amiss)."""
+    config = write_config(tmp_path, TRAIN)
+    with Run(tmp_path, [config], kernels="ref") as started:
+        started.wait_for("workers")
+        time.sleep(0.5)
+        for _ in range(20):
+            for pid in started.ranks():
+                with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                    os.kill(pid, signal.SIGUSR1)
+        assert started.wait().code == STOPPED, started.tail
+    assert started.stdout.count("stopped on request") == 1
+    assert_whole(tmp_path / "run")
+
+
+def test_only_one_rank_is_signalled(tmp_path):
+    """The request travels with the next reduction, and all ranks leave together."""
+    config = write_config(tmp_path, TRAIN)
+    with Run(tmp_path, [config], ranks=3, kernels="ref") as started:
+        started.wait_for("workers")
+        time.sleep(1)
+        os.kill(max(started.ranks()), signal.SIGUSR1)
+        assert started.wait().code == STOPPED, started.tail
+    assert newest(tmp_path / "run") > (0, 0)
+
+
+# ---- SIGTERM and SIGINT to mpirun ----
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_mpirun_is_ended(tmp_path, undisturbed, signal_number):
+    """It gives its ranks a signal, and little time; a checkpoint is there all the same."""
+    config = write_config(tmp_path, TRAIN)
+    begin = time.monotonic()
+    stopped = stop_at(tmp_path, [config], "workers", 0.5, signal_number, kernels="ref")
+    assert time.monotonic() - begin < 20
+    assert stopped.code in (MPIRUN_STOPPED, STOPPED), stopped.tail
+    assert newest(tmp_path / "run") > (0, 0), "no checkpoint in mid-epoch"
+    assert newest(tmp_path / "run")[1] > 0
+    assert_whole(tmp_path / "run")
+    again = run(tmp_path, config, ranks=3)
+    assert "goes on" in again.stdout
+    assert differences(numbers(tmp_path / "run"), undisturbed(TRAIN)) == []
+
+
+# ---- a process that isn't under mpirun ----
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT],
+                         ids=lambda s: s.name)
+def test_process_alone(tmp_path, undisturbed, signal_number):
+    config = write_config(tmp_path, TRAIN)
+    stopped = stop_at(tmp_path, [config], "workers", 0.7, signal_number, ranks=None, kernels="ref")
+    assert stopped.code == STOPPED, stopped.tail
+    assert newest(tmp_path / "run") > (0, 0)
+    run(tmp_path, config, ranks=None)
+    assert differences(numbers(tmp_path / "run"), undisturbed(TRAIN)) == []
+
+
+# ---- no warning at all ----
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.1])
+def test_kill(tmp_path, undisturbed, delay_s):
+    """A rank is killed as the run writes its files: what is there is whole, and it goes on."""
+    options = {"train.epochs": 20}
+    config = write_config(tmp_path, options)
+    with Run(tmp_path, [config], ranks=2) as started:
+        started.wait_for(epoch_line(3, 21))
+        time.sleep(delay_s)
+        os.kill(min(started.ranks()), signal.SIGKILL)
+        assert started.wait().code not in (DONE, STOPPED), started.tail
+    assert_whole(tmp_path / "run")
+    assert newest(tmp_path / "run") >= (2, 0)
+    again = run(tmp_path, config, ranks=3)
+    assert "goes on" in again.stdout
+    assert differences(numbers(tmp_path / "run"), undisturbed(options)) == []
+    assert not list((tmp_path / "run").rglob("*.tmp.*")), "half-written files are cleared away"
