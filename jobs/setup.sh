@@ -39,7 +39,8 @@ ae_has() {
     case $1 in
     gcc) command -v cc ;;
     libc6-dev) echo '#include <stdio.h>' | cc -E - ;;
-    cmake) cmake --version | awk 'NR == 1 { split($3, v, "."); exit v[1] * 100 + v[2] < 325 }' ;;
+    cmake) cmake --version | awk '{ split($3, v, "."); exit !(v[1] * 100 + v[2] >= 325) }
+        END { if (!NR) exit 1 }' ;;
     ninja-build) command -v ninja || command -v make ;;
     libopenmpi-dev) command -v mpicc ;;
     openmpi-bin) command -v mpirun ;;
@@ -101,8 +102,8 @@ ae_need() {
     fi
     [ "$AE_MISSING" ] || return 0
     if command -v apt-get >/dev/null; then
-        printf 'These packages are missing: %s\nAs root, get them with\n\n    %s\n\n' \
-            "$AE_MISSING" "apt-get install --no-install-recommends $AE_MISSING"
+        printf 'These packages are missing: %s\nAs root, get them with\n\n    %s\n    %s\n\n' \
+            "$AE_MISSING" "apt-get update" "apt-get install --no-install-recommends $AE_MISSING"
     else
         printf 'What these Debian packages bring is missing: %s\n' "$AE_MISSING"
         cat <<'NAMES'

@@ -63,11 +63,11 @@ struct ae_trainer {
     ae_results *results;   /* rank 0's alone */
 
     double phase_s[AE_PHASES]; /* this rank's, since the epoch (or the program) began */
-    double epoch_begin_s; /* with the files of the epoch before */
-    double steps_begin_s; /* of this epoch's steps, or of those since the program began */
-    double last_loss; /* mean over the last step's batch */
-    int64_t images_seen; /* since phase_s began */
-    double evaluation_s; /* of the last one */
+    double epoch_begin_s;      /* with the files of the epoch before */
+    double steps_begin_s;      /* of this epoch's steps, or of those since the program began */
+    double last_loss;          /* mean over the last step's batch */
+    int64_t images_seen;       /* since phase_s began */
+    double evaluation_s;       /* of the last one */
 };
 
 /* plan.c: what a run will be, for the reader, and warnings on what he may not have meant. */

@@ -26,6 +26,10 @@ start() { # NAME COMMAND...: a daemon that stays in the foreground
     echo $! >"$dir/$name.pid"
 }
 
+gone() {
+    ! kill -0 "$1"
+}
+
 node_is_idle() {
     [ "$(sinfo -h -o %T)" = idle ]
 }
@@ -82,15 +86,11 @@ CONF
 down() {
     scancel --state=pending,running --user=root 2>/dev/null || true
     scancel --signal=KILL --full --user=root 2>/dev/null || true
-    for name in slurmd slurmctld munged; do
-        [ -f "$dir/$name.pid" ] || continue
-        pid=$(cat "$dir/$name.pid")
-        kill "$pid" 2>/dev/null || continue # timeout passes it on, and follows with KILL
-        tries=100
-        while kill -0 "$pid" 2>/dev/null && [ $tries -gt 0 ]; do
-            tries=$((tries - 1))
-            sleep 0.1
-        done
+    pids=$(cat "$dir/slurmd.pid" "$dir/slurmctld.pid" "$dir/munged.pid" 2>/dev/null || true)
+    # shellcheck disable=SC2086 # a list; timeout passes the signal on, and follows with KILL
+    kill $pids 2>/dev/null || true
+    for pid in $pids; do
+        wait_for gone "$pid" || echo "slurm.sh: process $pid doesn't end" >&2
     done
 }
 

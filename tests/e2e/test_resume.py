@@ -108,16 +108,38 @@ def test_no_checkpoint_is_whole(folder):
     assert after == {str(path): content for path, content in before.items()}
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, change_a_byte, os.unlink],
-                         ids=["cut in half", "changed", "missing"])
+@pytest.mark.parametrize("damage", [cut_in_half, change_a_byte], ids=["cut in half", "changed"])
 def test_damaged_results(folder, damage):
     checkpoints(folder / "run")[-1].unlink()
     damage(folder / "run" / "results.h5")
     before = tree(folder)
     done = run(folder, "small.ini", expect=None, ranks=RANKS)
     assert_refused(done, FILES, "can't go on with the results", "run/results.h5",
-                   "put back the file that belongs to the checkpoints, or choose another run.dir")
+                   "put the run's own file back, or move this one away")
     assert tree(folder) == before
+
+
+def test_missing_results(folder, template):
+    """The run goes on to the same end; a new file tells of the rest."""
+    checkpoints(folder / "run")[-1].unlink()
+    (folder / "run" / "results.h5").unlink()
+    done = run(folder, "small.ini", ranks=RANKS)
+    assert done.text.count("a new one lacks the figures of the first 2 epochs") == 1
+    with h5py.File(folder / "run" / "results.h5", "r") as new, \
+            h5py.File(template / "run" / "results.h5", "r") as old:
+        assert list(new["epochs/epoch"]) == [3]
+        assert new["epochs/parameters_hash"][0] == old["epochs/parameters_hash"][2]
+
+
+def test_results_of_another_run_are_not_overwritten(folder):
+    for path in checkpoints(folder / "run"):
+        path.unlink()
+    before = tree(folder)
+    done = run(folder, "--set", "run.seed=5", "small.ini", expect=None, ranks=RANKS)
+    assert_refused(done, USAGE, "run.seed was", "move the file away")
+    assert tree(folder) == before
+    done = run(folder, "small.ini", ranks=RANKS)
+    assert done.text.count("they are made again") == 1
 
 
 # ---- another run than the one begun ----
