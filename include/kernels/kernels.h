@@ -87,6 +87,11 @@ typedef struct ae_kernels {
     /* Adds each value * 2^k, rounded to nearest even, to sums. Where any value is not finite or
      * exceeds `bound` in magnitude, adds nothing. Returns the fault bits (base/fixed.h). */
     int (*add_fixed)(int64_t *sums, const float *values, size_t count, int k, double bound);
+
+    /* Does `rounds` rounds of independent fused multiply-adds in registers, enough of them to keep
+     * the processor's units busy; returns their number, each lane of a vector counted. For
+     * measuring the peak rate. */
+    double (*multiply_adds)(long rounds);
 } ae_kernels;
 
 /* How many paths this build has for this kind of processor; path 0 is the reference, later ones

@@ -16,6 +16,10 @@ void ae_trainer_destroy(ae_trainer **trainer);
 /* Validates the images as well and prints what a run would take: memory and work. */
 ae_status ae_trainer_check(ae_trainer *trainer);
 
+/* Does `steps` steps without evaluation and files, for measuring; *seconds = what they took on this
+ * rank. The images are loaded, and as many steps done, before. */
+ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds);
+
 /* Trains to the end, going on from the newest whole checkpoint where the run folder has one.
  * AE_STOPPED: stopped early on request, state saved. AE_ERROR_USAGE, AE_ERROR_DATA, AE_ERROR_IO,
  * AE_ERROR_NUMERIC: what was saved before stands. */

@@ -71,3 +71,14 @@ void ae_reference_reduce_lanes(float *values, const float *lanes, size_t count) 
         values[i] = sum[0];
     }
 }
+
+double ae_reference_multiply_adds(long rounds) {
+    enum { CHAINS = 8 };
+    volatile float factor = 0.5f, sink; /* the compiler can't foresee, nor leave out */
+    float chain[CHAINS] = {0}, f = factor;
+    for (long r = 0; r < rounds; ++r)
+        for (int c = 0; c < CHAINS; ++c) chain[c] = fmaf(chain[c], f, 1);
+    for (int c = 0; c < CHAINS; ++c) sink = chain[c];
+    (void)sink;
+    return (double)rounds * CHAINS;
+}

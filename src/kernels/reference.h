@@ -11,5 +11,6 @@ void ae_reference_correlate_gradient(float *lanes, const ae_planes *small, const
                                      int kernel);
 void ae_reference_sum_pixels(float *lanes, const ae_planes *planes);
 void ae_reference_reduce_lanes(float *values, const float *lanes, size_t count);
+double ae_reference_multiply_adds(long rounds);
 
 #endif

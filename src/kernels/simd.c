@@ -138,6 +138,7 @@ INLINE void gradient_tile(float *lanes, const ae_planes *small, const ae_planes 
 #pragma GCC unroll 8
             for (int i = 0; i < as; ++i) {
                 vec g = vec_load(s + (size_t)i * (size_t)small->plane_stride);
+                VEC_OPAQUE(g); /* one load, not one for each use */
 #pragma GCC unroll 8
                 for (int j = 0; j < kws; ++j) sum[i][j] = vec_fma(g, pixels[j], sum[i][j]);
             }
@@ -202,4 +203,20 @@ static void reduce_lanes(float *values, const float *lanes, size_t count) {
         __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         values[i] = _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
     }
+}
+
+static double multiply_adds(long rounds) {
+    enum { CHAINS = 12 }; /* for two units of up to six cycles' latency */
+    const vec factor = vec_set(0.5f), term = vec_set(1);
+    vec chain[CHAINS];
+#pragma GCC unroll 12
+    for (int c = 0; c < CHAINS; ++c) chain[c] = vec_set((float)c);
+    for (long r = 0; r < rounds; ++r) {
+#pragma GCC unroll 12
+        for (int c = 0; c < CHAINS; ++c) {
+            chain[c] = vec_fma(chain[c], factor, term);
+            VEC_OPAQUE(chain[c]); /* each is done */
+        }
+    }
+    return (double)rounds * CHAINS * VEC;
 }

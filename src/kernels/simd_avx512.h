@@ -42,3 +42,6 @@ static inline vec_mask vec_first(int count) {
 static inline void vec_store_first(float *p, vec_mask mask, vec v) {
     _mm512_mask_storeu_ps(p, mask, v);
 }
+
+/* The compiler can't look through it: the value is computed, and stays in its register. */
+#define VEC_OPAQUE(v) __asm__ volatile("" : "+v"(v))

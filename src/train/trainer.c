@@ -171,11 +171,16 @@ static ae_status stop_early(ae_trainer *trainer) {
                    trainer->settings->run.dir);
 }
 
-/* The rest of the epoch's steps; *stop: asked to stop before its end. Collective. */
-static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
+/* The order of the images in the state's epoch. */
+static void shuffle(ae_trainer *trainer) {
     ae_order_shuffle(trainer->order, (uint32_t)trainer->train_count,
                      (uint64_t)trainer->settings->run.seed,
                      (uint32_t)trainer->state.position.epoch);
+}
+
+/* The rest of the epoch's steps; *stop: asked to stop before its end. Collective. */
+static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
+    shuffle(trainer);
     *stop = false;
     trainer->steps_begin_s = ae_now_s();
     trainer->images_seen = 0;
@@ -246,6 +251,36 @@ static ae_status run_epochs(ae_trainer *trainer) {
     }
     ae_progress_end(trainer);
     return AE_OK;
+}
+
+/* So many steps from the state's position, over the ends of epochs. Collective. */
+static ae_status run_steps(ae_trainer *trainer, int64_t steps) {
+    ae_position *position = &trainer->state.position;
+    for (int64_t s = 0; s < steps; ++s) {
+        bool stop;
+        if (position->step == trainer->steps_per_epoch)
+            *position = (ae_position){.epoch = position->epoch + 1};
+        if (position->step == 0) shuffle(trainer);
+        ae_status status = ae_trainer_step(trainer, &stop);
+        if (status) return status;
+        if (stop) return ae_fail(AE_STOPPED, "stopped on request while measuring");
+    }
+    return AE_OK;
+}
+
+ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds) {
+    ae_status status = AE_OK;
+    if (!trainer->dataset) {
+        status = load_images(trainer);
+        if (status == AE_OK) status = ae_workers_create(trainer);
+        if (status) return status;
+        ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
+        status = run_steps(trainer, steps);
+    }
+    double begin_s = ae_now_s();
+    if (status == AE_OK) status = run_steps(trainer, steps);
+    *seconds = ae_now_s() - begin_s;
+    return status;
 }
 
 ae_status ae_trainer_run(ae_trainer *trainer) {

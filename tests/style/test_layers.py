@@ -18,9 +18,9 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(<[^>\n]*>|"[^"\n]*"|\S+)', re
 
 
 def room_of(path, root):
-    """The room of a file below include/ or src/; "main" for src/main.c."""
+    """The room of a file below include/ or src/; "main" for the programs, src/main.c and src/bench.c."""
     parts = path.relative_to(root).parts
-    if parts == ("src", "main.c"):
+    if parts in (("src", "main.c"), ("src", "bench.c")):
         return "main"
     return parts[1] if len(parts) > 2 else None
 
