@@ -93,10 +93,6 @@ int ae_comm_size(const ae_comm *comm) {
     return comm->size;
 }
 
-int ae_comm_node_rank(const ae_comm *comm) {
-    return comm->node_rank;
-}
-
 int ae_comm_node_size(const ae_comm *comm) {
     return comm->node_size;
 }
