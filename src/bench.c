@@ -44,7 +44,7 @@ typedef struct bench {
     float *packed, *normals;
     int64_t *sums;
     uint8_t bytes[AE_IMAGE_PIXELS];
-    float *lanes;
+    float *gradient, *scratch;
     int layer; /* the one a kernel's task is about */
     ae_planes in, out, below;
     double peak;    /* multiply-adds a second of this core, found in this run */
@@ -116,8 +116,8 @@ static void task_backward(bench *b) {
 
 static void task_weights(bench *b) {
     const ae_layer *l = layer_of(b);
-    b->kernels->correlate_gradient(b->lanes, l->transposed ? &b->in : &b->out,
-                                   l->transposed ? &b->out : &b->in, l->kernel);
+    b->kernels->correlate_gradient(b->gradient, l->transposed ? &b->in : &b->out,
+                                   l->transposed ? &b->out : &b->in, l->kernel, b->scratch);
 }
 
 static void task_normals(bench *b) {
@@ -180,6 +180,18 @@ static void free_planes(ae_planes *planes, int halo) {
     free(planes->data - (ptrdiff_t)halo * planes->row_stride - AE_LANES);
 }
 
+static float *make_scratch(const ae_layer *l) {
+    const int channels = l->in_channels > l->out_channels ? l->in_channels : l->out_channels;
+    size_t floats = ae_gradient_scratch(channels, channels, l->in_height, l->in_width);
+    size_t other = ae_gradient_scratch(channels, channels, l->out_height, l->out_width);
+    float *scratch = ae_calloc(floats > other ? floats : other, sizeof *scratch);
+    if (!scratch) {
+        fprintf(stderr, "ae_bench: no memory\n");
+        exit(AE_FAILED);
+    }
+    return scratch;
+}
+
 /* The kernels of each layer; returns the useful multiply-adds of an image's training step. */
 static double measure_layers(bench *b) {
     const ae_layers *layers = ae_network_layers(b->network);
@@ -193,6 +205,7 @@ static double measure_layers(bench *b) {
         b->in = make_planes(l->in_channels, l->in_height, l->in_width, halo);
         b->below = make_planes(l->in_channels, l->in_height, l->in_width, halo);
         b->out = make_planes(l->out_channels, l->out_height, l->out_width, halo);
+        b->scratch = make_scratch(l);
         const struct {
             const char *name;
             void (*task)(bench *);
@@ -206,6 +219,7 @@ static double measure_layers(bench *b) {
             seconds += add_figure(b, name, time_task(b, tasks[t].task), work, false)->seconds;
             total += work;
         }
+        free(b->scratch);
         free_planes(&b->in, halo), free_planes(&b->below, halo), free_planes(&b->out, halo);
     }
     add_figure(b, "all kernels of an image", seconds, total, false);
@@ -225,8 +239,8 @@ static double measure_core(bench *b) {
     add_figure(b, "adding noise", time_task(b, task_add_noise), pixels, true);
     add_figure(b, "sigmoid", time_task(b, task_sigmoid), pixels, true);
     add_figure(b, "loss and its gradient", time_task(b, task_loss), pixels, true);
-    add_figure(b, "lane sums and fixed point", time_task(b, task_fixed),
-               (double)ae_network_size(b->network), true);
+    add_figure(b, "fixed point", time_task(b, task_fixed), (double)ae_network_size(b->network),
+               true);
     add_figure(b, "SSIM", time_task(b, task_ssim), pixels, true);
     return work;
 }
@@ -327,8 +341,8 @@ static ae_status prepare(bench *b, ae_network **network, const ae_config *config
     b->packed = ae_calloc(ae_network_packed_size(*network), sizeof *b->packed);
     b->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *b->normals);
     b->sums = ae_calloc(size + MESSAGE_EXTRAS, sizeof *b->sums);
-    b->lanes = ae_calloc(size * AE_LANES, sizeof *b->lanes);
-    if (!parameters || !b->packed || !b->normals || !b->sums || !b->lanes ||
+    b->gradient = ae_calloc(size, sizeof *b->gradient);
+    if (!parameters || !b->packed || !b->normals || !b->sums || !b->gradient ||
         ae_workspace_create(&b->workspace, *network, b->kernels))
         status = ae_fail_memory("the measurements");
     else {
@@ -365,7 +379,7 @@ done:
     free(b.packed);
     free(b.normals);
     free(b.sums);
-    free(b.lanes);
+    free(b.gradient);
     return status;
 }
 

@@ -17,9 +17,25 @@
 #include "kernels/planes.h"
 
 /* The order of operations described here, recorded with every checkpoint. */
-enum { AE_CONTRACT_VERSION = 1 };
+enum { AE_CONTRACT_VERSION = 2 };
 
 enum { AE_KERNEL_MAX = 7 }; /* largest kernel side */
+
+/* 3x3 kernels work by Winograd's F(2, 3) down the columns (Lavin and Gray, "Fast algorithms for
+ * convolutional neural networks", 2016): two rows of output at a time, 4 multiplications where 6
+ * were. Of the four input rows d0 .. d3 that the pair reads and the kernel's rows g0, g1, g2,
+ *
+ *     component   pixels p   weights u             pixels q of two rows e0, e1 of a gradient
+ *     0           d0 - d2    g0                    e0
+ *     1           d1 + d2    ((g0 + g2) + g1) / 2  e0 + e1
+ *     2           d2 - d1    ((g0 + g2) - g1) / 2  e0 - e1
+ *     3           d3 - d1    g2                    e1
+ *
+ * and with the products m = u p the upper row is m1 + m2 + m0, the lower m1 - m2 + m3. With the
+ * products s = q p, the derivatives by g0, g1, g2 are s0 + (s1 + s2) / 2, (s1 - s2) / 2 and
+ * (s1 + s2) / 2 + s3. The second row of the pair an odd height ends in isn't computed; in a
+ * gradient it is zero. */
+enum { AE_WINOGRAD_COMPONENTS = 4 };
 
 typedef enum ae_window {
     AE_WINDOW_VALID, /* out[y][x] reads in[y + i][x + j], 0 <= i, j < k: out is k - 1 smaller */
@@ -36,26 +52,28 @@ typedef enum ae_epilogue {
 typedef struct ae_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
 
-    /* out[oc][y][x] = epilogue(bias[oc] + sum over ic, i, j of weights[ic][i][j][oc] * in[ic][..])
-     * as one chain of fused multiply-adds in the order (ic, i, j) that begins with the bias (0 if
-     * `bias` is NULL). `gate` has out's shape (AE_EPILOGUE_GATE; else NULL). Overwrites out. */
+    /* out[oc][y][x] = epilogue(bias[oc] + sum over ic, i, j of w[oc][ic][i][j] * in[ic][..]), the
+     * weights w packed by ae_weights_pack(); no bias if `bias` is NULL. Chains of fused
+     * multiply-adds, in the order (ic, i, j) beginning with the bias (or 0); of a 3x3 kernel, in
+     * the order (ic, j): m1 begins with the bias, m2 with 0, component 0 goes on from m1 + m2 and
+     * component 3 from m1 - m2. `gate` has out's shape (AE_EPILOGUE_GATE; else NULL). Overwrites
+     * out. */
     void (*correlate)(const ae_planes *out, const ae_planes *in, const float *weights,
                       const float *bias, int kernel, ae_window window, ae_epilogue epilogue,
                       const ae_planes *gate);
 
-    /* lanes[a][b][i][j][x mod 16] += sum over y, x of small[a][y][x] * large[b][y + i][x + j]:
-     * a chain of fused multiply-adds over (y, x / 16) in each lane; columns from the width to the
-     * next multiple of 16 take part with small's zeros. large is kernel - 1 larger. Accumulates. */
-    void (*correlate_gradient)(float *lanes, const ae_planes *small, const ae_planes *large,
-                               int kernel);
-
-    /* lanes[c][x mod 16] += sum over y, x of planes[c][y][x], in the order (y, x / 16).
+    /* gradient[a][b][i][j] += sum over y, x of small[a][y][x] * large[b][y + i][x + j]: chains of
+     * fused multiply-adds over (y, x / 16), or of a 3x3 kernel over (pair of rows, x / 16) for each
+     * component, in lanes (lane = x mod 16) that are then summed by halving: lane l += lane l + 8,
+     * then + 4, 2, 1. Columns from the width to the next multiple of 16 take part with small's
+     * zeros. large is kernel - 1 larger. `scratch`: ae_gradient_scratch() floats, 64-byte aligned.
      * Accumulates. */
-    void (*sum_pixels)(float *lanes, const ae_planes *planes);
+    void (*correlate_gradient)(float *gradient, const ae_planes *small, const ae_planes *large,
+                               int kernel, float *scratch);
 
-    /* values[i] = the sum of lanes[i][0..15] by halving: lane l += lane l + 8, then + 4, 2, 1.
-     * Overwrites values. */
-    void (*reduce_lanes)(float *values, const float *lanes, size_t count);
+    /* sums[c] += sum over y, x of planes[c][y][x], in lanes in the order (y, x / 16), then the
+     * lanes by halving. Accumulates. */
+    void (*sum_pixels)(float *sums, const ae_planes *planes);
 
     /* planes = 1 / (1 + exp(-planes)), in place. exp: own arithmetic; the result's absolute error
      * is at most 1.5e-7. */
@@ -93,6 +111,19 @@ typedef struct ae_kernels {
      * measuring the peak rate. */
     double (*multiply_adds)(long rounds);
 } ae_kernels;
+
+/* Floats of a packed weight. */
+size_t ae_weights_packed(int out, int in, int kernel);
+
+/* Floats that correlate_gradient needs for `small` channels x height x width and `large` channels.
+ */
+size_t ae_gradient_scratch(int small, int large, int height, int width);
+
+/* packed = w[oc][ic][i][j] = weight[oc * out_stride + ic * in_stride + i * kernel + j] as correlate
+ * reads it: [ic][i][j][oc], or of a 3x3 kernel the components' [component][ic][j][oc]. `turned`
+ * takes i and j from the end instead, k - 1 - i and k - 1 - j. */
+void ae_weights_pack(float *packed, const float *weight, int out, int in, int kernel,
+                     ptrdiff_t out_stride, ptrdiff_t in_stride, bool turned);
 
 /* How many paths this build has for this kind of processor; path 0 is the reference, later ones
  * are faster. */

@@ -47,7 +47,7 @@ size_t ae_network_packed_size(const ae_network *network);
  * change of the parameters; shared by all workspaces. */
 void ae_network_pack(const ae_network *network, float *packed, const float *parameters);
 
-/* One thread's activations, gradients and lane sums. */
+/* One thread's activations and gradients. */
 typedef struct ae_workspace ae_workspace;
 
 /* Memory is touched first by the calling thread. The caller owns *workspace and keeps network and
@@ -77,7 +77,7 @@ double ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss
 
 /* gradient[size] = the sum over the block's images of the derivatives of each one's loss.
  * Borrowed, valid until the next block. */
-const float *ae_network_end_block(ae_workspace *workspace);
+const float *ae_network_end_block(const ae_workspace *workspace);
 
 /* The loss alone. */
 double ae_network_loss(ae_workspace *workspace, ae_loss loss);

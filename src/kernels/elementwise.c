@@ -227,13 +227,11 @@ const ae_kernels AE_KERNELS_TABLE = {
     .correlate = correlate,
     .correlate_gradient = correlate_gradient,
     .sum_pixels = sum_pixels,
-    .reduce_lanes = reduce_lanes,
     .multiply_adds = multiply_adds,
 #else
     .correlate = ae_reference_correlate,
     .correlate_gradient = ae_reference_correlate_gradient,
     .sum_pixels = ae_reference_sum_pixels,
-    .reduce_lanes = ae_reference_reduce_lanes,
     .multiply_adds = ae_reference_multiply_adds,
 #endif
     .sigmoid = sigmoid,

@@ -17,8 +17,9 @@ static int padded_height(int height, int halo) {
 
 size_t ae_planes_floats(int channels, int height, int width, int halo) {
     size_t stride = (size_t)row_stride(width, halo);
-    /* A vector of zeros before the first row is its left border where there is no halo row. */
-    return AE_LANES + (size_t)channels * (size_t)padded_height(height, halo) * stride;
+    /* A vector of zeros before the first row is its left border where there is no halo row; a row
+     * behind the last is read, and not used, where rows are taken in pairs. */
+    return AE_LANES + ((size_t)channels * (size_t)padded_height(height, halo) + 1) * stride;
 }
 
 ae_planes ae_planes_view(float *memory, int channels, int height, int width, int halo) {

@@ -7,6 +7,17 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Winograd's F(2, 3) down the columns takes sums and differences of two of a pair's four input
+ * rows: component c is row[plus] + row[other] where c is 1, else row[plus] - row[other]. */
+static const struct {
+    int plus, other;
+} winograd[AE_WINOGRAD_COMPONENTS] = {{0, 2}, {1, 2}, {2, 1}, {3, 1}};
+
+INLINE vec vec_component(int component, const float *plus, const float *other) {
+    vec a = vec_load(plus), b = vec_load(other);
+    return component == 1 ? vec_add(a, b) : vec_sub(a, b);
+}
+
 /* What a call of correlate is about. */
 typedef struct task {
     const ae_planes *out, *in, *gate;
@@ -15,67 +26,135 @@ typedef struct task {
     ae_epilogue epilogue;
 } task;
 
-/* Columns [column, column + vecs * VEC) of `ocs` channels from `oc` on in row `oh`; ocs and vecs
- * are constants where this is inlined. */
-INLINE void correlate_tile(const task *t, int oc, int oh, int column, int ocs, int vecs) {
-    const int row_stride = t->in->row_stride, channels = t->out->channels;
-    vec sum[TILE_OC][TILE_VECS];
+/* A tile's accumulators: `ocs` channels from `oc` on by `vecs` vectors from `column` on. Both
+ * numbers are constants where a tile's functions are inlined. */
+typedef vec tile[TILE_OC][TILE_VECS];
+
+INLINE void tile_multiply(tile sum, const float *weight, const vec pixels[TILE_VECS], int ocs,
+                          int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o) {
+        vec w = vec_set(weight[o]);
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_fma(w, pixels[v], sum[o][v]);
+    }
+}
+
+INLINE void tile_begin(tile sum, const float *bias, int ocs, int vecs) {
 #pragma GCC unroll 8
     for (int o = 0; o < ocs; ++o)
 #pragma GCC unroll 8
-        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_set(t->bias ? t->bias[oc + o] : 0);
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_set(bias ? bias[o] : 0);
+}
 
+INLINE void tile_gate(tile sum, const float *gate, ptrdiff_t stride, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o, gate += stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_gate(vec_load(gate + v * VEC), sum[o][v]);
+}
+
+INLINE void tile_relu(tile sum, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_relu(sum[o][v]);
+}
+
+/* Row oh of the output: all that follows the sums. */
+INLINE void tile_finish(const task *t, tile sum, int oc, int oh, int column, int ocs, int vecs) {
+    float *out = ae_planes_row(t->out, oc, oh) + column;
+    const ptrdiff_t stride = t->out->plane_stride;
+    if (t->epilogue == AE_EPILOGUE_RELU) tile_relu(sum, ocs, vecs);
+    if (t->epilogue == AE_EPILOGUE_GATE)
+        tile_gate(sum, ae_planes_row(t->gate, oc, oh) + column, t->gate->plane_stride, ocs, vecs);
+    const int last = t->out->width - column - (vecs - 1) * VEC; /* columns of the last vector */
+    const vec_mask mask = vec_first(last < VEC ? last : VEC);
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o, out += stride) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs - 1; ++v) vec_store(out + v * VEC, sum[o][v]);
+        /* Columns beyond the width are zero, and stay so. */
+        vec_store(out + (vecs - 1) * VEC, vec_keep(mask, sum[o][vecs - 1]));
+    }
+}
+
+/* Row oh, tap by tap. */
+INLINE void tile_direct(const task *t, int oc, int oh, int column, int ocs, int vecs) {
     const float *weight = t->weights + oc;
+    tile sum;
+    tile_begin(sum, t->bias ? t->bias + oc : NULL, ocs, vecs);
     for (int ic = 0; ic < t->in->channels; ++ic) {
         const float *row = ae_planes_row(t->in, ic, oh - t->shift) + column - t->shift;
-        for (int kh = 0; kh < t->kernel; ++kh, row += row_stride)
-            for (int kw = 0; kw < t->kernel; ++kw, weight += channels) {
+        for (int kh = 0; kh < t->kernel; ++kh, row += t->in->row_stride)
+            for (int kw = 0; kw < t->kernel; ++kw, weight += t->out->channels) {
                 vec pixels[TILE_VECS];
 #pragma GCC unroll 8
                 for (int v = 0; v < vecs; ++v) pixels[v] = vec_load(row + kw + v * VEC);
-#pragma GCC unroll 8
-                for (int o = 0; o < ocs; ++o) {
-                    vec w = vec_set(weight[o]);
-#pragma GCC unroll 8
-                    for (int v = 0; v < vecs; ++v) sum[o][v] = vec_fma(w, pixels[v], sum[o][v]);
-                }
+                tile_multiply(sum, weight, pixels, ocs, vecs);
             }
     }
+    tile_finish(t, sum, oc, oh, column, ocs, vecs);
+}
 
+/* Adds a component's products, of all input channels. */
+INLINE void tile_add(const task *t, tile sum, int component, int oc, int oh, int column, int ocs,
+                     int vecs) {
+    const ptrdiff_t channels = t->out->channels, stride = t->in->row_stride;
+    const float *weight = t->weights + component * t->in->channels * 3 * channels + oc;
+    const float *first = ae_planes_row(t->in, 0, oh - t->shift) + column - t->shift;
+    const float *plus = first + winograd[component].plus * stride;
+    const float *other = first + winograd[component].other * stride;
+    for (int ic = 0; ic < t->in->channels; ++ic) {
+#pragma GCC unroll 3
+        for (int kw = 0; kw < 3; ++kw, weight += channels) {
+            vec pixels[TILE_VECS];
 #pragma GCC unroll 8
-    for (int o = 0; o < ocs; ++o) {
-        float *out = ae_planes_row(t->out, oc + o, oh) + column;
+            for (int v = 0; v < vecs; ++v)
+                pixels[v] = vec_component(component, plus + kw + v * VEC, other + kw + v * VEC);
+            tile_multiply(sum, weight, pixels, ocs, vecs);
+        }
+#pragma GCC unroll 8
+        for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[o][v]);
+        plus += t->in->plane_stride;
+        other += t->in->plane_stride;
+    }
+}
+
+/* Rows oh and oh + 1 of a 3x3 kernel. */
+INLINE void tile_winograd(const task *t, int oc, int oh, int column, int ocs, int vecs) {
+    tile m1, m2, upper, lower;
+    tile_begin(m1, t->bias ? t->bias + oc : NULL, ocs, vecs);
+    tile_add(t, m1, 1, oc, oh, column, ocs, vecs);
+    tile_begin(m2, NULL, ocs, vecs);
+    tile_add(t, m2, 2, oc, oh, column, ocs, vecs);
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
 #pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v) {
-            vec value = sum[o][v];
-            if (t->epilogue == AE_EPILOGUE_RELU) value = vec_relu(value);
-            if (t->epilogue == AE_EPILOGUE_GATE)
-                value = vec_gate(vec_load(ae_planes_row(t->gate, oc + o, oh) + column + v * VEC),
-                                 value);
-            int left = t->out->width - column - v * VEC;
-            if (left >= VEC)
-                vec_store(out + v * VEC, value);
-            else if (left > 0)
-                vec_store_first(out + v * VEC, vec_first(left), value);
+            upper[o][v] = vec_add(m1[o][v], m2[o][v]);
+            lower[o][v] = vec_sub(m1[o][v], m2[o][v]);
         }
-    }
+    tile_add(t, upper, 0, oc, oh, column, ocs, vecs);
+    tile_finish(t, upper, oc, oh, column, ocs, vecs);
+    if (oh + 1 == t->out->height) return;
+    tile_add(t, lower, 3, oc, oh, column, ocs, vecs);
+    tile_finish(t, lower, oc, oh + 1, column, ocs, vecs);
 }
 
-/* One tile's columns for all rows, with constant sizes. */
-INLINE void correlate_rows(const task *t, int oc, int column, int ocs, int vecs) {
-    for (int oh = 0; oh < t->out->height; ++oh) correlate_tile(t, oc, oh, column, ocs, vecs);
-}
-
-INLINE void correlate_channels(const task *t, int oc, int ocs) {
-    for (int column = 0; column < t->out->width;) {
-        if (t->out->width - column > VEC) {
-            correlate_rows(t, oc, column, ocs, TILE_VECS);
-            column += TILE_VECS * VEC;
-        } else {
-            correlate_rows(t, oc, column, ocs, 1);
-            column += VEC;
-        }
-    }
+/* One row of the output, or two by Winograd's way. */
+INLINE void correlate_tile(const task *t, int oc, int oh, int column, int ocs) {
+    const bool wide = t->out->width - column > VEC;
+    if (t->kernel == 3 && wide)
+        tile_winograd(t, oc, oh, column, ocs, TILE_VECS);
+    else if (t->kernel == 3)
+        tile_winograd(t, oc, oh, column, ocs, 1);
+    else if (wide)
+        tile_direct(t, oc, oh, column, ocs, TILE_VECS);
+    else
+        tile_direct(t, oc, oh, column, ocs, 1);
 }
 
 static void correlate(const ae_planes *out, const ae_planes *in, const float *weights,
@@ -83,125 +162,246 @@ static void correlate(const ae_planes *out, const ae_planes *in, const float *we
                       const ae_planes *gate) {
     task t = {out,     in, gate, weights, bias, kernel, window == AE_WINDOW_FULL ? kernel - 1 : 0,
               epilogue};
-    int oc = 0;
-    for (; oc + TILE_OC <= out->channels; oc += TILE_OC) correlate_channels(&t, oc, TILE_OC);
-    switch (out->channels - oc) {
+    for (int oh = 0; oh < out->height; oh += kernel == 3 ? 2 : 1)
+        for (int column = 0; column < out->width; column += TILE_VECS * VEC) {
+            int oc = 0;
+            for (; oc + TILE_OC <= out->channels; oc += TILE_OC)
+                correlate_tile(&t, oc, oh, column, TILE_OC);
+            switch (out->channels - oc) {
 #if TILE_OC > 4
-    case 7:
-        correlate_channels(&t, oc, 7);
-        break;
-    case 6:
-        correlate_channels(&t, oc, 6);
-        break;
-    case 5:
-        correlate_channels(&t, oc, 5);
-        break;
-    case 4:
-        correlate_channels(&t, oc, 4);
-        break;
+            case 7:
+                correlate_tile(&t, oc, oh, column, 7);
+                break;
+            case 6:
+                correlate_tile(&t, oc, oh, column, 6);
+                break;
+            case 5:
+                correlate_tile(&t, oc, oh, column, 5);
+                break;
+            case 4:
+                correlate_tile(&t, oc, oh, column, 4);
+                break;
 #endif
-    case 3:
-        correlate_channels(&t, oc, 3);
-        break;
-    case 2:
-        correlate_channels(&t, oc, 2);
-        break;
-    case 1:
-        correlate_channels(&t, oc, 1);
-        break;
-    default:
-        break;
-    }
-}
-
-/* Lane sums of `as` small channels from `a` on with one row `kh` of kernel columns [kw, kw + kws)
- * of large channel b; lanes half `half` (VEC lanes) of the virtual 16. */
-INLINE void gradient_tile(float *lanes, const ae_planes *small, const ae_planes *large, int kernel,
-                          int a, int b, int kh, int kw, int half, int as, int kws) {
-    const size_t a_stride = (size_t)large->channels * (size_t)(kernel * kernel) * AE_LANES;
-    float *first = lanes + (size_t)a * a_stride +
-                   (size_t)((b * kernel + kh) * kernel + kw) * AE_LANES + half * VEC;
-    vec sum[TILE_GRADIENT][TILE_KW];
-#pragma GCC unroll 8
-    for (int i = 0; i < as; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < kws; ++j)
-            sum[i][j] = vec_load(first + (size_t)i * a_stride + j * AE_LANES);
-
-    for (int h = 0; h < small->height; ++h) {
-        const float *s = ae_planes_row(small, a, h) + half * VEC;
-        const float *l = ae_planes_row(large, b, h + kh) + kw + half * VEC;
-        for (int w = 0; w < small->width; w += AE_LANES, s += AE_LANES, l += AE_LANES) {
-            vec pixels[TILE_KW];
-#pragma GCC unroll 8
-            for (int j = 0; j < kws; ++j) pixels[j] = vec_load(l + j);
-#pragma GCC unroll 8
-            for (int i = 0; i < as; ++i) {
-                vec g = vec_load(s + (size_t)i * (size_t)small->plane_stride);
-                VEC_OPAQUE(g); /* one load, not one for each use */
-#pragma GCC unroll 8
-                for (int j = 0; j < kws; ++j) sum[i][j] = vec_fma(g, pixels[j], sum[i][j]);
+            case 3:
+                correlate_tile(&t, oc, oh, column, 3);
+                break;
+            case 2:
+                correlate_tile(&t, oc, oh, column, 2);
+                break;
+            case 1:
+                correlate_tile(&t, oc, oh, column, 1);
+                break;
+            default:
+                break;
             }
-        }
-    }
-
-#pragma GCC unroll 8
-    for (int i = 0; i < as; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < kws; ++j)
-            vec_store(first + (size_t)i * a_stride + j * AE_LANES, sum[i][j]);
-}
-
-INLINE void gradient_channels(float *lanes, const ae_planes *small, const ae_planes *large,
-                              int kernel, int a, int as) {
-    for (int b = 0; b < large->channels; ++b)
-        for (int half = 0; half < AE_LANES / VEC; ++half)
-            for (int kh = 0; kh < kernel; ++kh)
-                for (int kw = 0; kw < kernel;) {
-                    if (kernel - kw >= TILE_KW) {
-                        gradient_tile(lanes, small, large, kernel, a, b, kh, kw, half, as, TILE_KW);
-                        kw += TILE_KW;
-                    } else {
-                        gradient_tile(lanes, small, large, kernel, a, b, kh, kw, half, as, 1);
-                        kw += 1;
-                    }
-                }
-}
-
-static void correlate_gradient(float *lanes, const ae_planes *small, const ae_planes *large,
-                               int kernel) {
-    int a = 0;
-    for (; a + TILE_GRADIENT <= small->channels; a += TILE_GRADIENT)
-        gradient_channels(lanes, small, large, kernel, a, TILE_GRADIENT);
-    for (; a + 3 <= small->channels; a += 3) gradient_channels(lanes, small, large, kernel, a, 3);
-    for (; a < small->channels; ++a) gradient_channels(lanes, small, large, kernel, a, 1);
-}
-
-static void sum_pixels(float *lanes, const ae_planes *planes) {
-    for (int c = 0; c < planes->channels; ++c, lanes += AE_LANES)
-        for (int half = 0; half < AE_LANES / VEC; ++half) {
-            vec sum = vec_load(lanes + half * VEC);
-            for (int h = 0; h < planes->height; ++h) {
-                const float *row = ae_planes_row(planes, c, h) + half * VEC;
-                for (int w = 0; w < planes->width; w += AE_LANES)
-                    sum = vec_add(sum, vec_load(row + w));
-            }
-            vec_store(lanes + half * VEC, sum);
         }
 }
 
 /* Lanes l + lanes l + 8 of 16. */
-static inline __m256 vec_fold(const float *lanes) {
-    return _mm256_add_ps(_mm256_loadu_ps(lanes), _mm256_loadu_ps(lanes + 8));
+INLINE __m256 fold(const float *lanes) {
+    return _mm256_add_ps(_mm256_load_ps(lanes), _mm256_load_ps(lanes + 8));
 }
 
-/* The reference's tree: 16 lanes to 8, 4, 2, 1. */
-static void reduce_lanes(float *values, const float *lanes, size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-        __m256 eight = vec_fold(lanes + i * AE_LANES);
-        __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-        __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        values[i] = _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+/* sums[i] = the sum of lanes[i][0..15] by the reference's tree (16 lanes to 8, 4, 2, 1), eight i at
+ * once; lanes are aligned and `count` is rounded up to a multiple of 8 in both. */
+static void sum_lanes(float *sums, const float *lanes, int count) {
+    for (int i = 0; i < count; i += 8, lanes += 8 * AE_LANES) {
+        __m256 four[4], two[2]; /* four[j]: 4 lanes each of i + j and i + j + 4 */
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+            __m256 a = fold(lanes + j * AE_LANES), b = fold(lanes + (j + 4) * AE_LANES);
+            four[j] = _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20),
+                                    _mm256_permute2f128_ps(a, b, 0x31));
+        }
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; ++j)
+            two[j] = _mm256_add_ps(_mm256_shuffle_ps(four[2 * j], four[2 * j + 1], 0x44),
+                                   _mm256_shuffle_ps(four[2 * j], four[2 * j + 1], 0xee));
+        _mm256_storeu_ps(sums + i, _mm256_add_ps(_mm256_shuffle_ps(two[0], two[1], 0x88),
+                                                 _mm256_shuffle_ps(two[0], two[1], 0xdd)));
+    }
+}
+
+/* Rows of floats that one product of the gradient runs over: of each channel, `count` rows of
+ * `groups` * 16 floats. */
+typedef struct strip {
+    const float *data;                    /* channel 0, row 0 */
+    ptrdiff_t channel_stride, row_stride; /* floats */
+    int count, groups;
+} strip;
+
+typedef enum row_sum { ROW_ALONE, ROW_PLUS, ROW_MINUS } row_sum;
+
+/* sums[i][j] = the sum over all pixels of channel a + i of `small` times the pixel of `large` at
+ * the same place moved by j columns; i < as, j < kws. `large` is one channel; its pixel is row[x]
+ * alone, or with other[x] added or subtracted. */
+INLINE void gradient_tile(float *sums, const strip *small, int a, const float *row,
+                          const float *other, ptrdiff_t large_stride, row_sum kind, int as,
+                          int kws) {
+    enum { ROOM = TILE_GRADIENT * TILE_KW + 7 };
+    _Alignas(64) float lanes[ROOM / 8 * 8 * AE_LANES];
+    const ptrdiff_t channel = small->channel_stride;
+    for (int half = 0; half < AE_LANES; half += VEC) {
+        const float *s = small->data + a * channel + half, *p = row + half, *q = other + half;
+        vec sum[TILE_GRADIENT][TILE_KW];
+#pragma GCC unroll 8
+        for (int i = 0; i < as; ++i)
+#pragma GCC unroll 8
+            for (int j = 0; j < kws; ++j) sum[i][j] = vec_set(0);
+        for (int h = 0; h < small->count; ++h) {
+            for (int w = 0; w < small->groups * AE_LANES; w += AE_LANES) {
+                vec pixels[TILE_KW];
+#pragma GCC unroll 8
+                for (int j = 0; j < kws; ++j) {
+                    pixels[j] = vec_load(p + w + j);
+                    if (kind == ROW_PLUS) pixels[j] = vec_add(pixels[j], vec_load(q + w + j));
+                    if (kind == ROW_MINUS) pixels[j] = vec_sub(pixels[j], vec_load(q + w + j));
+                }
+#pragma GCC unroll 8
+                for (int i = 0; i < as; ++i) {
+                    vec g = vec_load(s + w + i * channel);
+                    VEC_OPAQUE(g); /* one load, not one for each use */
+#pragma GCC unroll 8
+                    for (int j = 0; j < kws; ++j) sum[i][j] = vec_fma(g, pixels[j], sum[i][j]);
+                }
+#pragma GCC unroll 8
+                for (int i = 0; i < as; ++i)
+#pragma GCC unroll 8
+                    for (int j = 0; j < kws; ++j) VEC_OPAQUE(sum[i][j]);
+            }
+            s += small->row_stride;
+            p += large_stride;
+            q += large_stride;
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < as; ++i)
+#pragma GCC unroll 8
+            for (int j = 0; j < kws; ++j)
+                vec_store(lanes + (i * kws + j) * AE_LANES + half, sum[i][j]);
+    }
+    const int used = as * kws * AE_LANES, padded = (as * kws + 7) / 8 * 8 * AE_LANES;
+    for (int l = used; l < padded; ++l) lanes[l] = 0;
+    float padded_sums[ROOM / 8 * 8];
+    sum_lanes(padded_sums, lanes, as * kws);
+    for (int i = 0; i < as * kws; ++i) sums[i] = padded_sums[i];
+}
+
+/* The same for all channels of `small` in tiles of constant size: sums[a][b][j]. */
+INLINE void gradient_channels(float *sums, const strip *small, int channels, const float *row,
+                              const float *other, ptrdiff_t large_stride, row_sum kind, int kws) {
+    int a = 0;
+    for (; a + TILE_GRADIENT <= channels; a += TILE_GRADIENT)
+        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, TILE_GRADIENT, kws);
+    for (; a + 3 <= channels; a += 3)
+        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, 3, kws);
+    for (; a < channels; ++a)
+        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, 1, kws);
+}
+
+/* sums = upper + lower row of each pair, differences = upper - lower, dense in rows of whole lane
+ * groups. */
+static void pair_rows(float *sums, float *differences, const ae_planes *planes) {
+    for (int c = 0; c < planes->channels; ++c)
+        for (int h = 0; h < planes->height; h += 2) {
+            const float *upper = ae_planes_row(planes, c, h);
+            const float *lower = upper + planes->row_stride;
+            for (int w = 0; w < planes->width; w += AE_LANES)
+                for (int at = w; at < w + AE_LANES; at += VEC) {
+                    vec_store(sums, vec_add(vec_load(upper + at), vec_load(lower + at)));
+                    vec_store(differences, vec_sub(vec_load(upper + at), vec_load(lower + at)));
+                    sums += VEC;
+                    differences += VEC;
+                }
+        }
+}
+
+static void gradient_winograd(float *gradient, const ae_planes *small, const ae_planes *large,
+                              float *scratch) {
+    const int as = small->channels, bs = large->channels, count = (small->height + 1) / 2;
+    const int groups = (small->width + AE_LANES - 1) / AE_LANES;
+    const ptrdiff_t row = groups * AE_LANES, channel = row * count;
+    const float *upper = ae_planes_row(small, 0, 0);
+    float *sums = scratch + 2 * channel * as; /* [b][component][a][kw] */
+    pair_rows(scratch, scratch + channel * as, small);
+    const strip strips[AE_WINOGRAD_COMPONENTS] = {
+        {upper, small->plane_stride, 2 * small->row_stride, count, groups},
+        {scratch, channel, row, count, groups},
+        {scratch + channel * as, channel, row, count, groups},
+        {upper + small->row_stride, small->plane_stride, 2 * small->row_stride, count, groups}};
+    for (int c = 0; c < AE_WINOGRAD_COMPONENTS; ++c)
+        for (int b = 0; b < bs; ++b) {
+            const float *plus = ae_planes_row(large, b, winograd[c].plus);
+            const float *other = ae_planes_row(large, b, winograd[c].other);
+            float *out = sums + (b * AE_WINOGRAD_COMPONENTS + c) * as * 3;
+            if (c == 1)
+                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, ROW_PLUS,
+                                  3);
+            else
+                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride,
+                                  ROW_MINUS, 3);
+        }
+    for (int a = 0; a < as; ++a)
+        for (int b = 0; b < bs; ++b, gradient += 9)
+            for (int kw = 0; kw < 3; ++kw) {
+                const float *s = sums + (b * AE_WINOGRAD_COMPONENTS * as + a) * 3 + kw;
+                float both = 0.5f * (s[3 * as] + s[6 * as]);
+                gradient[kw] += s[0] + both;
+                gradient[3 + kw] += 0.5f * (s[3 * as] - s[6 * as]);
+                gradient[6 + kw] += both + s[9 * as];
+            }
+}
+
+static void gradient_direct(float *gradient, const ae_planes *small, const ae_planes *large,
+                            int kernel, float *scratch) {
+    const int as = small->channels, bs = large->channels;
+    const strip strip = {ae_planes_row(small, 0, 0), small->plane_stride, small->row_stride,
+                         small->height, (small->width + AE_LANES - 1) / AE_LANES};
+    for (int b = 0; b < bs; ++b)
+        for (int kh = 0; kh < kernel; ++kh)
+            for (int kw = 0; kw < kernel;) {
+                const float *row = ae_planes_row(large, b, kh) + kw;
+                int kws = kernel - kw < TILE_KW ? 1 : TILE_KW;
+                if (kws == TILE_KW)
+                    gradient_channels(scratch, &strip, as, row, row, large->row_stride, ROW_ALONE,
+                                      TILE_KW);
+                else
+                    gradient_channels(scratch, &strip, as, row, row, large->row_stride, ROW_ALONE,
+                                      1);
+                for (int a = 0; a < as; ++a)
+                    for (int j = 0; j < kws; ++j)
+                        gradient[((a * bs + b) * kernel + kh) * kernel + kw + j] +=
+                            scratch[a * kws + j];
+                kw += kws;
+            }
+}
+
+static void correlate_gradient(float *gradient, const ae_planes *small, const ae_planes *large,
+                               int kernel, float *scratch) {
+    if (kernel == 3)
+        gradient_winograd(gradient, small, large, scratch);
+    else
+        gradient_direct(gradient, small, large, kernel, scratch);
+}
+
+/* Up to 8 channels at a time, so that their chains of additions overlap. */
+static void sum_pixels(float *sums, const ae_planes *planes) {
+    enum { AT_ONCE = 8 };
+    for (int c = 0; c < planes->channels; c += AT_ONCE) {
+        _Alignas(64) float lanes[AT_ONCE * AE_LANES] = {0};
+        float sum[AT_ONCE];
+        int count = planes->channels - c < AT_ONCE ? planes->channels - c : AT_ONCE;
+        for (int h = 0; h < planes->height; ++h)
+            for (int i = 0; i < count; ++i) {
+                const float *row = ae_planes_row(planes, c + i, h);
+                for (int at = 0; at < AE_LANES; at += VEC) {
+                    vec lane = vec_load(lanes + i * AE_LANES + at);
+                    for (int w = 0; w < planes->width; w += AE_LANES)
+                        lane = vec_add(lane, vec_load(row + w + at));
+                    vec_store(lanes + i * AE_LANES + at, lane);
+                }
+            }
+        sum_lanes(sum, lanes, AT_ONCE);
+        for (int i = 0; i < count; ++i) sums[c + i] += sum[i];
     }
 }
 

@@ -24,6 +24,12 @@ static inline vec vec_fma(vec a, vec b, vec c) {
 static inline vec vec_add(vec a, vec b) {
     return _mm512_add_ps(a, b);
 }
+static inline vec vec_sub(vec a, vec b) {
+    return _mm512_sub_ps(a, b);
+}
+static inline vec vec_mul(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
 
 /* 0 > v ? 0 : v, also for NaN and the zeros: the instruction gives its second operand then. */
 static inline vec vec_relu(vec v) {
@@ -39,8 +45,8 @@ static inline vec vec_gate(vec gate, vec v) {
 static inline vec_mask vec_first(int count) {
     return (vec_mask)(0xffffu >> (VEC - count));
 }
-static inline void vec_store_first(float *p, vec_mask mask, vec v) {
-    _mm512_mask_storeu_ps(p, mask, v);
+static inline vec vec_keep(vec_mask mask, vec v) {
+    return _mm512_maskz_mov_ps(mask, v);
 }
 
 /* The compiler can't look through it: the value is computed, and stays in its register. */

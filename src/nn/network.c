@@ -8,10 +8,10 @@
 #include "base/random.h"
 
 /* Where a layer's repacked weights and bias begin in the packed buffer, in floats. Of a weight
- * stored as [a][b][k][k] there are two arrangements, one for each window of correlate: `valid` is
- * [b][i][j][a], which takes b channels to a; `full` is [a][k - 1 - i][k - 1 - j][b], which takes a
- * channels to b. A convolution goes forward by the first and back by the second; a transposed one,
- * its adjoint, the other way round. */
+ * stored as [a][b][k][k] there are two arrangements, one for each window of correlate: `valid`
+ * takes b channels to a; `full`, turned by half a turn, takes a channels to b. A convolution goes
+ * forward by the first and back by the second; a transposed one, its adjoint, the other way round.
+ */
 typedef struct packed_layer {
     size_t valid, full, bias;
 } packed_layer;
@@ -19,7 +19,7 @@ typedef struct packed_layer {
 struct ae_network {
     ae_layers layers;
     int halo; /* of all images: the widest kernel's reach */
-    size_t size, packed_size;
+    size_t size, packed_size, scratch_size;
     packed_layer packed[AE_LAYERS_MAX];
     ae_parameter parameter[2 * AE_LAYERS_MAX];
 };
@@ -32,8 +32,8 @@ struct ae_workspace {
     ae_planes activation[AE_LAYERS_MAX + 1]; /* the input, then each layer's output */
     ae_planes gradient[AE_LAYERS_MAX + 1];   /* of the loss by the same before the layer's
                                                 activation; none of the input's */
-    float *lanes;                            /* [size][AE_LANES], the block's sums so far */
-    float *sums;                             /* [size] */
+    float *scratch;                          /* [scratch_size] of correlate_gradient */
+    float *sums;                             /* [size], the block's gradient so far */
 };
 
 static size_t round_up(size_t floats) {
@@ -70,11 +70,15 @@ static void add_layer(ae_network *network, int l, const char *part, int module) 
     add_parameter(network, 2 * l, weight);
     add_parameter(network, 2 * l + 1, bias);
 
-    size_t count = network->parameter[2 * l].count;
-    network->packed[l].valid = reserve(network, count);
-    network->packed[l].full = reserve(network, count);
+    size_t packed = ae_weights_packed(out, in, k);
+    network->packed[l].valid = reserve(network, packed);
+    network->packed[l].full = reserve(network, packed);
     network->packed[l].bias = reserve(network, (size_t)out);
     if (network->halo < k - 1) network->halo = k - 1;
+
+    size_t scratch = t ? ae_gradient_scratch(in, out, layer->in_height, layer->in_width)
+                       : ae_gradient_scratch(out, in, layer->out_height, layer->out_width);
+    if (network->scratch_size < scratch) network->scratch_size = round_up(scratch);
 }
 
 ae_status ae_network_create(ae_network **network, const ae_layers *layers) {
@@ -135,23 +139,14 @@ size_t ae_network_packed_size(const ae_network *network) {
     return network->packed_size;
 }
 
-/* valid[b][i][j][a] = full[a][k - 1 - i][k - 1 - j][b] = weight[a][b][i][j] */
-static void pack_weight(float *valid, float *full, const float *weight, const ae_parameter *shape) {
-    int as = shape->shape[0], bs = shape->shape[1], k = shape->shape[2], taps = k * k;
-    for (int a = 0; a < as; ++a)
-        for (int b = 0; b < bs; ++b)
-            for (int tap = 0; tap < taps; ++tap) {
-                float value = weight[(a * bs + b) * taps + tap];
-                valid[(b * taps + tap) * as + a] = value;
-                full[(a * taps + taps - 1 - tap) * bs + b] = value;
-            }
-}
-
 void ae_network_pack(const ae_network *network, float *packed, const float *parameters) {
     for (int l = 0; l < network->layers.count; ++l) {
         const ae_parameter *weight = &network->parameter[2 * l], *bias = weight + 1;
         const packed_layer *at = &network->packed[l];
-        pack_weight(packed + at->valid, packed + at->full, parameters + weight->offset, weight);
+        const float *values = parameters + weight->offset;
+        int as = weight->shape[0], bs = weight->shape[1], k = weight->shape[2];
+        ae_weights_pack(packed + at->valid, values, as, bs, k, bs * k * k, k * k, false);
+        ae_weights_pack(packed + at->full, values, bs, as, k, k * k, bs * k * k, true);
         memcpy(packed + at->bias, parameters + bias->offset, bias->count * sizeof *packed);
     }
 }
@@ -172,7 +167,7 @@ static size_t workspace_floats(const ae_network *network) {
     size_t floats = 2 * image_floats(network, -1); /* input and target */
     for (int l = 0; l < network->layers.count; ++l)
         floats += 2 * image_floats(network, l); /* activation and gradient */
-    return floats + AE_LANES * network->size + round_up(network->size);
+    return floats + network->scratch_size + round_up(network->size);
 }
 
 size_t ae_workspace_bytes(const ae_network *network) {
@@ -209,8 +204,8 @@ ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *networ
         made->activation[l + 1] = take_image(&next, network, l);
         made->gradient[l + 1] = take_image(&next, network, l);
     }
-    made->lanes = next;
-    made->sums = next + AE_LANES * network->size;
+    made->scratch = next;
+    made->sums = next + network->scratch_size;
     *workspace = made;
     return AE_OK;
 }
@@ -253,7 +248,7 @@ void ae_network_forward(ae_workspace *workspace, const float *packed) {
 }
 
 void ae_network_begin_block(ae_workspace *workspace) {
-    memset(workspace->lanes, 0, AE_LANES * workspace->network->size * sizeof *workspace->lanes);
+    memset(workspace->sums, 0, workspace->network->size * sizeof *workspace->sums);
 }
 
 /* gradient = output > 0 ? gradient : 0, in place: the backward pass of a ReLU. */
@@ -272,10 +267,10 @@ static void add_derivatives(ae_workspace *workspace, int l) {
     const ae_parameter *weight = &workspace->network->parameter[2 * l], *bias = weight + 1;
     const ae_layer *layer = &workspace->network->layers.layer[l];
     const ae_planes *in = &workspace->activation[l], *gradient = &workspace->gradient[l + 1];
-    workspace->kernels->correlate_gradient(workspace->lanes + AE_LANES * weight->offset,
-                                           layer->transposed ? in : gradient,
-                                           layer->transposed ? gradient : in, layer->kernel);
-    workspace->kernels->sum_pixels(workspace->lanes + AE_LANES * bias->offset, gradient);
+    workspace->kernels->correlate_gradient(
+        workspace->sums + weight->offset, layer->transposed ? in : gradient,
+        layer->transposed ? gradient : in, layer->kernel, workspace->scratch);
+    workspace->kernels->sum_pixels(workspace->sums + bias->offset, gradient);
 }
 
 /* Takes the gradient from layer l's output back through it and through the activation of the layer
@@ -317,7 +312,6 @@ double ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss
     return value;
 }
 
-const float *ae_network_end_block(ae_workspace *workspace) {
-    workspace->kernels->reduce_lanes(workspace->sums, workspace->lanes, workspace->network->size);
+const float *ae_network_end_block(const ae_workspace *workspace) {
     return workspace->sums;
 }

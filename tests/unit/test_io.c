@@ -279,7 +279,7 @@ static void test_checkpoint_forged(void **state) {
     check_refused(read_changed(change_shape, true), AE_ERROR_IO, "encoder.0.bias has the wrong");
     check_refused(read_changed(change_type, true), AE_ERROR_IO, "wrong type");
     check_refused(read_changed(change_format_version, true), AE_ERROR_USAGE, "version 99");
-    check_refused(read_changed(change_contract, true), AE_ERROR_USAGE, "was 99, is 1");
+    check_refused(read_changed(change_contract, true), AE_ERROR_USAGE, "was 99, is 2");
     check_refused(read_changed(change_options, true), AE_ERROR_USAGE, "train.gone");
 }
 
