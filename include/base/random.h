@@ -22,20 +22,27 @@ typedef struct ae_stream {
     uint32_t sample;
 } ae_stream;
 
+/* The generator's multipliers, and what its keys grow by from one of the ten rounds to the next. */
+#define AE_PHILOX_MULTIPLIER0 0xD2511F53u
+#define AE_PHILOX_MULTIPLIER1 0xCD9E8D57u
+#define AE_PHILOX_KEY0 0x9E3779B9u
+#define AE_PHILOX_KEY1 0xBB67AE85u
+enum { AE_PHILOX_ROUNDS = 10 };
+
 /* The `counter`-th block of four random words of the stream. Key: seed (low, high word); counter
- * words: counter, sample, epoch, purpose. Inline, so that a loop over counters becomes vectors. */
+ * words: counter, sample, epoch, purpose. */
 static inline void ae_random_words(uint32_t words[4], ae_stream stream, uint32_t counter) {
     uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
     uint32_t c0 = counter, c1 = stream.sample, c2 = stream.epoch, c3 = stream.purpose;
-    for (int round = 0; round < 10; ++round) {
-        uint64_t product0 = (uint64_t)0xD2511F53u * c0;
-        uint64_t product1 = (uint64_t)0xCD9E8D57u * c2;
+    for (int round = 0; round < AE_PHILOX_ROUNDS; ++round) {
+        uint64_t product0 = (uint64_t)AE_PHILOX_MULTIPLIER0 * c0;
+        uint64_t product1 = (uint64_t)AE_PHILOX_MULTIPLIER1 * c2;
         c0 = (uint32_t)(product1 >> 32) ^ c1 ^ key0;
         c2 = (uint32_t)(product0 >> 32) ^ c3 ^ key1;
         c1 = (uint32_t)product1;
         c3 = (uint32_t)product0;
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
+        key0 += AE_PHILOX_KEY0;
+        key1 += AE_PHILOX_KEY1;
     }
     words[0] = c0;
     words[1] = c1;

@@ -7,10 +7,26 @@
 #include <math.h>
 #include <string.h>
 
+enum { CHUNK = 64 }; /* blocks of random words made at a time */
+
 #ifdef AE_SIMD_HEADER
 #include "kernels/simd.c"
 #else
 #include "kernels/reference.h"
+
+/* sums[0..7] += values[0..7] * scale, rounded. */
+static inline void add_rounded(int64_t *sums, const float *values, double scale) {
+    for (int i = 0; i < 8; ++i) sums[i] += llrint((double)values[i] * scale);
+}
+
+/* words[w][i] = word w of block first + i of the stream. */
+static void random_words(uint32_t words[4][CHUNK], ae_stream stream, uint32_t first) {
+    for (int i = 0; i < CHUNK; ++i) {
+        uint32_t block[4];
+        ae_random_words(block, stream, first + (uint32_t)i);
+        for (int w = 0; w < 4; ++w) words[w][i] = block[w];
+    }
+}
 #endif
 
 /* exp(x) for x clamped to [-87, 87]: 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2, e^r by
@@ -39,54 +55,66 @@ static inline float exp_clamped(float x) {
     return p * scale;
 }
 
+/* Rows are taken in groups of 16 columns, which become whole vectors, and what is left of them. */
+
+static inline void sigmoid_group(float *restrict x, int count) {
+    for (int l = 0; l < count; ++l) x[l] = 1.0f / (1.0f + exp_clamped(-x[l]));
+}
+
 static void sigmoid(const ae_planes *planes) {
     for (int c = 0; c < planes->channels; ++c)
         for (int h = 0; h < planes->height; ++h) {
             float *row = ae_planes_row(planes, c, h);
-            for (int w = 0; w < planes->width; ++w) row[w] = 1.0f / (1.0f + exp_clamped(-row[w]));
+            int w = 0;
+            for (; w + AE_LANES <= planes->width; w += AE_LANES) sigmoid_group(row + w, AE_LANES);
+            sigmoid_group(row + w, planes->width - w);
         }
 }
 
+/* Columns beyond the width are zero in `gradient`, and stay so. */
 static void sigmoid_gradient(const ae_planes *gradient, const ae_planes *output) {
     for (int c = 0; c < output->channels; ++c)
         for (int h = 0; h < output->height; ++h) {
             const float *restrict y = ae_planes_row(output, c, h);
             float *restrict g = ae_planes_row(gradient, c, h);
-            for (int w = 0; w < output->width; ++w) g[w] *= y[w] * (1.0f - y[w]);
+            for (int w = 0; w < output->width; w += AE_LANES)
+                for (int l = 0; l < AE_LANES; ++l) g[w + l] *= y[w + l] * (1.0f - y[w + l]);
         }
 }
 
-/* One pixel's loss added to *lane; returns its derivative times the number of pixels. */
-static inline float pixel_loss(double *lane, float output, float target, bool squared) {
-    float difference = output - target;
-    if (squared) {
-        *lane = fma(difference, difference, *lane);
-        return 2 * difference;
-    }
-    *lane += fabs((double)difference);
-    return difference > 0 ? 1.0f : difference < 0 ? -1.0f : 0 * difference; /* a NaN stays */
-}
+/* 16 numbers each, as gcc and clang understand them for any processor. */
+typedef float floats __attribute__((vector_size(AE_LANES * sizeof(float)), aligned(4)));
+typedef int32_t words __attribute__((vector_size(AE_LANES * sizeof(int32_t))));
+typedef double doubles __attribute__((vector_size(AE_LANES * sizeof(double))));
 
+/* Columns beyond the width are zero in output and target: their loss and gradient is zero too. */
 static inline double loss(const ae_planes *gradient, const ae_planes *output,
                           const ae_planes *target, bool squared) {
-    double lanes[AE_LANES] = {0};
+    doubles sum = {0};
     const double pixels = (double)output->channels * output->height * output->width;
     const float scale = (float)(1 / pixels);
     for (int c = 0; c < output->channels; ++c)
         for (int h = 0; h < output->height; ++h) {
-            const float *restrict y = ae_planes_row(output, c, h);
-            const float *restrict t = ae_planes_row(target, c, h);
-            float *restrict g = ae_planes_row(gradient, c, h);
-            int w = 0;
-            for (; w + AE_LANES <= output->width; w += AE_LANES)
-                for (int l = 0; l < AE_LANES; ++l)
-                    g[w + l] = scale * pixel_loss(&lanes[l], y[w + l], t[w + l], squared);
-            for (int l = 0; w + l < output->width; ++l)
-                g[w + l] = scale * pixel_loss(&lanes[l], y[w + l], t[w + l], squared);
+            const floats *y = (const floats *)ae_planes_row(output, c, h);
+            const floats *t = (const floats *)ae_planes_row(target, c, h);
+            floats *g = (floats *)ae_planes_row(gradient, c, h);
+            for (int w = 0; w < output->width; w += AE_LANES, ++y, ++t, ++g) {
+                const floats difference = *y - *t;
+                const doubles wide = __builtin_convertvector(difference, doubles);
+                if (squared) {
+                    sum += wide * wide; /* the product is exact */
+                    *g = scale * (2 * difference);
+                } else {
+                    const words sign = (difference < 0) - (difference > 0);
+                    sum += wide * __builtin_convertvector(sign, doubles);
+                    /* A NaN stays. */
+                    *g = scale * (__builtin_convertvector(sign, floats) + 0 * difference);
+                }
+            }
         }
     for (int half = AE_LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-    return lanes[0] / pixels;
+        for (int l = 0; l < half; ++l) sum[l] += sum[l + half];
+    return sum[0] / pixels;
 }
 
 static double loss_mse(const ae_planes *gradient, const ae_planes *output,
@@ -98,28 +126,40 @@ static double loss_l1(const ae_planes *gradient, const ae_planes *output, const 
     return loss(gradient, output, target, false);
 }
 
-static void from_bytes(const ae_planes *planes, const uint8_t *restrict bytes) {
+static inline void bytes_group(float *restrict x, const uint8_t *restrict bytes, int count) {
+    for (int l = 0; l < count; ++l) x[l] = (float)bytes[l] / 255.0f;
+}
+
+static void from_bytes(const ae_planes *planes, const uint8_t *bytes) {
     for (int c = 0; c < planes->channels; ++c)
-        for (int h = 0; h < planes->height; ++h) {
-            float *restrict row = ae_planes_row(planes, c, h);
-            for (int w = 0; w < planes->width; ++w) row[w] = (float)bytes[w] / 255.0f;
-            bytes += planes->width;
+        for (int h = 0; h < planes->height; ++h, bytes += planes->width) {
+            float *row = ae_planes_row(planes, c, h);
+            int w = 0;
+            for (; w + AE_LANES <= planes->width; w += AE_LANES)
+                bytes_group(row + w, bytes + w, AE_LANES);
+            bytes_group(row + w, bytes + w, planes->width - w);
         }
+}
+
+static inline void noise_group(float *restrict y, const float *restrict x, const float *restrict z,
+                               float sigma, float low, float high, int count) {
+    for (int l = 0; l < count; ++l) {
+        float value = fmaf(sigma, z[l], x[l]);
+        value = value < low ? low : value;
+        y[l] = value > high ? high : value;
+    }
 }
 
 static void add_noise(const ae_planes *noisy, const ae_planes *clean, const float *normals,
                       float sigma, float low, float high) {
     for (int c = 0; c < clean->channels; ++c)
-        for (int h = 0; h < clean->height; ++h) {
-            const float *restrict x = ae_planes_row(clean, c, h);
-            const float *restrict z = normals;
-            float *restrict y = ae_planes_row(noisy, c, h);
-            for (int w = 0; w < clean->width; ++w) {
-                float value = fmaf(sigma, z[w], x[w]);
-                value = value < low ? low : value;
-                y[w] = value > high ? high : value;
-            }
-            normals += clean->width;
+        for (int h = 0; h < clean->height; ++h, normals += clean->width) {
+            const float *x = ae_planes_row(clean, c, h);
+            float *y = ae_planes_row(noisy, c, h);
+            int w = 0;
+            for (; w + AE_LANES <= clean->width; w += AE_LANES)
+                noise_group(y + w, x + w, normals + w, sigma, low, high, AE_LANES);
+            noise_group(y + w, x + w, normals + w, sigma, low, high, clean->width - w);
         }
 }
 
@@ -185,17 +225,15 @@ static inline void box_muller(float *first, float *second, uint32_t word0, uint3
     *second = radius * sine;
 }
 
-enum { CHUNK = 64 }; /* Philox blocks made at a time */
-
 static void normals(float *restrict out, size_t quarter, ae_stream stream) {
     for (size_t begin = 0; begin < quarter; begin += CHUNK) {
+        uint32_t words[4][CHUNK];
         float normal[4][CHUNK];
-        for (int i = 0; i < CHUNK; ++i) {
-            uint32_t word[4];
-            ae_random_words(word, stream, (uint32_t)begin + (uint32_t)i);
-            box_muller(&normal[0][i], &normal[1][i], word[0], word[1]);
-            box_muller(&normal[2][i], &normal[3][i], word[2], word[3]);
-        }
+        random_words(words, stream, (uint32_t)begin);
+        for (int pair = 0; pair < 4; pair += 2)
+            for (int i = 0; i < CHUNK; ++i)
+                box_muller(&normal[pair][i], &normal[pair + 1][i], words[pair][i],
+                           words[pair + 1][i]);
         size_t count = quarter - begin < CHUNK ? quarter - begin : CHUNK;
         for (size_t part = 0; part < 4; ++part)
             memcpy(out + part * quarter + begin, normal[part], count * sizeof *out);
@@ -217,7 +255,9 @@ static int add_fixed(int64_t *restrict sums, const float *restrict values, size_
     if (!isfinite(largest)) return AE_FIXED_NONFINITE;
     if (largest > bound) return AE_FIXED_OVERFLOW;
     const double scale = ldexp(1.0, k);
-    for (size_t i = 0; i < count; ++i) sums[i] += llrint((double)values[i] * scale);
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) add_rounded(sums + i, values + i, scale);
+    for (; i < count; ++i) sums[i] += llrint((double)values[i] * scale);
     return 0;
 }
 

@@ -405,6 +405,38 @@ static void sum_pixels(float *sums, const ae_planes *planes) {
     }
 }
 
+/* words[w][i] = word w of block first + i of the stream. */
+static void random_words(uint32_t words[4][CHUNK], ae_stream stream, uint32_t first) {
+    const vec_wide multiplier0 = vec_wide_set(AE_PHILOX_MULTIPLIER0);
+    const vec_wide multiplier1 = vec_wide_set(AE_PHILOX_MULTIPLIER1);
+    for (int i = 0; i < CHUNK; i += VEC) {
+        uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
+        vec_wide c[4][2];
+        for (int h = 0; h < 2; ++h) {
+            c[0][h] = vec_wide_count(first + (uint32_t)(i + h * VEC / 2));
+            c[1][h] = vec_wide_set(stream.sample);
+            c[2][h] = vec_wide_set(stream.epoch);
+            c[3][h] = vec_wide_set(stream.purpose);
+        }
+#pragma GCC unroll 10
+        for (int round = 0; round < AE_PHILOX_ROUNDS; ++round) {
+            const vec_wide k0 = vec_wide_set(key0), k1 = vec_wide_set(key1);
+#pragma GCC unroll 2
+            for (int h = 0; h < 2; ++h) {
+                vec_wide product0 = vec_wide_multiply(multiplier0, c[0][h]);
+                vec_wide product1 = vec_wide_multiply(multiplier1, c[2][h]);
+                c[0][h] = vec_wide_xor(vec_wide_upper(product1), c[1][h], k0);
+                c[2][h] = vec_wide_xor(vec_wide_upper(product0), c[3][h], k1);
+                c[1][h] = product1;
+                c[3][h] = product0;
+            }
+            key0 += AE_PHILOX_KEY0;
+            key1 += AE_PHILOX_KEY1;
+        }
+        for (int w = 0; w < 4; ++w) vec_wide_store(&words[w][i], c[w][0], c[w][1]);
+    }
+}
+
 static double multiply_adds(long rounds) {
     enum { CHAINS = 12 }; /* for two units of up to six cycles' latency */
     const vec factor = vec_set(0.5f), term = vec_set(1);

@@ -50,5 +50,37 @@ static inline vec vec_keep(vec_mask mask, vec v) {
     return _mm256_and_ps(mask, v);
 }
 
+/* sums[0..7] += values[0..7] * scale, rounded to nearest even: one at a time, as AVX2 has no such
+ * conversion. */
+static inline void add_rounded(int64_t *sums, const float *values, double scale) {
+    for (int i = 0; i < 8; ++i) sums[i] += _mm_cvtsd_si64(_mm_set_sd((double)values[i] * scale));
+}
+
+/* Numbers of 32 bits in the lower halves of 64-bit lanes; the upper halves may hold anything. */
+typedef __m256i vec_wide;
+
+static inline vec_wide vec_wide_set(uint32_t x) {
+    return _mm256_set1_epi64x(x);
+}
+/* x, x + 1, ... */
+static inline vec_wide vec_wide_count(uint32_t x) {
+    return _mm256_add_epi64(_mm256_set1_epi64x(x), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+/* All 64 bits of the products. */
+static inline vec_wide vec_wide_multiply(vec_wide a, vec_wide b) {
+    return _mm256_mul_epu32(a, b);
+}
+static inline vec_wide vec_wide_upper(vec_wide a) {
+    return _mm256_srli_epi64(a, 32);
+}
+static inline vec_wide vec_wide_xor(vec_wide a, vec_wide b, vec_wide c) {
+    return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
+}
+/* The VEC numbers of a and b, as 32-bit words. */
+static inline void vec_wide_store(uint32_t *p, vec_wide a, vec_wide b) {
+    __m256 words = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88);
+    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_castps_si256(words), 0xd8));
+}
+
 /* The compiler can't look through it: the value is computed, and stays in its register. */
 #define VEC_OPAQUE(v) __asm__ volatile("" : "+x"(v))

@@ -49,5 +49,39 @@ static inline vec vec_keep(vec_mask mask, vec v) {
     return _mm512_maskz_mov_ps(mask, v);
 }
 
+/* sums[0..7] += values[0..7] * scale, rounded to nearest even. */
+static inline void add_rounded(int64_t *sums, const float *values, double scale) {
+    __m512d product =
+        _mm512_mul_pd(_mm512_cvtps_pd(_mm256_loadu_ps(values)), _mm512_set1_pd(scale));
+    __m512i sum = _mm512_add_epi64(_mm512_loadu_si512(sums), _mm512_cvtpd_epi64(product));
+    _mm512_storeu_si512(sums, sum);
+}
+
+/* Numbers of 32 bits in the lower halves of 64-bit lanes; the upper halves may hold anything. */
+typedef __m512i vec_wide;
+
+static inline vec_wide vec_wide_set(uint32_t x) {
+    return _mm512_set1_epi64(x);
+}
+/* x, x + 1, ... */
+static inline vec_wide vec_wide_count(uint32_t x) {
+    return _mm512_add_epi64(_mm512_set1_epi64(x), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
+}
+/* All 64 bits of the products. */
+static inline vec_wide vec_wide_multiply(vec_wide a, vec_wide b) {
+    return _mm512_mul_epu32(a, b);
+}
+static inline vec_wide vec_wide_upper(vec_wide a) {
+    return _mm512_srli_epi64(a, 32);
+}
+static inline vec_wide vec_wide_xor(vec_wide a, vec_wide b, vec_wide c) {
+    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
+/* The VEC numbers of a and b, as 32-bit words. */
+static inline void vec_wide_store(uint32_t *p, vec_wide a, vec_wide b) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi64_epi32(a));
+    _mm256_storeu_si256((__m256i *)(p + 8), _mm512_cvtepi64_epi32(b));
+}
+
 /* The compiler can't look through it: the value is computed, and stays in its register. */
 #define VEC_OPAQUE(v) __asm__ volatile("" : "+v"(v))
