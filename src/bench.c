@@ -149,9 +149,8 @@ static void task_fixed(bench *b) {
 }
 
 static void task_ssim(bench *b) {
-    double ssim, range = 1;
-    ae_metrics_ssim(&ssim, ae_workspace_output(b->workspace), ae_workspace_target(b->workspace),
-                    &range, 1);
+    ae_metrics_ssim(b->kernels, ae_workspace_output(b->workspace),
+                    ae_workspace_target(b->workspace), 1);
 }
 
 static void task_image(bench *b) {

@@ -49,6 +49,8 @@ typedef enum ae_epilogue {
                          gate */
 } ae_epilogue;
 
+enum { AE_SSIM_WINDOW = 7 }; /* side of the SSIM's window, pixels */
+
 typedef struct ae_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
 
@@ -105,6 +107,13 @@ typedef struct ae_kernels {
     /* Adds each value * 2^k, rounded to nearest even, to sums. Where any value is not finite or
      * exceeds `bound` in magnitude, adds nothing. Returns the fault bits (base/fixed.h). */
     int (*add_fixed)(int64_t *sums, const float *values, size_t count, int k, double bound);
+
+    /* Mean over the image of (a - b)^2, differences and sums in double; lanes as in loss_mse. */
+    double (*mean_squared_error)(const ae_planes *a, const ae_planes *b);
+
+    /* Structural similarity, in double (include/metrics/metrics.h). Not a number where a side is
+     * shorter than the window. */
+    double (*ssim)(const ae_planes *a, const ae_planes *b, double data_range);
 
     /* Does `rounds` rounds of independent fused multiply-adds in registers, enough of them to keep
      * the processor's units busy; returns their number, each lane of a vector counted. For

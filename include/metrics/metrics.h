@@ -2,21 +2,19 @@
 #ifndef AE_METRICS_METRICS_H
 #define AE_METRICS_METRICS_H
 
-#include "kernels/planes.h"
+#include "kernels/kernels.h"
 
 /* Mean over the image of (a - b)^2. */
-double ae_metrics_mse(const ae_planes *a, const ae_planes *b);
+double ae_metrics_mse(const ae_kernels *kernels, const ae_planes *a, const ae_planes *b);
 
 /* 10 log10(1 / mse) dB: the data range is 1. +infinity for mse = 0. */
 double ae_metrics_psnr_db(double mse);
 
-enum { AE_SSIM_WINDOW = 7 }; /* side of the window, pixels */
-
 /* Structural similarity (Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004) as scikit-image's
  * default computes it: 7x7 uniform window, sample covariance (49/48), K1 = 0.01, K2 = 0.03, windows
- * inside the image alone; mean over windows, then channels. out[i] is the value for
- * data_range[i], 0 <= i < ranges; NaN where a side is shorter than the window. */
-void ae_metrics_ssim(double *out, const ae_planes *a, const ae_planes *b, const double *data_range,
-                     int ranges);
+ * inside the image alone; mean over windows, then channels. Not a number where a side is shorter
+ * than the window. */
+double ae_metrics_ssim(const ae_kernels *kernels, const ae_planes *a, const ae_planes *b,
+                       double data_range);
 
 #endif

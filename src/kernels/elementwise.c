@@ -87,6 +87,12 @@ typedef float floats __attribute__((vector_size(AE_LANES * sizeof(float)), align
 typedef int32_t words __attribute__((vector_size(AE_LANES * sizeof(int32_t))));
 typedef double doubles __attribute__((vector_size(AE_LANES * sizeof(double))));
 
+static inline double sum_doubles(doubles sum) {
+    for (int half = AE_LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) sum[l] += sum[l + half];
+    return sum[0];
+}
+
 /* Columns beyond the width are zero in output and target: their loss and gradient is zero too. */
 static inline double loss(const ae_planes *gradient, const ae_planes *output,
                           const ae_planes *target, bool squared) {
@@ -112,9 +118,22 @@ static inline double loss(const ae_planes *gradient, const ae_planes *output,
                 }
             }
         }
-    for (int half = AE_LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; ++l) sum[l] += sum[l + half];
-    return sum[0] / pixels;
+    return sum_doubles(sum) / pixels;
+}
+
+static double mean_squared_error(const ae_planes *a, const ae_planes *b) {
+    doubles sum = {0};
+    for (int c = 0; c < a->channels; ++c)
+        for (int h = 0; h < a->height; ++h) {
+            const floats *x = (const floats *)ae_planes_row(a, c, h);
+            const floats *y = (const floats *)ae_planes_row(b, c, h);
+            for (int w = 0; w < a->width; w += AE_LANES, ++x, ++y) {
+                const doubles difference =
+                    __builtin_convertvector(*x, doubles) - __builtin_convertvector(*y, doubles);
+                sum += difference * difference;
+            }
+        }
+    return sum_doubles(sum) / ((double)a->channels * a->height * a->width);
 }
 
 static double loss_mse(const ae_planes *gradient, const ae_planes *output,
@@ -282,4 +301,6 @@ const ae_kernels AE_KERNELS_TABLE = {
     .add_noise = add_noise,
     .normals = normals,
     .add_fixed = add_fixed,
+    .mean_squared_error = mean_squared_error,
+    .ssim = AE_KERNELS_SSIM,
 };

@@ -10,4 +10,9 @@ extern const ae_kernels ae_kernels_avx2;
 extern const ae_kernels ae_kernels_avx512;
 #endif
 
+/* The entry `ssim` of the path that is being built (ssim.c). */
+#ifdef AE_KERNELS_SSIM
+double AE_KERNELS_SSIM(const ae_planes *a, const ae_planes *b, double range);
+#endif
+
 #endif

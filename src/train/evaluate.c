@@ -41,7 +41,7 @@ static void load_test_image(const ae_trainer *trainer, worker *w, int64_t index,
 /* One image's figures added to sums; its own to entry `slot` of the evaluation's arrays. */
 static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_t index,
                            int64_t slot, double sigma, bool with_input) {
-    static const double ranges[] = {1, 2};
+    const ae_kernels *kernels = trainer->kernels;
     evaluation *e = &trainer->evaluation;
     load_test_image(trainer, w, index, sigma);
     ae_network_forward(w->workspace, trainer->packed);
@@ -49,10 +49,10 @@ static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_
     const ae_planes *output = ae_workspace_output(w->workspace);
     const ae_planes *target = ae_workspace_target(w->workspace);
 
-    double ssim[2], mse = ae_metrics_mse(output, target), psnr_db = ae_metrics_psnr_db(mse);
-    ae_metrics_ssim(ssim, output, target, ranges, index < FIRST ? 2 : 1);
+    double mse = ae_metrics_mse(kernels, output, target), psnr_db = ae_metrics_psnr_db(mse);
+    double ssim = ae_metrics_ssim(kernels, output, target, 1);
     e->psnr_db[slot] = psnr_db;
-    e->ssim[slot] = ssim[0];
+    e->ssim[slot] = ssim;
 
     int faults = 0;
     const double bound = ae_fixed_bound(AE_FIXED_K, trainer->test_count);
@@ -60,7 +60,7 @@ static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_
     double loss = ae_network_loss(w->workspace, (ae_loss)trainer->settings->train.loss);
     sums[SUM_LOSS] += ae_fixed_from(loss, AE_FIXED_K, bound, &faults);
     sums[SUM_MSE] += ae_fixed_from(mse, AE_FIXED_K, bound, &faults);
-    sums[SUM_SSIM] += ae_fixed_from(ssim[0], AE_FIXED_METRIC_K, metric_bound, &faults);
+    sums[SUM_SSIM] += ae_fixed_from(ssim, AE_FIXED_METRIC_K, metric_bound, &faults);
     bool exact = mse == 0;
     int64_t psnr = exact ? 0 : ae_fixed_from(psnr_db, AE_FIXED_METRIC_K, metric_bound, &faults);
     sums[SUM_PSNR] += psnr;
@@ -68,13 +68,15 @@ static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_
     if (index < FIRST) {
         sums[SUM_FIRST_PSNR] += psnr;
         sums[SUM_FIRST_FINITE] += !exact;
-        sums[SUM_FIRST_SSIM] += ae_fixed_from(ssim[1], AE_FIXED_METRIC_K, metric_bound, &faults);
+        double ssim_range2 = ae_metrics_ssim(kernels, output, target, 2);
+        sums[SUM_FIRST_SSIM] +=
+            ae_fixed_from(ssim_range2, AE_FIXED_METRIC_K, metric_bound, &faults);
     }
     sums[SUM_IMAGES] += 1;
     sums[SUM_FAULTS] += faults != 0;
     if (with_input) {
-        e->input_psnr_db[slot] = ae_metrics_psnr_db(ae_metrics_mse(input, target));
-        ae_metrics_ssim(&e->input_ssim[slot], input, target, ranges, 1);
+        e->input_psnr_db[slot] = ae_metrics_psnr_db(ae_metrics_mse(kernels, input, target));
+        e->input_ssim[slot] = ae_metrics_ssim(kernels, input, target, 1);
     }
 }
 

@@ -277,6 +277,24 @@ static void check_loss(bool squared, int width) {
     free(y.memory), free(t.memory), free(a.memory), free(b.memory);
 }
 
+/* The metrics' values are checked in test_metrics.c. */
+static void test_metrics_bits(void **state) {
+    (void)state;
+    for (int width = 7; width <= 87; width += 16) {
+        image a = image_make(1, 3, 11, width, 0), b = image_make(2, 3, 11, width, 0);
+        double expected[] = {reference->mean_squared_error(&a.planes, &b.planes),
+                             reference->ssim(&a.planes, &b.planes, 1),
+                             reference->ssim(&a.planes, &b.planes, 2)};
+        double got[] = {tested->mean_squared_error(&a.planes, &b.planes),
+                        tested->ssim(&a.planes, &b.planes, 1),
+                        tested->ssim(&a.planes, &b.planes, 2)};
+        assert_true(same_bits(expected, got, sizeof got));
+        got[1] = nextafter(got[1], 9);
+        assert_false(same_bits(expected, got, sizeof got));
+        free(a.memory), free(b.memory);
+    }
+}
+
 static void test_losses(void **state) {
     (void)state;
     for (int width = 5; width <= 37; width += 16) check_loss(true, width), check_loss(false, width);
@@ -398,10 +416,11 @@ int main(int argc, char **argv) {
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_correlate_bits),  cmocka_unit_test(test_gradient_bits),
-        cmocka_unit_test(test_adjoint),         cmocka_unit_test(test_winograd_error),
-        cmocka_unit_test(test_sigmoid),         cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_bytes_and_noise), cmocka_unit_test(test_normals),
-        cmocka_unit_test(test_add_fixed),       cmocka_unit_test(test_nonfinite_stays)};
+        cmocka_unit_test(test_correlate_bits), cmocka_unit_test(test_gradient_bits),
+        cmocka_unit_test(test_adjoint),        cmocka_unit_test(test_winograd_error),
+        cmocka_unit_test(test_sigmoid),        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_metrics_bits),   cmocka_unit_test(test_bytes_and_noise),
+        cmocka_unit_test(test_normals),        cmocka_unit_test(test_add_fixed),
+        cmocka_unit_test(test_nonfinite_stays)};
     return cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
 }
