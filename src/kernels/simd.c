@@ -144,57 +144,52 @@ INLINE void tile_winograd(const task *t, int oc, int oh, int column, int ocs, in
     tile_finish(t, lower, oc, oh + 1, column, ocs, vecs);
 }
 
-/* One row of the output, or two by Winograd's way. */
-INLINE void correlate_tile(const task *t, int oc, int oh, int column, int ocs) {
-    const bool wide = t->out->width - column > VEC;
-    if (t->kernel == 3 && wide)
-        tile_winograd(t, oc, oh, column, ocs, TILE_VECS);
-    else if (t->kernel == 3)
-        tile_winograd(t, oc, oh, column, ocs, 1);
-    else if (wide)
-        tile_direct(t, oc, oh, column, ocs, TILE_VECS);
-    else
-        tile_direct(t, oc, oh, column, ocs, 1);
-}
+/* One function for each number of channels, so that its sums lie in registers. */
+typedef void tile_function(const task *t, int oc, int oh, int column);
+
+#define TILES(ocs)                                                                                 \
+    static void direct_##ocs(const task *t, int oc, int oh, int column) {                          \
+        if (t->out->width - column > VEC)                                                          \
+            tile_direct(t, oc, oh, column, ocs, TILE_VECS);                                        \
+        else                                                                                       \
+            tile_direct(t, oc, oh, column, ocs, 1);                                                \
+    }                                                                                              \
+    static void winograd_##ocs(const task *t, int oc, int oh, int column) {                        \
+        if (t->out->width - column > VEC)                                                          \
+            tile_winograd(t, oc, oh, column, ocs, TILE_VECS);                                      \
+        else                                                                                       \
+            tile_winograd(t, oc, oh, column, ocs, 1);                                              \
+    }
+#if TILE_OC == 8
+#define ALL_TILES(kind)                                                                            \
+    { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8 }
+TILES(5)
+TILES(6)
+TILES(7)
+TILES(8)
+#else
+#define ALL_TILES(kind)                                                                            \
+    { NULL, kind##_1, kind##_2, kind##_3, kind##_4 }
+#endif
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
 
 static void correlate(const ae_planes *out, const ae_planes *in, const float *weights,
                       const float *bias, int kernel, ae_window window, ae_epilogue epilogue,
                       const ae_planes *gate) {
-    task t = {out,     in, gate, weights, bias, kernel, window == AE_WINDOW_FULL ? kernel - 1 : 0,
-              epilogue};
-    for (int oh = 0; oh < out->height; oh += kernel == 3 ? 2 : 1)
-        for (int column = 0; column < out->width; column += TILE_VECS * VEC) {
-            int oc = 0;
-            for (; oc + TILE_OC <= out->channels; oc += TILE_OC)
-                correlate_tile(&t, oc, oh, column, TILE_OC);
-            switch (out->channels - oc) {
-#if TILE_OC > 4
-            case 7:
-                correlate_tile(&t, oc, oh, column, 7);
-                break;
-            case 6:
-                correlate_tile(&t, oc, oh, column, 6);
-                break;
-            case 5:
-                correlate_tile(&t, oc, oh, column, 5);
-                break;
-            case 4:
-                correlate_tile(&t, oc, oh, column, 4);
-                break;
-#endif
-            case 3:
-                correlate_tile(&t, oc, oh, column, 3);
-                break;
-            case 2:
-                correlate_tile(&t, oc, oh, column, 2);
-                break;
-            case 1:
-                correlate_tile(&t, oc, oh, column, 1);
-                break;
-            default:
-                break;
+    static tile_function *const direct[TILE_OC + 1] = ALL_TILES(direct);
+    static tile_function *const winograd[TILE_OC + 1] = ALL_TILES(winograd);
+    tile_function *const *tiles = kernel == 3 ? winograd : direct;
+    const int rows = kernel == 3 ? 2 : 1, shift = window == AE_WINDOW_FULL ? kernel - 1 : 0;
+    const task t = {out, in, gate, weights, bias, kernel, shift, epilogue};
+    for (int oh = 0; oh < out->height; oh += rows)
+        for (int column = 0; column < out->width; column += TILE_VECS * VEC)
+            for (int oc = 0; oc < out->channels; oc += TILE_OC) {
+                int left = out->channels - oc;
+                tiles[left < TILE_OC ? left : TILE_OC](&t, oc, oh, column);
             }
-        }
 }
 
 /* Lanes l + lanes l + 8 of 16. */
