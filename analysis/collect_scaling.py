@@ -119,7 +119,8 @@ def add_provenance(file, measurements, arguments):
     text("compiler", first["compiler"], "Compiler", "Name and version")
     text("flags", first["flags"], "Compiler flags", "As given to the compiler")
     text("kernel_path", first["kernels"], "Kernel path", "Which of the equal kernels ran")
-    text("network", first["network"], "Network", "Layers: kind, output channels, kernel, activation")
+    text("network", first["network"], "Network",
+         "Layers: kind, output channels, kernel, activation")
     add(group, "multiply_adds_per_image", first["multiply_adds_per_image"], "1",
         "Multiply-adds of an image", "Useful ones of the convolutions, in a training step")
     add(group, "message_bytes", first["message_bytes"], "byte", "Message of a step",
@@ -143,7 +144,8 @@ FIGURES = [
      "The work of a step on all workers at once, without the step: none waits for another; sum",
      lambda run, alone: sum(run["rank_images_per_s"])),
     ("own_efficiency", "1", "Efficiency against own rates",
-     "images_per_s over own_images_per_s, the median of ratios each taken within a quarter of a second",
+     "images_per_s over own_images_per_s, the median of ratios each taken within a quarter of a "
+     "second",
      lambda run, alone: run["efficiency"]),
     ("peak_multiply_adds_per_s", "s-1", "Peak of multiply-adds",
      "Of all workers at once, measured in the same run; sum",
@@ -154,8 +156,8 @@ FIGURES = [
      lambda run, alone: sum(run["rank_peak_multiply_adds_per_s"])
      / sum(alone["rank_peak_multiply_adds_per_s"])),
     ("fraction_of_peak", "1", "Fraction of the peak",
-     "The step's useful multiply-adds over peak_multiply_adds_per_s, the median of ratios each taken "
-     "within a quarter of a second", lambda run, alone: run["fraction_of_peak"]),
+     "The step's useful multiply-adds over peak_multiply_adds_per_s, the median of ratios each "
+     "taken within a quarter of a second", lambda run, alone: run["fraction_of_peak"]),
     ("peak_efficiency", "1", "Efficiency against the peak",
      "fraction_of_peak over that of one worker in the same round: the efficiency, but for what "
      "peak_speedup tells", lambda run, alone: run["fraction_of_peak"] / alone["fraction_of_peak"]),
@@ -232,7 +234,8 @@ def add_kernels(file, measurements):
     add(group, "seconds", seconds, "s", "Time", "Of a call, median within a measurement", pair)
     add(group, "multiply_adds_per_s", rates, "s-1", "Rate", "multiply_adds over seconds", pair)
     add(group, "percent_of_peak", 100 * rates / peaks, "percent", "Percent of the peak",
-        "multiply_adds_per_s over peak_multiply_adds_per_s of the same round", pair)
+        "multiply_adds_per_s over peak_multiply_adds_per_s of the same round, which is measured "
+        "before: above 100 where others slowed that alone", pair)
     add(group, "peak_multiply_adds_per_s", peaks, "s-1", "Peak of multiply-adds",
         "Of one core: independent fused multiply-adds in registers", ["round"])
 

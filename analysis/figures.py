@@ -4,9 +4,9 @@ jobs/scaling.sh measured: speed-ups and efficiencies, and the kernels below the 
 
 usage: figures.py RUN [--out DIR]
 
-RUN is a run's folder or its results.h5, which may be that of a run still under way; or the folder or
-file of a scaling.h5. Writes reconstructions.png and curves.png, or scaling.png and roofline.png, to
-DIR (default: RUN/figures) and prints their paths.
+RUN is a run's folder or its results.h5, which may be that of a run still under way; or the folder
+or file of a scaling.h5. Writes reconstructions.png and curves.png, or scaling.png and roofline.png,
+to DIR (default: RUN/figures) and prints their paths.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The figures of a scaling study: speed-ups and efficiencies, and the kernels below the roofline."""
+"""The figures of a scaling study: speed-ups and efficiencies, and kernels below the roofline."""
 
 import h5py
 import matplotlib.pyplot as plt
@@ -47,7 +47,7 @@ def places(table, apart):
     return x
 
 
-def draw_series(axis, table, column, apart=0.0):
+def draw_series(axis, table, column, apart):
     """A series for each number of threads a rank, over the workers."""
     x = places(table, apart)
     for series, number in enumerate(np.unique(table["threads"])):
@@ -59,14 +59,16 @@ def draw_series(axis, table, column, apart=0.0):
                       label=f"{number} thread{'s' if number > 1 else ''} a rank")
 
 
-def draw_ideal(axis, table, over):
+def draw_ideal(axis, table, over, with_peak=True):
     """What would be ideal, and what the cores' peak gave; `over` what they are shown over."""
     workers = np.unique(table["workers"])
-    given = [np.median(table["peak_speedup"][table["workers"] == number]) for number in workers]
     axis.plot(workers, workers / over(workers), color=GREY, linewidth=1.2, linestyle="--",
               label="ideal")
-    axis.plot(workers, given / over(workers), color="black", linewidth=1.2, linestyle=":",
-              label="the cores' peak, measured with it")
+    if with_peak:
+        given = [np.median(table["peak_speedup"][table["workers"] == number])
+                 for number in workers]
+        axis.plot(workers, given / over(workers), color="black", linewidth=1.2, linestyle=":",
+                  label="the cores' peak, in the same runs")
 
 
 def style_workers(axis, table):
@@ -80,40 +82,39 @@ def style_workers(axis, table):
 
 def draw_speedup(axis, table, title):
     draw_ideal(axis, table, np.ones_like)
-    draw_series(axis, table, "speedup")
+    draw_series(axis, table, "speedup", apart=0.05)
     style_workers(axis, table)
     axis.set_yscale("log", base=2)
-    axis.yaxis.set_major_locator(FixedLocator(np.unique(table["workers"])))
+    axis.yaxis.set_major_locator(LogLocator(base=2))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_locator(NullLocator())
     axis.set_title(title, loc="left")
 
 
-def draw_efficiency(axis, table):
-    draw_ideal(axis, table, lambda workers: workers)
-    draw_series(axis, table, "efficiency", apart=0.1)
+def draw_efficiency(axis, table, column, with_peak):
+    draw_ideal(axis, table, lambda workers: workers, with_peak)
+    draw_series(axis, table, column, apart=0.1)
     style_workers(axis, table)
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    low, high = axis.get_ylim()
-    axis.set_ylim(min(low, 0.8), max(high, 1.05))
-    axis.set_xlabel("workers: ranks x threads a rank")
 
 
 def draw_scaling(study, path):
-    figure, axes = plt.subplots(2, 2, figsize=(11.2, 6.8), layout="constrained", sharex="col",
-                                gridspec_kw={"height_ratios": [3, 2]})
+    figure, axes = plt.subplots(3, 2, figsize=(11.2, 8.6), layout="constrained", sharex="col",
+                                sharey="row", gridspec_kw={"height_ratios": [3, 2, 2]})
     batch = study.provenance["batch"]
     for column, (table, title) in enumerate([
             (study.strong, f"Strong scaling: {batch} images in a step"),
             (study.weak, f"Weak scaling: {batch} images a worker in a step")]):
         draw_speedup(axes[0, column], table, title)
-        draw_efficiency(axes[1, column], table)
+        draw_efficiency(axes[1, column], table, "efficiency", with_peak=True)
+        draw_efficiency(axes[2, column], table, "peak_efficiency", with_peak=False)
+        axes[2, column].set_xlabel("workers: ranks x threads a rank")
     axes[0, 0].set_ylabel("images/s, over one worker's")
     axes[1, 0].set_ylabel("efficiency")
-    low = min(axis.get_ylim()[0] for axis in axes[1])
-    high = max(axis.get_ylim()[1] for axis in axes[1])
-    for axis in axes[1]:
-        axis.set_ylim(low, high)
+    axes[2, 0].set_ylabel("efficiency against the\ncores' peak in the same runs")
+    for axis in axes[1:, 0]:
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(low, 0.8), max(high, 1.05))
     axes[0, 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 
     rounds = len(study.strong["round"])
@@ -201,17 +202,16 @@ def draw_legend(axis, colors):
 
 
 def draw_roofline(study, path):
-    """Rates are taken as shares of the peak of their own round: the machine's speed changes."""
     kernels = study.kernels
     peak = np.median(kernels["peak_multiply_adds_per_s"]) / 1e9
-    rates = kernels["percent_of_peak"] / 100 * peak
+    rates = kernels["multiply_adds_per_s"] / 1e9
     known = np.isfinite(kernels["intensity"])
     ridges = peak * 1e9 / np.median(study.memory["bytes_per_s"], axis=-1)
     figure, axis = plt.subplots(figsize=(8.2, 5.4), layout="constrained")
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlim(ridges.min() / 3, kernels["intensity"][known].max() * 3)
-    axis.set_ylim(min(rates[known].min() / 2, peak / 10), max(rates[known].max(), peak) * 1.3)
+    axis.set_ylim(min(rates[known].min() / 1.5, peak / 10), max(rates[known].max(), peak) * 1.3)
     draw_roof(axis, study, peak)
     draw_legend(axis, draw_kernels(axis, kernels, rates))
     axis.set_xlabel("arithmetic intensity: multiply-adds for each byte of images in and out, and "

@@ -18,7 +18,8 @@
 #     ROUNDS       how often all is done (5)
 #     BATCH        images in a step; weak scaling: for each worker (100)
 #     LAUNCH       the launcher with its arguments, in which $ranks and $threads stand for their
-#                  numbers, as in LAUNCH='mpirun -np $ranks --map-by slot:PE=$threads --bind-to core'
+#                  numbers (srun -n $ranks -c $threads, or mpirun -np $ranks, unbound), as in
+#                  LAUNCH='mpirun -np $ranks --map-by slot:PE=$threads --bind-to core'
 #     AE_BENCH     the program; default: built in build/
 #     BENCH_FLAGS  further options of ae_bench, as in --rounds 3
 #     OUT          the folder to write to (runs/scaling)
@@ -39,6 +40,7 @@ ROUNDS=${ROUNDS:-5}
 BATCH=${BATCH:-100}
 OUT=${OUT:-runs/scaling}
 for name in CORES MAX_RANKS MAX_THREADS ROUNDS BATCH; do
+    value= # of the variable named
     eval "value=\$$name"
     case $value in
     *[!0-9]* | "" | 0*)
@@ -102,6 +104,7 @@ shuffle() {
 
 # Measures $ranks x $threads on batches of $size in round $round. The kernels are measured on one
 # worker alone.
+# shellcheck disable=SC2120 # the arguments are set within
 measure() {
     name=$round-${ranks}x$threads-$size
     kernels=--steps-only
@@ -127,6 +130,7 @@ round=1
 while [ "$round" -le "$ROUNDS" ]; do
     shuffle "$round" <"$scratch/list" >"$scratch/shuffled"
     while read -r ranks threads size; do
+        # shellcheck disable=SC2119
         measure
     done <"$scratch/shuffled"
     round=$((round + 1))

@@ -141,7 +141,7 @@ ae_configure() {
     cmake "$@" -DPython3_EXECUTABLE="$(command -v "$AE_PYTHON")"
 }
 
-# Builds the program $1 in build/ with $2 jobs, for those who run it; leaves with 1 where that fails.
+# Builds the program $1 in build/, $2 files at a time; leaves with 1 where that fails.
 ae_build() {
     ae_log=$(mktemp)
     ae_tests=OFF # unless their library is there: the program alone doesn't need it

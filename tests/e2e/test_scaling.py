@@ -1,5 +1,5 @@
-"""jobs/scaling.sh in its smallest form: its file explains itself and holds what it promises, and the
-figures can be drawn from it. Times aren't judged."""
+"""jobs/scaling.sh in its smallest form: its file explains itself and holds what it promises, and
+the figures can be drawn from it. Times aren't judged."""
 import os
 import subprocess
 import sys
