@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Draws a run of ae_dist: pictures with their reconstructions, and curves over the epochs.
+"""Draws a run of ae_dist: pictures with their reconstructions, and curves over the epochs. Or what
+jobs/scaling.sh measured: speed-ups and efficiencies, and the kernels below the roofline.
 
 usage: figures.py RUN [--out DIR]
 
-RUN is a run's folder or its results.h5, which may be that of a run still under way. Writes
-reconstructions.png and curves.png to DIR (default: RUN/figures) and prints their paths.
+RUN is a run's folder or its results.h5, which may be that of a run still under way; or the folder
+or file of a scaling.h5. Writes reconstructions.png and curves.png, or scaling.png and roofline.png,
+to DIR (default: RUN/figures) and prints their paths.
 """
 
 import argparse
@@ -19,257 +21,62 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 try:
     import h5py
     import matplotlib
-    import numpy as np
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
+
+    import run_figures
+    import scaling_figures
+    from style import STYLE
 except ImportError as error:
     sys.exit(
         f"figures.py: {error.name} is missing: apt install python3-h5py python3-numpy "
         "python3-matplotlib, or pip install h5py numpy matplotlib"
     )
 
-CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
-ACROSS, PICTURES_MAX = 10, 50
-# Okabe and Ito's colours, which everybody can tell apart.
-BLUE, ORANGE, GREEN, SKY, VERMILION, PURPLE = (
-    "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7")
-PHASES = {
-    "compute": BLUE,
-    "allreduce": VERMILION,
-    "data": SKY,
-    "optimizer": GREEN,
-    "evaluate": ORANGE,
-    "io": PURPLE,
-}
-STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e5e5e5",
-    "axes.axisbelow": True,
-    "legend.edgecolor": "none",
-    "legend.framealpha": 0.85,
-    "figure.dpi": 130,
+MODULES = {
+    run_figures.Run.FORMAT: (run_figures.Run, run_figures.draw),
+    scaling_figures.Scaling.FORMAT: (scaling_figures.Scaling, scaling_figures.draw),
 }
 
 
-class Run:
-    """What the figures need of a results.h5."""
-
-    def __init__(self, path):
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != "ae_dist results":
-                raise ValueError("it is not a results file of ae_dist")
-            self.config = dict(file["config"].attrs)
-            self.epochs = {
-                name: column[()]
-                for name, column in file["epochs"].items()
-                if h5py.check_string_dtype(column.dtype) is None
-            }
-            last = {name: file["provenance"][name][-1] for name in ("ranks", "threads")}
-            self.workers = f"{last['ranks']} ranks, {last['threads']} threads in all"
-            inputs = file["test"].get("input_psnr_db")
-            self.input_psnr_db = None if inputs is None else inputs[()]
-            self.pictures = self.output_epoch = None
-            if "reconstructions" in file and len(file["reconstructions/epoch"]) > 0:
-                group = file["reconstructions"]
-                self.output_epoch = int(group["epoch"][-1])
-                self.pictures = {name: group[name][()] for name in ("label", "clean", "noisy")}
-                self.pictures["output"] = group["output"][-1]
-        if len(self.epochs["epoch"]) == 0:
-            raise ValueError("it holds no epoch yet")
-
-    @property
-    def pretrain_epochs(self):
-        return int(self.config["train.pretrain_epochs"])
-
-    def test_noise_after(self, epoch):
-        """Standard deviation of the noise that the network was tested with after `epoch`."""
-        return float(self.epochs["test_noise_sigma"][self.epochs["epoch"] == epoch][0])
+def find_file(run):
+    """The file that is meant; results.h5 where nothing is there."""
+    if run.is_dir() and not (run / "results.h5").exists() and (run / "scaling.h5").exists():
+        return run / "scaling.h5"
+    return run / "results.h5" if run.is_dir() else run
 
 
-def psnr_db(image, clean):
-    """PSNR of each image; infinite where it equals the clean one."""
-    error = np.mean((image.astype(np.float64) - clean.astype(np.float64)) ** 2, axis=(1, 2, 3))
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(1 / error)
-
-
-def picture_rows(run):
-    """The rows: name, images, captions. The input has one only if it isn't the clean image."""
-    clean, noisy, output = (
-        run.pictures[name][:PICTURES_MAX] for name in ("clean", "noisy", "output")
-    )
-    values = {name: [f"{value:.1f} dB" for value in psnr_db(images, clean)]
-              for name, images in (("noisy", noisy), ("output", output))}
-    cifar10 = run.config["data.source"] == "cifar10"
-    names = [CIFAR10[label] for label in run.pictures["label"][: len(clean)]] if cifar10 else None
-    sigma = run.test_noise_after(run.output_epoch)
-    rows = [("clean", clean, names)]
-    if sigma > 0:
-        rows.append((f"noise {sigma:g}", noisy, values["noisy"]))
-    rows.append(("output", output, values["output"]))
-    return rows
-
-
-def draw_reconstructions(run, path):
-    """Ten across: the clean image, the network's input if that is another, its output."""
-    rows = picture_rows(run)
-    count = len(rows[0][1])
-    across = min(ACROSS, count)
-    # All lengths are in inches.
-    side, gap, caption, left, head, foot = 0.95, 0.05, 0.19, 0.75, 0.45, 0.08
-    heights = [side + (caption if captions else gap) for _, _, captions in rows]
-    block = sum(heights) + 0.15
-    width = max(left + across * (side + gap), 4)
-    height = head + -(-count // across) * block - 0.15 + foot
-    figure = plt.figure(figsize=(width, height))
-    for place in range(count):
-        x, y = left + place % across * (side + gap), head + place // across * block
-        for (name, images, captions), row_height in zip(rows, heights):
-            corner = (x / width, 1 - (y + side) / height)
-            axis = figure.add_axes((*corner, side / width, side / height))
-            axis.axis("off")
-            pixels = np.clip(images[place].transpose(1, 2, 0), 0, 1)
-            axis.imshow(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], cmap="gray",
-                        vmin=0, vmax=1, interpolation="nearest")
-            if captions:
-                axis.text(0.5, -0.03, captions[place], fontsize=7.5, color="#444444",
-                          ha="center", va="top", transform=axis.transAxes)
-            if place % across == 0:
-                axis.text(-0.08, 0.5, name, fontsize=9, ha="right", va="center",
-                          transform=axis.transAxes)
-            y += row_height
-    stored = len(run.pictures["clean"])
-    title = f"Test image{'s' if count > 1 else ''} after epoch {run.output_epoch}, with PSNR"
-    if count < stored:
-        title += f", the first {count} of {stored}"
-    figure.text(0.08 / width, 1 - 0.22 / height, title, fontsize=10, va="center")
-    figure.savefig(path)
-    plt.close(figure)
-
-
-def phases(run):
-    """Which epochs are pretraining, and which are not; those of them that there are."""
-    pretraining = run.epochs["epoch"] <= run.pretrain_epochs
-    return [phase for phase in (pretraining, ~pretraining) if phase.any()]
-
-
-def draw_line(axis, run, column, label, color, linestyle="-"):
-    """A curve that is broken where pretraining ends."""
-    few = len(run.epochs["epoch"]) < 40
-    for phase in phases(run):
-        axis.plot(run.epochs["epoch"][phase], run.epochs[column][phase], color=color, label=label,
-                  linestyle=linestyle, linewidth=1.5, marker="o" if few else None,
-                  markersize=3)
-        label = None
-
-
-def draw_loss(axis, run):
-    draw_line(axis, run, "train_loss", "training", BLUE)
-    draw_line(axis, run, "test_loss", "test", ORANGE)
-    axis.set_yscale("log")
-    low, high = axis.get_ylim()
-    if high / low < 2:
-        axis.yaxis.set_major_locator(MaxNLocator(5))
-    else:
-        subs = (1, 2, 3, 4, 6, 8) if high / low < 20 else (1, 2, 5) if high / low < 200 else (1,)
-        axis.yaxis.set_major_locator(LogLocator(subs=subs))
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    axis.set_title("Mean absolute error" if run.config["train.loss"] == "l1"
-                   else "Mean squared error")
-    axis.legend()
-
-
-def draw_psnr(axis, run):
-    draw_line(axis, run, "psnr_db", "mean over images", BLUE)
-    draw_line(axis, run, "psnr_pooled_db", "of the pooled error", SKY, "--")
-    inputs = run.input_psnr_db
-    if inputs is not None and np.isfinite(inputs).any() and run.epochs["test_noise_sigma"][-1] > 0:
-        epochs = run.epochs["epoch"][phases(run)[-1]][[0, -1]] + [-0.5, 0.5]
-        mean = np.mean(inputs[np.isfinite(inputs)])
-        axis.plot(epochs, [mean, mean], color="#666666", linewidth=1.2, linestyle=":",
-                  label="noisy input")
-    axis.set_title("PSNR of the test images (dB)")
-    axis.legend()
-
-
-def draw_times(axis, run):
-    """Each phase's share of the time, mean over the ranks, as bars on top of one another."""
-    times = {phase: run.epochs[f"seconds_{phase}"][:, 1] for phase in PHASES}
-    total = sum(times.values())
-    total = np.where(total > 0, total, 1)
-    bottom = np.zeros(len(total))
-    for phase, color in PHASES.items():
-        share = times[phase] / total
-        mean = times[phase].sum() / total.sum()
-        axis.bar(run.epochs["epoch"], share, bottom=bottom, width=1 if len(total) > 1 else 0.4,
-                 color=color, label=f"{phase} {100 * mean:.1f}%")
-        bottom += share
-    axis.set_ylim(0, 1)
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
-    axis.set_title("Share of the time (mean over ranks)")
-    handles, labels = axis.get_legend_handles_labels()
-    axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5),
-                handlelength=1)
-
-
-def draw_curves(run, path):
-    figure, axes = plt.subplots(2, 2, figsize=(9.6, 6.2), layout="constrained")
-    loss, psnr, ssim, times = axes.flat
-    draw_loss(loss, run)
-    draw_psnr(psnr, run)
-    draw_line(ssim, run, "ssim", "SSIM", BLUE)
-    ssim.set_title("SSIM of the test images")
-    draw_times(times, run)
-
-    first, last = run.epochs["epoch"][[0, -1]]
-    switched = len(phases(run)) == 2
-    margin = 0.5 + 0.01 * (last - first)
-    for axis in axes.flat:
-        axis.set_xlim(first - margin, last + margin)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        if switched:
-            axis.axvline(run.pretrain_epochs + 0.5, color="#888888", linewidth=1,
-                         linestyle=(0, (4, 3)))
-    for axis in axes[1]:
-        axis.set_xlabel("epoch")
-    text = f"{last} epoch{'s' if last > 1 else ''}, {run.workers}"
-    if switched:
-        text += f"; dashed: after {run.pretrain_epochs} epochs of pretraining"
-    figure.suptitle(text, fontsize=10, x=0.01, ha="left")
-    figure.savefig(path)
-    plt.close(figure)
+def read(path):
+    """What the figures need of the file, and the function that draws them."""
+    with h5py.File(path, "r") as file:
+        kind = file.attrs.get("format")
+    if kind not in MODULES:
+        raise ValueError("it is neither a results file of ae_dist nor one of jobs/scaling.sh")
+    reader, draw = MODULES[kind]
+    return reader(path), draw
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("run", metavar="RUN", type=pathlib.Path,
-                        help="a run's folder, or its results.h5")
+                        help="a run's folder, or its results.h5 or scaling.h5")
     parser.add_argument("--out", metavar="DIR", type=pathlib.Path,
                         help="where to write the figures (default: RUN/figures)")
     arguments = parser.parse_args()
-    results = arguments.run / "results.h5" if arguments.run.is_dir() else arguments.run
-    out = arguments.out or results.parent / "figures"
-    if not results.exists():
-        sys.exit(f"figures.py: {results} is not there; give a run's folder, as in runs/quickstart")
+    path = find_file(arguments.run)
+    out = arguments.out or path.parent / "figures"
+    if not path.exists():
+        sys.exit(f"figures.py: {path} is not there; give a run's folder, as in runs/quickstart")
     try:
-        run = Run(results)
+        content, draw = read(path)
     except (OSError, KeyError, ValueError) as error:
-        sys.exit(f"figures.py: can't read {results}: {error.args[0]}")
+        sys.exit(f"figures.py: can't read {path}: {error.args[0]}")
     plt.rcParams.update(STYLE)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if run.pictures is not None:
-            draw_reconstructions(run, out / "reconstructions.png")
-            print(out / "reconstructions.png")
-        draw_curves(run, out / "curves.png")
-        print(out / "curves.png")
+        for figure in draw(content, out):
+            print(figure)
     except OSError as error:
         sys.exit(f"figures.py: can't write to {out}: {error.strerror or error}; choose --out DIR")
 

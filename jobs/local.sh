@@ -22,16 +22,7 @@ ranks=${RANKS:-$((cores < 8 ? cores : 8))}
 ae_need "$AE_RUN_PACKAGES"
 
 ae_say "building"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-tests=OFF # unless their library is there: the program alone doesn't need it
-ae_has libcmocka-dev && tests=ON
-if ! { ae_configure build --preset release -DBUILD_TESTING=$tests &&
-    cmake --build build --parallel "$cores" --target ae_dist; } >"$log" 2>&1; then
-    cat "$log" >&2
-    ae_say "the build failed" >&2
-    exit 1
-fi
+ae_build ae_dist "$cores"
 
 # Open MPI refuses to run as root, as containers do, unless told otherwise. Ranks that wait let
 # others run: the cores may be fewer, or busy.

@@ -1,5 +1,6 @@
-# What jobs/local.sh and tests/run.sh share: what the program needs and how it is installed, which
-# Python is used, how a build is configured. For sourcing by a POSIX shell in the top folder.
+# What jobs/local.sh, jobs/scaling.sh and tests/run.sh share: what the program needs and how it is
+# installed, which Python is used, how a build is configured. For sourcing by a POSIX shell in the
+# top folder.
 
 # By Debian's names; ae_has tells what each stands for, wherever it comes from.
 AE_RUN_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libhdf5-dev \
@@ -138,4 +139,19 @@ ae_configure() {
         set -- --fresh "$@"
     fi
     cmake "$@" -DPython3_EXECUTABLE="$(command -v "$AE_PYTHON")"
+}
+
+# Builds the program $1 in build/, $2 files at a time; leaves with 1 where that fails.
+ae_build() {
+    ae_log=$(mktemp)
+    ae_tests=OFF # unless their library is there: the program alone doesn't need it
+    ae_has libcmocka-dev && ae_tests=ON
+    if ! { ae_configure build --preset release -DBUILD_TESTING=$ae_tests &&
+        cmake --build build --parallel "$2" --target "$1"; } >"$ae_log" 2>&1; then
+        cat "$ae_log" >&2
+        rm -f "$ae_log"
+        ae_say "the build failed" >&2
+        exit 1
+    fi
+    rm -f "$ae_log"
 }

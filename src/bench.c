@@ -1,5 +1,6 @@
 /* ae_bench: how fast this processor does the program's work, against its own peak in the same run.
- */
+ * The kernels and other work of one core are measured here. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,32 +11,28 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/timer.h"
+#include "bench.h"
 #include "comm/comm.h"
-#include "comm/placement.h"
 #include "config/config.h"
 #include "data/dataset.h"
 #include "kernels/kernels.h"
 #include "metrics/metrics.h"
 #include "nn/network.h"
-#include "train/trainer.h"
 
 enum {
     ROUNDS = 7,
     FIGURES = 3 * AE_LAYERS_MAX + 16,
-    MESSAGE_EXTRAS = 5 /* of a step's reduction */
+    STREAMS = 2,
+    IMAGES = 2000,                   /* at least; a whole number of batches */
+    MEMORY_BYTES = 192 * 1000 * 1000 /* more than a core's share of any cache */
 };
 
-/* The reference network on a batch of 100, from pictures made by the program. */
-static const char ini[] = "[data]\nsource = deadleaves\ntrain_images = 2000\ntest_images = 10\n"
-                          "[train]\nbatch = 100\n[noise]\nsigma = 0.1\n";
-
-/* One line of the report. */
-typedef struct figure {
-    char name[64];
-    double seconds; /* median of the rounds, of one call */
-    double work;    /* useful multiply-adds of a call, or values; 0: neither */
-    bool is_value;  /* work counts values */
-} figure;
+/* The command line. */
+typedef struct command {
+    bool help, steps_only;
+    int64_t batch, rounds;
+    const char *json; /* NULL: none; borrowed from argv */
+} command;
 
 typedef struct bench {
     const ae_kernels *kernels;
@@ -58,6 +55,11 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+double ae_bench_median(double *values, int count) {
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
 /* Median time of a call of task(b), in seconds, over rounds of about 10 ms. */
 static double time_task(bench *b, void (*task)(bench *)) {
     double seconds[ROUNDS];
@@ -75,8 +77,7 @@ static double time_task(bench *b, void (*task)(bench *)) {
         else
             seconds[round] = spent_s / (double)calls;
     }
-    qsort(seconds, ROUNDS, sizeof *seconds, by_value);
-    return seconds[ROUNDS / 2];
+    return ae_bench_median(seconds, ROUNDS);
 }
 
 static figure *add_figure(bench *b, const char *name, double seconds, double work, bool is_value) {
@@ -118,6 +119,7 @@ static void task_weights(bench *b) {
     const ae_layer *l = layer_of(b);
     b->kernels->correlate_gradient(b->gradient, l->transposed ? &b->in : &b->out,
                                    l->transposed ? &b->out : &b->in, l->kernel, b->scratch);
+    b->kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
 }
 
 static void task_normals(bench *b) {
@@ -259,68 +261,24 @@ static void print_figures(const bench *b) {
     }
 }
 
-/* The whole step on all ranks, and the reduction. */
-typedef struct parallel {
-    int ranks, threads;
-    double images_per_s, efficiency; /* against this many single cores */
-    double allreduce_s;
-    int64_t message; /* int64 values */
-} parallel;
-
-static ae_status measure_parallel(parallel *p, bench *b, ae_comm *comm, const ae_config *config) {
-    enum { STEPS = 60, REDUCTIONS = 301 };
-    ae_trainer *trainer = NULL;
-    double seconds[ROUNDS], one[REDUCTIONS];
-    ae_status status = ae_trainer_create(&trainer, comm, config);
-    for (int r = 0; r < ROUNDS && status == AE_OK; ++r)
-        status = ae_trainer_measure(trainer, STEPS, &seconds[r]);
-    ae_trainer_destroy(&trainer);
-    if (status) return status;
-    qsort(seconds, ROUNDS, sizeof *seconds, by_value);
-    ae_placement placement = ae_placement_find(comm);
-    p->ranks = ae_comm_size(comm);
-    p->threads = placement.total_threads;
-    p->images_per_s = STEPS * (double)ae_config_settings(config)->train.batch / seconds[ROUNDS / 2];
-    p->efficiency = p->images_per_s * b->image_s / p->threads;
-    p->message = (int64_t)ae_network_size(b->network) + MESSAGE_EXTRAS;
-    for (int r = 0; r < REDUCTIONS; ++r) {
-        double begin_s = ae_now_s();
-        ae_comm_sum(comm, b->sums, (int)p->message);
-        one[r] = ae_now_s() - begin_s;
+/* Fills streams[STREAMS]. Local. */
+static ae_status measure_streams(stream *streams, const bench *b) {
+    streams[0] =
+        (stream){.name = "a thread's memory", .bytes = (double)ae_workspace_bytes(b->network)};
+    streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
+    for (int i = 0; i < STREAMS; ++i) {
+        streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);
+        if (streams[i].bytes_per_s <= 0) return ae_fail_memory("the measurement of the memory");
     }
-    qsort(one, REDUCTIONS, sizeof *one, by_value);
-    p->allreduce_s = one[REDUCTIONS / 2];
     return AE_OK;
 }
 
-static void print_parallel(const parallel *p, const bench *b, double work) {
-    printf(
-        "\nstep of %d rank%s, %d thread%s in all: %.0f images/s, %.1f %% of as many cores' peak, "
-        "%.1f %% of as many images alone\n",
-        p->ranks, p->ranks == 1 ? "" : "s", p->threads, p->threads == 1 ? "" : "s", p->images_per_s,
-        100 * p->images_per_s * work / (p->threads * b->peak), 100 * p->efficiency);
-    printf("allreduce of %lld int64: %.1f us\n", (long long)p->message, p->allreduce_s * 1e6);
-}
-
-static ae_status write_json(const char *path, const bench *b, const parallel *p, double work) {
-    FILE *file = fopen(path, "w");
-    if (!file) return ae_fail(AE_ERROR_IO, "can't write %s; choose another --json", path);
-    fprintf(file,
-            "{\"kernels\": \"%s\", \"peak_multiply_adds_per_s\": %.6g, "
-            "\"multiply_adds_per_image\": %.0f,\n \"ranks\": %d, \"threads\": %d, "
-            "\"images_per_s\": %.6g, \"efficiency\": %.6g, \"allreduce_s\": %.6g,\n \"figures\": [",
-            b->kernels->name, b->peak, work, p->ranks, p->threads, p->images_per_s, p->efficiency,
-            p->allreduce_s);
-    for (int i = 0; i < b->count; ++i) {
-        const figure *f = &b->figures[i];
-        fprintf(file, "%s\n  {\"name\": \"%s\", \"seconds\": %.6g, \"%s\": %.0f}", i ? "," : "",
-                f->name, f->seconds, f->is_value ? "values" : "multiply_adds", f->work);
-    }
-    fprintf(file, "\n ]}\n");
-    bool failed = ferror(file) != 0;
-    if (fclose(file) != 0 || failed)
-        return ae_fail(AE_ERROR_IO, "can't write %s; is its disk full?", path);
-    return AE_OK;
+static void print_streams(const stream *streams) {
+    printf("\n%-32s %9s %9s\n", "triad on one core, over", "MB", "GB/s");
+    for (int i = 0; i < STREAMS; ++i)
+        printf("%-32s %9.2f %9.1f\n", streams[i].name, streams[i].bytes / 1e6,
+               streams[i].bytes_per_s / 1e9);
+    printf("\n");
 }
 
 /* Workspace and buffers of this rank's core. */
@@ -339,7 +297,7 @@ static ae_status prepare(bench *b, ae_network **network, const ae_config *config
     float *parameters = ae_calloc(size, sizeof *parameters);
     b->packed = ae_calloc(ae_network_packed_size(*network), sizeof *b->packed);
     b->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *b->normals);
-    b->sums = ae_calloc(size + MESSAGE_EXTRAS, sizeof *b->sums);
+    b->sums = ae_calloc(size, sizeof *b->sums);
     b->gradient = ae_calloc(size, sizeof *b->gradient);
     if (!parameters || !b->packed || !b->normals || !b->sums || !b->gradient ||
         ae_workspace_create(&b->workspace, *network, b->kernels))
@@ -353,25 +311,46 @@ static ae_status prepare(bench *b, ae_network **network, const ae_config *config
     return status;
 }
 
+/* The reference network, on pictures made by the program. */
+static ae_status make_config(ae_config **config, const command *cmd) {
+    char ini[256];
+    int64_t batches = (IMAGES + cmd->batch - 1) / cmd->batch;
+    snprintf(ini, sizeof ini,
+             "[data]\nsource = deadleaves\ntrain_images = %lld\ntest_images = 10\n"
+             "[train]\nbatch = %lld\n[noise]\nsigma = 0.1\n",
+             (long long)(batches * cmd->batch), (long long)cmd->batch);
+    return ae_config_create(config, "bench.ini", ini, strlen(ini), NULL, 0);
+}
+
 /* Collective. */
-static ae_status run(ae_comm *comm, const char *json) {
+static ae_status run(ae_comm *comm, const command *cmd) {
     static bench b;
     ae_config *config = NULL;
     ae_network *network = NULL;
-    parallel p = {0};
-    double work = 0;
-    ae_status status = ae_config_create(&config, "bench.ini", ini, sizeof ini - 1, NULL, 0);
+    bench_team team = {0};
+    stream streams[STREAMS];
+    ae_status status = make_config(&config, cmd);
     if (status == AE_OK) status = prepare(&b, &network, config);
     status = ae_comm_agree(comm, status);
     if (status) goto done;
-    work = measure_core(&b); /* every rank at once: each core as it is with the others at work */
-    status = measure_parallel(&p, &b, comm, config);
+    if (!cmd->steps_only) { /* every rank at once: each core as it is with the others at work */
+        measure_core(&b);
+        status = ae_comm_agree(comm, measure_streams(streams, &b));
+        if (status) goto done;
+    }
+    const bench_task task = {config, b.kernels, network, b.packed, (int)cmd->rounds};
+    status = ae_bench_team_measure(&team, comm, &task);
     if (status || !ae_log_is_speaker()) goto done;
-    print_figures(&b);
-    print_parallel(&p, &b, work);
-    if (json) status = write_json(json, &b, &p, work);
+    if (!cmd->steps_only) {
+        print_figures(&b);
+        print_streams(streams);
+    }
+    ae_bench_team_print(&team);
+    const bench_core core = {b.peak, b.figures, streams, b.count, STREAMS};
+    if (cmd->json)
+        status = ae_bench_write(cmd->json, cmd->steps_only ? NULL : &core, &team, &task, comm);
 done:
-    if (status) ae_report_error();
+    ae_bench_team_release(&team);
     ae_workspace_destroy(&b.workspace);
     ae_network_destroy(&network);
     ae_config_destroy(&config);
@@ -382,27 +361,71 @@ done:
     return status;
 }
 
-int main(int argc, char **argv) {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-                                            {"json", required_argument, NULL, 'j'},
-                                            {NULL, 0, NULL, 0}};
-    ae_comm *comm = NULL;
-    const char *json = NULL;
+/* ---- the command line ---- */
+
+static void print_help(void) {
+    puts("Usage: [mpirun -np RANKS] ae_bench [options]\n"
+         "Measures one core's peak of multiply-adds, each kernel and the other work of a step\n"
+         "against it, the core's memory, and the step and its reduction on all ranks against what\n"
+         "they do by themselves in the same run. Medians.\n"
+         "\n"
+         "  --batch N     images in a step, over all ranks (default 100)\n"
+         "  --rounds N    rounds of the measurement of steps (default 7)\n"
+         "  --steps-only  leave out what is measured on one core: kernels and memory\n"
+         "  --json FILE   write all that is printed, and what ran where, to FILE\n"
+         "  --help        print this text, and leave");
+}
+
+static ae_status parse_whole(int64_t *value, const char *option, const char *text, int highest) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno || end == text || *end || number < 1 || number > highest)
+        return ae_fail(AE_ERROR_USAGE, "%s %s: allowed are whole numbers from 1 to %d", option,
+                       text, highest);
+    *value = number;
+    return AE_OK;
+}
+
+static ae_status parse_command(command *cmd, int argc, char **argv) {
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},         {"batch", required_argument, NULL, 'b'},
+        {"rounds", required_argument, NULL, 'r'}, {"steps-only", no_argument, NULL, 's'},
+        {"json", required_argument, NULL, 'j'},   {NULL, 0, NULL, 0}};
     ae_status status = AE_OK;
-    bool help = false;
+    *cmd = (command){.batch = 100, .rounds = ROUNDS};
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+        if (option == 'h') cmd->help = true;
+        if (option == 's') cmd->steps_only = true;
+        if (option == 'j') cmd->json = optarg;
+        if (option == 'b') status = parse_whole(&cmd->batch, "--batch", optarg, 100000);
+        if (option == 'r') status = parse_whole(&cmd->rounds, "--rounds", optarg, 1000);
+        if (option == ':' || option == '?')
+            status = ae_fail(AE_ERROR_USAGE,
+                             option == ':' ? "%s needs a value; see ae_bench --help"
+                                           : "unknown option %s; see ae_bench --help",
+                             argv[optind - 1]);
+        if (status) return status;
+    }
+    if (optind < argc)
+        return ae_fail(AE_ERROR_USAGE, "unknown argument %s; see ae_bench --help", argv[optind]);
+    return AE_OK;
+}
+
+int main(int argc, char **argv) {
+    ae_comm *comm = NULL;
+    command cmd;
     ae_stop_install();
     ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, true);
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (option == 'j') json = optarg;
-        if (option == 'h') help = true;
-        if (option == '?') status = AE_ERROR_USAGE;
+    ae_status status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
+    if (status == AE_OK && cmd.help) {
+        if (ae_log_is_speaker()) print_help();
+    } else if (status == AE_OK) {
+        status = run(comm, &cmd);
     }
-    if (help && ae_log_is_speaker())
-        puts("Usage: [mpirun -np RANKS] ae_bench [--json FILE]\n"
-             "Measures one core's peak of multiply-adds, each kernel and the other work of a step\n"
-             "against it, and the step and its reduction on all ranks. Medians; batch 100.");
-    if (!help && status == AE_OK) status = run(comm, json);
+    if (status) ae_report_error();
     ae_comm_destroy(&comm);
     return status;
 }

@@ -223,6 +223,28 @@ def checkpoint_position(path):
     return int(words[1]), int(words[3]) if len(words) > 2 else 0
 
 
+def datasets(file):
+    """Every dataset of an open HDF5 file."""
+    found = []
+    file.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset)
+                    else None)
+    return found
+
+
+def assert_explains_itself(file):
+    """Every dataset has its attributes, and every dimension a scale of its name."""
+    for item in datasets(file):
+        for name in ("units", "long_name", "description"):
+            text = item.attrs.get(name)
+            assert isinstance(text, str) and text.strip(), f"{item.name} has no {name}"
+        for dimension in item.dims:
+            scales = list(dimension.values())
+            is_scale = h5py.h5ds.is_scale(item.id)
+            assert len(scales) == 1 or is_scale, f"a dimension of {item.name} has no scale"
+            name = scales[0].name.rpartition("/")[2] if scales else dimension.label
+            assert dimension.label == name, f"a dimension of {item.name} is not named {name}"
+
+
 def arrays(path, group):
     """Every dataset below a group of an HDF5 file, by path, read whole."""
     found = {}

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import support
-from support import Run, run, write_config
+from support import Run, assert_explains_itself, datasets, run, write_config
 
 TRAIN, TEST, PICTURES = 130, 20, 20
 EPOCHS = 3  # the first on clean images
@@ -57,13 +57,6 @@ def results(folder):
         yield file
 
 
-def datasets(file):
-    found = []
-    file.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset)
-                    else None)
-    return found
-
-
 # ---- the shape of the file ----
 
 
@@ -71,19 +64,6 @@ def test_paths_and_shapes(results):
     found = {item.name[1:]: item.shape for item in datasets(results)}
     assert {path: found.get(path) for path in PATHS} == PATHS
     assert found.keys() == PATHS.keys()
-
-
-def assert_explains_itself(file):
-    for item in datasets(file):
-        for name in ("units", "long_name", "description"):
-            text = item.attrs.get(name)
-            assert isinstance(text, str) and text.strip(), f"{item.name} has no {name}"
-        for dimension in item.dims:
-            scales = list(dimension.values())
-            is_scale = h5py.h5ds.is_scale(item.id)
-            assert len(scales) == 1 or is_scale, f"a dimension of {item.name} has no scale"
-            name = scales[0].name.rpartition("/")[2] if scales else dimension.label
-            assert dimension.label == name, f"a dimension of {item.name} is not named {name}"
 
 
 def test_every_dataset_explains_itself(folder):

@@ -18,9 +18,10 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(<[^>\n]*>|"[^"\n]*"|\S+)', re
 
 
 def room_of(path, root):
-    """The room of a file below include/ or src/; "main" for the programs, src/main.c and src/bench.c."""
+    """The room of a file below include/ or src/; "main" for the programs: src/main.c, and src/bench.c
+    with its parts."""
     parts = path.relative_to(root).parts
-    if parts in (("src", "main.c"), ("src", "bench.c")):
+    if len(parts) == 2 and parts[0] == "src" and re.fullmatch(r"main\.c|bench(_\w+)?\.[ch]", parts[1]):
         return "main"
     return parts[1] if len(parts) > 2 else None
 

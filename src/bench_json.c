@@ -1,0 +1,107 @@
+/* ae_bench: all that it found as a JSON file. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/build.h"
+#include "base/timer.h"
+#include "bench.h"
+
+/* Bytes that a figure's kernel can't but move: its images once each and the weights. 0: not known,
+ * for what isn't a layer's kernel. */
+static double least_bytes(const ae_layers *layers, const char *name) {
+    for (int l = 0; l < layers->count; ++l) {
+        const ae_layer *layer = &layers->layer[l];
+        char prefix[64];
+        int length =
+            snprintf(prefix, sizeof prefix, "%s %d->%d ", layer->transposed ? "tconv" : "conv",
+                     layer->in_channels, layer->out_channels);
+        if (strncmp(name, prefix, (size_t)length) != 0) continue;
+        double in = (double)layer->in_channels * layer->in_height * layer->in_width;
+        double out = (double)layer->out_channels * layer->out_height * layer->out_width;
+        double weights =
+            (double)layer->in_channels * layer->out_channels * layer->kernel * layer->kernel;
+        double gate = strcmp(name + length, "data gradient") == 0 ? in : 0; /* the layer's input */
+        return sizeof(float) * (in + gate + out + weights);
+    }
+    return 0;
+}
+
+/* A JSON string; control characters become spaces. */
+static void write_text(FILE *file, const char *name, const char *text) {
+    fprintf(file, " \"%s\": \"", name);
+    for (; *text; ++text) {
+        if (*text == '"' || *text == '\\') fputc('\\', file);
+        fputc((unsigned char)*text < ' ' ? ' ' : *text, file);
+    }
+    fprintf(file, "\",\n");
+}
+
+/* What Linux calls the processor, "" where it doesn't. */
+static void find_processor(char *name, int size) {
+    static const char key[] = "model name";
+    name[0] = '\0';
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    while (file && fgets(name, size, file) && strncmp(name, key, sizeof key - 1) != 0)
+        name[0] = '\0';
+    if (file) fclose(file);
+    const char *value = strchr(name, ':');
+    value = value ? value + 1 + strspn(value + 1, " ") : "";
+    memmove(name, value, strlen(value) + 1);
+    name[strcspn(name, "\n")] = '\0';
+}
+
+/* What ran, where, and built from what. */
+static void write_origin(FILE *file, const bench_task *task, ae_comm *comm) {
+    char processor[256], time[32];
+    find_processor(processor, sizeof processor);
+    ae_time_text(time);
+    write_text(file, "time", time);
+    write_text(file, "version", ae_build_version());
+    write_text(file, "revision", ae_build_revision());
+    write_text(file, "compiler", ae_build_compiler());
+    write_text(file, "flags", ae_build_flags());
+    write_text(file, "mpi", ae_comm_library());
+    write_text(file, "hosts", ae_comm_hosts(comm));
+    write_text(file, "processor", processor);
+    write_text(file, "kernels", task->kernels->name);
+    write_text(file, "network", ae_config_settings(task->config)->model.layers);
+}
+
+/* What was measured on one core. */
+static void write_core(FILE *file, const bench_core *core, const ae_layers *layers) {
+    double all_bytes = 0;
+    fprintf(file, ",\n \"peak_multiply_adds_per_s\": %.6g,\n \"streams\": [", core->peak);
+    for (int i = 0; i < core->stream_count; ++i)
+        fprintf(file, "%s\n  {\"name\": \"%s\", \"bytes\": %.0f, \"bytes_per_s\": %.6g}",
+                i ? "," : "", core->streams[i].name, core->streams[i].bytes,
+                core->streams[i].bytes_per_s);
+    fprintf(file, "\n ],\n \"figures\": [");
+    for (int i = 0; i < core->figure_count; ++i) {
+        const figure *f = &core->figures[i];
+        double bytes = least_bytes(layers, f->name);
+        all_bytes += bytes;
+        if (strcmp(f->name, "all kernels of an image") == 0) bytes = all_bytes;
+        fprintf(file, "%s\n  {\"name\": \"%s\", \"seconds\": %.6g, \"%s\": %.0f", i ? "," : "",
+                f->name, f->seconds, f->is_value ? "values" : "multiply_adds", f->work);
+        if (bytes > 0) fprintf(file, ", \"bytes\": %.0f", bytes);
+        fprintf(file, "}");
+    }
+    fprintf(file, "\n ]");
+}
+
+ae_status ae_bench_write(const char *path, const bench_core *core, const bench_team *team,
+                         const bench_task *task, ae_comm *comm) {
+    FILE *file = fopen(path, "w");
+    if (!file)
+        return ae_fail(AE_ERROR_IO, "can't write %s: %s; choose another --json", path,
+                       strerror(errno));
+    fprintf(file, "{\n");
+    write_origin(file, task, comm);
+    ae_bench_team_write(team, file);
+    if (core) write_core(file, core, ae_network_layers(task->network));
+    fprintf(file, "\n}\n");
+    bool failed = ferror(file) != 0;
+    if (fclose(file) != 0 || failed)
+        return ae_fail(AE_ERROR_IO, "can't write %s; is its disk full?", path);
+    return AE_OK;
+}

@@ -1,0 +1,279 @@
+/* ae_bench: the step on all ranks and threads, against what each of them does by itself.
+ *
+ * A machine's speed changes while it is measured, most of all where others work on it too. A round
+ * therefore takes, one after the other and on all cores at once, their peak, images without steps,
+ * and steps; ratios are taken within a round, and are then the rounds' medians. */
+#include <omp.h>
+#include <stdlib.h>
+
+#include "base/fixed.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/timer.h"
+#include "bench.h"
+#include "comm/placement.h"
+#include "data/dataset.h"
+#include "train/trainer.h"
+
+enum {
+    MESSAGE_EXTRAS = 5, /* of a step's reduction */
+    RANKS_SHOWN = 16
+};
+
+/* Seconds of a round. */
+static const double PEAK_S = 0.03, IMAGES_S = 0.08, STEPS_S = 0.15;
+
+/* One thread's memory, touched first by it. */
+typedef struct lane {
+    ae_workspace *workspace;
+    float *normals;
+    int64_t *sums;
+    uint8_t *bytes;
+} lane;
+
+/* What is taken in a round, each a second. */
+enum { PEAK, IMAGES, STEPS, RATES };
+
+typedef struct measurement {
+    ae_comm *comm;          /* borrowed */
+    const bench_task *task; /* borrowed */
+    int threads;            /* of this rank */
+    lane *lanes;            /* [threads] */
+    int64_t batch;
+    double *mine; /* [RATES][rounds] */
+    double *all;  /* [ranks][RATES][rounds] on rank 0, NULL elsewhere */
+} measurement;
+
+/* ---- a rank by itself ---- */
+
+/* Called by the thread itself. */
+static bool lane_create(lane *l, const bench_task *task) {
+    l->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *l->normals);
+    l->sums = ae_calloc(ae_network_size(task->network), sizeof *l->sums);
+    l->bytes = ae_calloc(AE_IMAGE_PIXELS, sizeof *l->bytes);
+    for (int i = 0; l->bytes && i < AE_IMAGE_PIXELS; ++i) l->bytes[i] = (uint8_t)(i * 37);
+    return ae_workspace_create(&l->workspace, task->network, task->kernels) == AE_OK &&
+           l->normals && l->sums && l->bytes;
+}
+
+static ae_status create_lanes(measurement *m) {
+    int made = 0;
+    m->lanes = ae_calloc((size_t)m->threads, sizeof *m->lanes);
+    if (m->lanes) {
+#pragma omp parallel num_threads(m->threads)
+        {
+            bool ok = lane_create(&m->lanes[omp_get_thread_num()], m->task);
+#pragma omp atomic
+            made += ok;
+        }
+    }
+    if (made == m->threads) return AE_OK;
+    return ae_fail(AE_FAILED,
+                   "%d of %d threads could be started with their memory; set OMP_NUM_THREADS lower",
+                   made, m->threads);
+}
+
+/* Multiply-adds of a millisecond or less; returns their number. */
+static double do_peak(const measurement *m, lane *l) {
+    (void)l;
+    return m->task->kernels->multiply_adds(50000);
+}
+
+/* A step's work on one image; returns 1. */
+static double do_image(const measurement *m, lane *l) {
+    const bench_task *task = m->task;
+    const ae_kernels *kernels = task->kernels;
+    const ae_planes *target = ae_workspace_target(l->workspace);
+    const ae_stream stream = {.purpose = AE_RANDOM_TEST_NOISE};
+    kernels->from_bytes(target, l->bytes);
+    kernels->normals(l->normals, AE_IMAGE_PIXELS / 4, stream);
+    kernels->add_noise(ae_workspace_input(l->workspace), target, l->normals, 0.1f, -1, 1);
+    ae_network_begin_block(l->workspace);
+    ae_network_forward(l->workspace, task->packed);
+    ae_network_backward(l->workspace, task->packed, AE_LOSS_MSE);
+    kernels->add_fixed(l->sums, ae_network_end_block(l->workspace), ae_network_size(task->network),
+                       AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, 100));
+    return 1;
+}
+
+/* What this rank's threads do a second, together, while they do nothing else for `seconds`. All
+ * ranks begin at once. Collective. */
+static double measure_rate(measurement *m, double (*work)(const measurement *, lane *),
+                           double seconds) {
+    double rate = 0;
+    ae_comm_min(m->comm, 0); /* waits for all */
+#pragma omp parallel num_threads(m->threads)
+    {
+        lane *l = &m->lanes[omp_get_thread_num()];
+        double done = 0, spent_s;
+#pragma omp barrier
+        double begin_s = ae_now_s();
+        do {
+            done += work(m, l);
+            spent_s = ae_now_s() - begin_s;
+        } while (spent_s < seconds);
+#pragma omp atomic
+        rate += done / spent_s;
+    }
+    return rate;
+}
+
+/* ---- all together ---- */
+
+/* The rounds of this rank, m->mine. Collective. */
+static ae_status measure_rounds(measurement *m) {
+    enum { FIRST_STEPS = 3 };
+    const int rounds = m->task->rounds;
+    ae_trainer *trainer = NULL;
+    double seconds = 0;
+    ae_status status = ae_trainer_create(&trainer, m->comm, m->task->config);
+    if (status == AE_OK) status = ae_trainer_measure(trainer, FIRST_STEPS, &seconds);
+    if (status) goto done;
+    double wanted = STEPS_S * FIRST_STEPS / seconds;
+    int64_t steps = ae_comm_min(m->comm, wanted < 1 ? 1 : wanted > 1e6 ? 1000000 : (int64_t)wanted);
+    measure_rate(m, do_image, IMAGES_S / 4); /* the first ones are slower */
+    for (int r = 0; r < rounds && status == AE_OK; ++r) {
+        m->mine[PEAK * rounds + r] = measure_rate(m, do_peak, PEAK_S);
+        m->mine[IMAGES * rounds + r] = measure_rate(m, do_image, IMAGES_S);
+        ae_comm_min(m->comm, 0);
+        status = ae_trainer_measure(trainer, steps, &seconds);
+        m->mine[STEPS * rounds + r] = (double)steps / seconds;
+    }
+done:
+    ae_trainer_destroy(&trainer);
+    return status;
+}
+
+/* On rank 0, the team's figures from m->all, which is sorted thereby; uses m->mine as room for the
+ * rounds' values. */
+static void sum_up(bench_team *team, const measurement *m) {
+    const int rounds = m->task->rounds;
+    double *step = m->mine, *efficiency = step + rounds, *of_peak = efficiency + rounds;
+    for (int r = 0; r < rounds; ++r) {
+        double peak = 0, images = 0;
+        for (int rank = 0; rank < team->ranks; ++rank) {
+            const double *its = m->all + rank * RATES * rounds + r;
+            peak += its[PEAK * rounds];
+            images += its[IMAGES * rounds];
+        }
+        step[r] = m->all[STEPS * rounds + r] * (double)team->batch;
+        efficiency[r] = step[r] / images;
+        of_peak[r] = step[r] * team->work / peak;
+    }
+    team->images_per_s = ae_bench_median(step, rounds);
+    team->efficiency = ae_bench_median(efficiency, rounds);
+    team->fraction_of_peak = ae_bench_median(of_peak, rounds);
+    for (int rank = 0; rank < team->ranks; ++rank) {
+        double *its = m->all + rank * RATES * rounds;
+        team->rank_peaks[rank] = ae_bench_median(its + PEAK * rounds, rounds);
+        team->rank_images_per_s[rank] = ae_bench_median(its + IMAGES * rounds, rounds);
+    }
+}
+
+/* Median time of the step's reduction. Collective. */
+static double measure_allreduce(ae_comm *comm, int64_t *message, int count) {
+    enum { REDUCTIONS = 301 };
+    double one[REDUCTIONS];
+    for (int r = 0; r < REDUCTIONS; ++r) {
+        double begin_s = ae_now_s();
+        ae_comm_sum(comm, message, count);
+        one[r] = ae_now_s() - begin_s;
+    }
+    return ae_bench_median(one, REDUCTIONS);
+}
+
+/* Useful multiply-adds of an image's step: forward, and gradients by the weights and, but for the
+ * first layer's, by its input. */
+static double work_of(const ae_network *network) {
+    const ae_layers *layers = ae_network_layers(network);
+    double work = 0;
+    for (int l = 0; l < layers->count; ++l) {
+        const ae_layer *layer = &layers->layer[l];
+        double pixels = layer->transposed ? layer->in_height * layer->in_width
+                                          : layer->out_height * layer->out_width;
+        work += (l == 0 ? 2 : 3) * pixels * layer->in_channels * layer->out_channels *
+                layer->kernel * layer->kernel;
+    }
+    return work;
+}
+
+ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_task *task) {
+    ae_placement placement = ae_placement_find(comm);
+    const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
+    const bool is_first = ae_comm_rank(comm) == 0;
+    measurement m = {.comm = comm, .task = task, .threads = placement.threads};
+    *team = (bench_team){.ranks = (int)ranks,
+                         .threads = placement.total_threads,
+                         .cores = placement.total_cores,
+                         .batch = ae_config_settings(task->config)->train.batch,
+                         .work = work_of(task->network),
+                         .message = (int)ae_network_size(task->network) + MESSAGE_EXTRAS};
+    const double own_threads = m.threads;
+    int64_t *message = ae_calloc((size_t)team->message, sizeof *message);
+    m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
+    if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
+    if (is_first) team->rank_threads = ae_calloc(3 * ranks, sizeof *team->rank_threads);
+    ae_status status = create_lanes(&m);
+    if (!message || !m.mine || (is_first && (!m.all || !team->rank_threads)))
+        status = ae_fail_memory("the measurements");
+    status = ae_comm_agree(comm, status);
+    if (status == AE_OK) status = measure_rounds(&m);
+    if (status) goto done;
+    team->allreduce_s = measure_allreduce(comm, message, team->message);
+    ae_comm_gather(comm, m.mine, RATES * rounds * sizeof *m.mine, m.all);
+    ae_comm_gather(comm, &own_threads, sizeof own_threads, team->rank_threads);
+    if (is_first) {
+        team->rank_peaks = team->rank_threads + ranks;
+        team->rank_images_per_s = team->rank_peaks + ranks;
+        sum_up(team, &m);
+    }
+done:
+    for (int t = 0; m.lanes && t < m.threads; ++t) {
+        ae_workspace_destroy(&m.lanes[t].workspace);
+        free(m.lanes[t].normals), free(m.lanes[t].sums), free(m.lanes[t].bytes);
+    }
+    free(m.lanes), free(m.mine), free(m.all), free(message);
+    return status;
+}
+
+void ae_bench_team_release(bench_team *team) {
+    free(team->rank_threads);
+    team->rank_threads = team->rank_peaks = team->rank_images_per_s = NULL;
+}
+
+/* ---- what is told ---- */
+
+void ae_bench_team_print(const bench_team *team) {
+    printf("%-32s %9s %9s %9s\n", "by itself, all at once", "threads", "G/s", "images/s");
+    for (int r = 0; r < team->ranks && r < RANKS_SHOWN; ++r)
+        printf("rank %-27d %9.0f %9.1f %9.0f\n", r, team->rank_threads[r],
+               team->rank_peaks[r] / 1e9, team->rank_images_per_s[r]);
+    if (team->ranks > RANKS_SHOWN)
+        printf("and %d more, which --json tells\n", team->ranks - RANKS_SHOWN);
+    printf("\nstep of %d rank%s, %d thread%s in all, batch %lld: %.0f images/s, %.1f %% of the "
+           "ranks' peaks, %.1f %% of their images by themselves\n",
+           team->ranks, team->ranks == 1 ? "" : "s", team->threads, team->threads == 1 ? "" : "s",
+           (long long)team->batch, team->images_per_s, 100 * team->fraction_of_peak,
+           100 * team->efficiency);
+    printf("allreduce of %d int64: %.1f us\n", team->message, team->allreduce_s * 1e6);
+}
+
+static void write_ranks(FILE *file, const char *name, const double *values, int count) {
+    fprintf(file, ",\n \"rank_%s\": [", name);
+    for (int r = 0; r < count; ++r) fprintf(file, "%s%.6g", r ? ", " : "", values[r]);
+    fprintf(file, "]");
+}
+
+void ae_bench_team_write(const bench_team *team, FILE *file) {
+    fprintf(file,
+            " \"ranks\": %d, \"threads\": %d, \"cores\": %d, \"batch\": %lld,\n"
+            " \"multiply_adds_per_image\": %.0f, \"images_per_s\": %.6g,\n"
+            " \"efficiency\": %.6g, \"fraction_of_peak\": %.6g,\n"
+            " \"allreduce_s\": %.6g, \"message_bytes\": %zu",
+            team->ranks, team->threads, team->cores, (long long)team->batch, team->work,
+            team->images_per_s, team->efficiency, team->fraction_of_peak, team->allreduce_s,
+            (size_t)team->message * sizeof(int64_t));
+    write_ranks(file, "threads", team->rank_threads, team->ranks);
+    write_ranks(file, "peak_multiply_adds_per_s", team->rank_peaks, team->ranks);
+    write_ranks(file, "images_per_s", team->rank_images_per_s, team->ranks);
+}
