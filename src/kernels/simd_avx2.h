@@ -1,5 +1,6 @@
 /* Vectors of 8 floats with AVX2 and FMA. */
 #include <immintrin.h>
+#include <stdint.h>
 
 #define VEC 8
 #define TILE_OC 4

@@ -1,5 +1,6 @@
 /* Vectors of 16 floats with AVX-512F. */
 #include <immintrin.h>
+#include <stdint.h>
 
 #define VEC 16
 #define TILE_OC 8
