@@ -98,7 +98,7 @@ static inline double loss(const ae_planes *gradient, const ae_planes *output,
                           const ae_planes *target, bool squared) {
     doubles sum = {0};
     const double pixels = (double)output->channels * output->height * output->width;
-    const float scale = (float)(1 / pixels);
+    const float scale = (float)(1 / pixels), twice = 2 * scale;
     for (int c = 0; c < output->channels; ++c)
         for (int h = 0; h < output->height; ++h) {
             const floats *y = (const floats *)ae_planes_row(output, c, h);
@@ -109,7 +109,7 @@ static inline double loss(const ae_planes *gradient, const ae_planes *output,
                 const doubles wide = __builtin_convertvector(difference, doubles);
                 if (squared) {
                     sum += wide * wide; /* the product is exact */
-                    *g = scale * (2 * difference);
+                    *g = twice * difference;
                 } else {
                     const words sign = (difference < 0) - (difference > 0);
                     sum += wide * __builtin_convertvector(sign, doubles);

@@ -378,26 +378,34 @@ static void correlate_gradient(float *gradient, const ae_planes *small, const ae
         gradient_direct(gradient, small, large, kernel, scratch);
 }
 
-/* Up to 8 channels at a time, so that their chains of additions overlap. */
-static void sum_pixels(float *sums, const ae_planes *planes) {
-    enum { AT_ONCE = 8 };
-    for (int c = 0; c < planes->channels; c += AT_ONCE) {
-        _Alignas(64) float lanes[AT_ONCE * AE_LANES] = {0};
-        float sum[AT_ONCE];
-        int count = planes->channels - c < AT_ONCE ? planes->channels - c : AT_ONCE;
-        for (int h = 0; h < planes->height; ++h)
-            for (int i = 0; i < count; ++i) {
-                const float *row = ae_planes_row(planes, c + i, h);
-                for (int at = 0; at < AE_LANES; at += VEC) {
-                    vec lane = vec_load(lanes + i * AE_LANES + at);
-                    for (int w = 0; w < planes->width; w += AE_LANES)
-                        lane = vec_add(lane, vec_load(row + w + at));
-                    vec_store(lanes + i * AE_LANES + at, lane);
-                }
-            }
-        sum_lanes(sum, lanes, AT_ONCE);
-        for (int i = 0; i < count; ++i) sums[c + i] += sum[i];
+/* `count` channels from c on together, so that their chains of additions overlap. */
+INLINE void sum_channels(float *sums, const ae_planes *planes, int c, int count) {
+    _Alignas(64) float lanes[8 * AE_LANES] = {0};
+    float sum[8];
+    for (int half = 0; half < AE_LANES; half += VEC) {
+        vec lane[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < count; ++i) lane[i] = vec_set(0);
+        for (int h = 0; h < planes->height; ++h) {
+            const float *row = ae_planes_row(planes, c, h) + half;
+            for (int w = 0; w < planes->width; w += AE_LANES)
+#pragma GCC unroll 8
+                for (int i = 0; i < count; ++i)
+                    lane[i] =
+                        vec_add(lane[i], vec_load(row + w + i * (ptrdiff_t)planes->plane_stride));
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < count; ++i) vec_store(lanes + i * AE_LANES + half, lane[i]);
     }
+    sum_lanes(sum, lanes, 8);
+    for (int i = 0; i < count; ++i) sums[c + i] += sum[i];
+}
+
+static void sum_pixels(float *sums, const ae_planes *planes) {
+    int c = 0;
+    for (; c + 8 <= planes->channels; c += 8) sum_channels(sums, planes, c, 8);
+    for (; c + 3 <= planes->channels; c += 3) sum_channels(sums, planes, c, 3);
+    for (; c < planes->channels; ++c) sum_channels(sums, planes, c, 1);
 }
 
 /* words[w][i] = word w of block first + i of the stream. */
