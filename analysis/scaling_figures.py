@@ -146,8 +146,8 @@ def draw_roof(axis, study, peak):
     bottom = axis.get_ylim()[0]
     ridge = peak / bandwidths.max()
     axis.plot([ridge, right], [peak, peak], color=DARK, linewidth=1.6)
-    axis.annotate(f"peak of one core: {peak:.1f} G multiply-adds/s", (right, peak), (-2, 3),
-                  textcoords="offset points", ha="right", va="bottom", color=DARK)
+    axis.annotate(f"peak of one core: {peak:.1f} G multiply-adds/s", (ridge, peak), (4, 3),
+                  textcoords="offset points", ha="left", va="bottom", color=DARK)
     for share in (0.25, 0.5, 0.75):
         axis.plot([ridge * share, right], [peak * share] * 2, color=GREY, linewidth=0.8,
                   linestyle=":")
@@ -224,7 +224,8 @@ def draw_roofline(study, path):
     rounds = rates.shape[1]
     axis.set_title(f"Kernels on one core ({study.provenance['kernel_path']}), and its roofline: "
                    f"median and range of {rounds} round{'s' if rounds > 1 else ''}\n"
-                   "Memory: a[i] = b[i] + s c[i] over arrays of the size given", loc="left")
+                   "Multiply-adds of the plain convolution, of which Winograd's way does two thirds; "
+                   "memory: a[i] = b[i] + s c[i]", loc="left")
     figure.savefig(path)
     plt.close(figure)
 
