@@ -16,7 +16,7 @@
 #include "train/trainer.h"
 
 enum {
-    MESSAGE_EXTRAS = 5, /* of a step's reduction */
+    MESSAGE_EXTRAS = 6, /* of a step's reduction */
     RANKS_SHOWN = 16
 };
 

@@ -30,6 +30,7 @@ typedef struct ae_epoch_row {
     double ssim;
     double psnr_first10_db;       /* the reference experiment's: first 10 test images */
     double ssim_first10_range2;   /* the same, data range 2 */
+    int64_t skipped_steps;        /* since the run began */
     double learning_rate;         /* of the epoch's last step */
     double noise_sigma;           /* of the epoch's training images */
     double test_noise_sigma;      /* of its evaluation */

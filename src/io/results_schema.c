@@ -27,6 +27,8 @@ static const ae_column epoch_columns[] = {
     {"ssim_first10_range2", AE_H5_DOUBLE, 0, EPOCH(ssim_first10_range2), "1",
      "SSIM, first 10 images, range 2",
      "The reference experiment's figure: first 10 test images, data range taken as 2"},
+    {"skipped_steps", AE_H5_INT64, 0, EPOCH(skipped_steps), "1", "Steps left out",
+     "Steps since the run began that gave numbers that aren't finite and were left out"},
     {"learning_rate", AE_H5_DOUBLE, 0, EPOCH(learning_rate), "1", "Learning rate",
      "Of the epoch's last step"},
     {"noise_sigma", AE_H5_DOUBLE, 0, EPOCH(noise_sigma), "1", "Training noise",

@@ -5,6 +5,7 @@
 #include "base/fixed.h"
 #include "base/stop.h"
 #include "base/timer.h"
+#include "base/watchdog.h"
 #include "metrics/metrics.h"
 #include "train/internal.h"
 
@@ -73,6 +74,7 @@ static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_
             ae_fixed_from(ssim_range2, AE_FIXED_METRIC_K, metric_bound, &faults);
     }
     sums[SUM_IMAGES] += 1;
+    ae_watchdog_progress();
     sums[SUM_FAULTS] += faults != 0;
     if (with_input) {
         e->input_psnr_db[slot] = ae_metrics_psnr_db(ae_metrics_mse(kernels, input, target));
@@ -135,6 +137,7 @@ ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *comp
     const bool with_input = trainer->evaluation.input_sigma != sigma;
     int64_t begin = count * rank / size, end = count * (rank + 1) / size;
     int64_t sums[SUMS] = {0};
+    ae_watchdog_phase("evaluating");
     evaluate_run(trainer, sums, begin, end, sigma, with_input);
     sums[SUM_STOP] = ae_stop_requested();
     ae_comm_sum(trainer->comm, sums, SUMS);

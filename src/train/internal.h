@@ -21,6 +21,7 @@ enum {
     AE_STEP_NONFINITE, /* blocks with a NaN or an infinity */
     AE_STEP_OVERFLOW,  /* blocks with a number too large for fixed point */
     AE_STEP_STOP,      /* ranks asked to stop */
+    AE_STEP_SAVE,      /* rank 0: a checkpoint is due by the clock */
     AE_STEP_EXTRAS
 };
 
@@ -65,6 +66,7 @@ struct ae_trainer {
     double phase_s[AE_PHASES]; /* this rank's, since the epoch (or the program) began */
     double epoch_begin_s;      /* with the files of the epoch before */
     double steps_begin_s;      /* of this epoch's steps, or of those since the program began */
+    double saved_s;            /* when the last checkpoint was written, or the program began */
     double last_loss;          /* mean over the last step's batch */
     int64_t images_seen;       /* since phase_s began */
     double evaluation_s;       /* of the last one */
@@ -74,6 +76,14 @@ struct ae_trainer {
 void ae_plan_print(const ae_trainer *trainer);
 void ae_plan_print_memory(const ae_trainer *trainer);
 void ae_plan_warn(const ae_trainer *trainer);
+
+/* limits.c: the time there is, and ranks that take too much of it. */
+
+/* Starts the watchdog and sets the time at which to stop. Local. */
+void ae_limits_begin(const ae_trainer *trainer);
+
+/* Warns of ranks whose computing takes much longer than the median's. Collective. */
+void ae_limits_warn_slow(ae_trainer *trainer);
 
 /* step.c */
 
@@ -92,9 +102,10 @@ void ae_worker_load(const ae_trainer *trainer, worker *w, const uint8_t *pixels,
 /* The learning rate of an update, counted from 0 through all epochs. */
 double ae_trainer_lr(const ae_trainer *trainer, int64_t update);
 
-/* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop.
- * AE_ERROR_NUMERIC: training diverges, the same on every rank. Collective. */
-ae_status ae_trainer_step(ae_trainer *trainer, bool *stop);
+/* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop; *save:
+ * a checkpoint is due by the clock. AE_ERROR_NUMERIC: training diverges, the same on every rank.
+ * Collective. */
+ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save);
 
 /* evaluate.c */
 

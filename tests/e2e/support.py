@@ -19,7 +19,7 @@ MPIEXEC = os.environ.get("AE_MPIEXEC", "mpirun")
 TIMEOUT_S = 100  # of a run; a longer one hangs
 
 # Exit codes.
-DONE, USAGE, DATA, FILES, NUMERIC, STOPPED = 0, 2, 3, 4, 5, 75
+DONE, USAGE, DATA, FILES, NUMERIC, STALLED, STOPPED = 0, 2, 3, 4, 5, 6, 75
 
 RECORD_SIZE = 3073  # a CIFAR-10 record: label and 3 x 32 x 32 pixels
 FILE_RECORDS = 10000
