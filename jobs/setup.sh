@@ -9,7 +9,7 @@ AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarr
 python3-h5netcdf"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev clang-format mpich libmpich-dev slurmctld slurmd slurm-client \
-munge"
+munge iproute2"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -53,6 +53,7 @@ ae_has() {
     libmpich-dev) command -v mpicc.mpich ;;
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;
+    iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip ;;
     munge) PATH=$PATH:/usr/sbin command -v munged ;;
     python3-*) [ "$AE_PYTHON" ] || ae_python_has /usr/bin/python3 "${1#python3-}" ;;
     *) command -v "$1" ;;

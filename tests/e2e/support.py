@@ -66,17 +66,18 @@ def write_cifar10(folder, images=200):
 
 
 class Run:
-    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun."""
+    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun. `before`
+    is put before the whole command."""
 
     def __init__(self, folder, arguments, ranks=2, threads=1, kernels=None, launcher=None,
-                 variables=None, stdout=subprocess.PIPE):
+                 variables=None, stdout=subprocess.PIPE, before=()):
         command = [PROGRAM, *map(str, arguments)]
         if ranks:
             launcher = ["--bind-to", "none"] if launcher is None else launcher
             command = [MPIEXEC, "-np", str(ranks), *launcher, *command]
         self.stdout, self.stderr = "", ""
         self.process = subprocess.Popen(
-            command, cwd=folder, env=environment(threads, kernels, variables), text=True,
+            [*before, *command], cwd=folder, env=environment(threads, kernels, variables), text=True,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, bufsize=1)
         self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True)
                         for name in ("stdout", "stderr") if getattr(self.process, name)]
