@@ -26,6 +26,10 @@ const char *ae_run_folder_results(const ae_run_folder *folder);
  * next: checkpoints/epoch-0003.h5, or epoch-0003-step-00250.h5 for step > 0. */
 void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t epoch, int64_t step);
 
+/* path[AE_PATH_SIZE] = that of the best checkpoint by the validation images, checkpoints/best.h5,
+ * which neither counts as the newest nor is ever pruned. */
+void ae_run_folder_best(const ae_run_folder *folder, char *path);
+
 /* Number of checkpoints there; the caller frees *paths (one allocation of count * AE_PATH_SIZE
  * bytes), newest (by epoch, then step) first. Other files are passed over. Local. AE_ERROR_IO. */
 ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE], int *count);

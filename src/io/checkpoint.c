@@ -7,8 +7,8 @@
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
  *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
  *                           names: exp_avg, exp_avg_sq; momentum_buffer
- *     /position             attributes: epoch, step, updates, loss_sum, images, skipped
- *                           (ae_position)
+ *     /position             attributes: epoch, step, updates, loss_sum, images, skipped,
+ *                           best_epoch, best_sum (ae_position)
  *     /contract             attributes: version, block, fraction_bits, kernel_path, data_hash
  *     /config               attributes: every option as text, "section.key"
  *     /out_channel_8 ...    dimension scales: indices 0, 1, ..., shared by the tensors; named by
@@ -50,6 +50,8 @@ static const struct {
     {"loss_sum", offsetof(position_record, position.loss_sum)},
     {"images", offsetof(position_record, position.images)},
     {"skipped", offsetof(position_record, position.skipped)},
+    {"best_epoch", offsetof(position_record, position.best_epoch)},
+    {"best_sum", offsetof(position_record, position.best_sum)},
 };
 enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
 

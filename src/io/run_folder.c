@@ -4,6 +4,7 @@
  *     results.h5
  *     checkpoints/epoch-0003.h5               after three whole epochs
  *     checkpoints/epoch-0003-step-00250.h5    and 250 steps of the fourth
+ *     checkpoints/best.h5                     the epoch with the lowest validation loss
  *     checkpoints/epoch-0003.h5.damaged       set aside: it couldn't be read
  *     *.h5.tmp.PID                            half-written by a run that was killed
  */
@@ -151,6 +152,12 @@ void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t e
                               int64_t step) {
     char name[64];
     checkpoint_name(name, sizeof name, epoch, step);
+    snprintf(path, AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - (int)sizeof name - 1,
+             folder->checkpoints, name);
+}
+
+void ae_run_folder_best(const ae_run_folder *folder, char *path) {
+    static const char name[] = "best.h5";
     snprintf(path, AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - (int)sizeof name - 1,
              folder->checkpoints, name);
 }
