@@ -18,11 +18,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/stop.h"
+#include "base/timer.h"
 #include "h5/file.h"
 
 enum { NAME_ROOM = 300 }; /* bytes of AE_PATH_SIZE that names in the folder may need */
+
+/* The processes of a run that was killed a moment ago may live on for a while. */
+static const double LOCK_S = 5;
 
 struct ae_run_folder {
     char dir[AE_PATH_SIZE];
@@ -83,9 +89,12 @@ static ae_status take_lock(ae_run_folder *folder) {
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (folder->lock < 0) return fail("write", path, errno);
     int result;
-    do {
-        result = flock(folder->lock, LOCK_EX | LOCK_NB);
-    } while (result != 0 && errno == EINTR);
+    for (double begin_s = ae_now_s(); (result = flock(folder->lock, LOCK_EX | LOCK_NB)) != 0;) {
+        bool may_come = errno == EINTR || (errno == EWOULDBLOCK && !ae_stop_requested());
+        if (!may_come || ae_now_s() - begin_s > LOCK_S) break;
+        struct timespec pause = {0, 50 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
     if (result == 0) return AE_OK;
     if (errno == EWOULDBLOCK)
         return ae_fail(AE_ERROR_IO, "another run holds %s; wait for it or choose another run.dir",
