@@ -9,6 +9,8 @@
 #     clang   in build-clang/: unit and mpi tests; a warning is an error
 #     asan    in build-asan/: unit and mpi tests under AddressSanitizer
 #     ubsan   in build-ubsan/: unit and mpi tests under UndefinedBehaviorSanitizer
+#     fuzz    in build-fuzz/: ten seconds of each fuzz target of tests/fuzz, with clang's
+#             AddressSanitizer and UndefinedBehaviorSanitizer
 #     mpich   in build-mpich/: the program, and mpi tests on two ranks, with MPICH for Open MPI
 #
 # and closes with what passed, failed and was skipped. Arguments name the parts to run; none: all.
@@ -119,6 +121,14 @@ run_ubsan() {
     run_part ubsan build-ubsan "--preset ubsan" -L "unit|mpi"
 }
 
+run_fuzz() {
+    if ! ae_has clang || ! ae_has libomp-dev || ! ae_has libclang-rt-dev; then
+        skip_part fuzz "clang with OpenMP and libFuzzer (clang, libomp-dev, libclang-rt-dev) isn't there"
+        return
+    fi
+    run_part fuzz build-fuzz "--preset fuzz"
+}
+
 run_mpich() {
     if ! ae_has mpich || ! ae_has libmpich-dev; then
         skip_part mpich "MPICH (mpich, libmpich-dev) isn't there"
@@ -134,12 +144,12 @@ run_mpich() {
 
 ae_need "$AE_TEST_PACKAGES"
 ae_want "$AE_EXTRA_PACKAGES"
-[ $# -gt 0 ] || set -- gcc clang asan ubsan mpich
+[ $# -gt 0 ] || set -- gcc clang asan ubsan fuzz mpich
 for part in "$@"; do
     case $part in
-    gcc | clang | asan | ubsan | mpich) "run_$part" ;;
+    gcc | clang | asan | ubsan | fuzz | mpich) "run_$part" ;;
     *)
-        echo "tests/run.sh: no part $part; there are gcc, clang, asan, ubsan, mpich" >&2
+        echo "tests/run.sh: no part $part; there are gcc, clang, asan, ubsan, fuzz, mpich" >&2
         exit 2
         ;;
     esac
