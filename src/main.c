@@ -36,11 +36,15 @@ static void print_help(void) {
          "\n"
          "Exit codes: 0 done; 1 out of memory or threads; 2 usage or configuration; 3 images;\n"
          "  4 reading or writing the run's files; 5 numbers that are not finite, or replicas that\n"
-         "  differ; 75 stopped early on request, with a checkpoint: the same command goes on.\n"
+         "  differ; 6 no progress for run.stall_seconds; 75 stopped early on request, or at the "
+         "end\n"
+         "  of the time there is, with a checkpoint: the same command goes on.\n"
          "\n"
          "Signals: SIGUSR1, SIGTERM and SIGINT end the step in hand, write a checkpoint and leave\n"
-         "  with 75. mpirun passes SIGUSR1 and the 75 on; interrupted or terminated itself, it\n"
-         "  gives the ranks a second, and returns 1.\n"
+         "  with 75; a further one, a second or more later, ends the program at once. mpirun "
+         "passes\n"
+         "  SIGUSR1 and the 75 on; interrupted or terminated itself, it gives the ranks a second,\n"
+         "  and returns 1.\n"
          "\n"
          "Environment: OMP_NUM_THREADS  threads a rank (else: cores the rank may use, shared "
          "fairly)\n"
@@ -174,7 +178,8 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
     command cmd = {0};
     ae_config *config = NULL;
     ae_trainer *trainer = NULL;
-    ae_status status = check_same_command(comm, argc, argv);
+    ae_status status = ae_comm_check_launcher(comm);
+    if (status == AE_OK) status = check_same_command(comm, argc, argv);
     if (status == AE_OK) status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
     if (status) goto done;
     ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet && !cmd.check);

@@ -14,6 +14,10 @@ typedef struct ae_comm ae_comm;
  * program ends. */
 void ae_comm_create(ae_comm **comm, int *argc, char ***argv);
 
+/* Did the launcher start several processes that MPI knows nothing of, being another library's?
+ * Local. AE_ERROR_USAGE: yes; the message is empty on all but the first process. */
+ae_status ae_comm_check_launcher(const ae_comm *comm);
+
 /* Ends MPI. Collective. */
 void ae_comm_destroy(ae_comm **comm);
 
@@ -25,6 +29,9 @@ int ae_comm_node_count(const ae_comm *comm);
 
 /* "n1:4,n2:4": each host with its number of ranks, in the order of first ranks. Borrowed. */
 const char *ae_comm_hosts(const ae_comm *comm);
+
+/* The host of a rank. For rank 0. Borrowed. */
+const char *ae_comm_host_of(const ae_comm *comm, int rank);
 
 /* "Open MPI v4.1.4, ..." on one line. Works before MPI has started. Borrowed. */
 const char *ae_comm_library(void);

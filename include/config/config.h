@@ -26,7 +26,9 @@ typedef struct ae_settings {
     struct {
         char dir[AE_TEXT_SIZE];
         int64_t seed;
-        int64_t resume; /* ae_resume */
+        int64_t resume;                    /* ae_resume */
+        int64_t time_limit, stall_seconds; /* seconds, 0 = none */
+        int64_t slow_percent;              /* 0 = off */
     } run;
     struct {
         int64_t source; /* ae_source */
@@ -41,6 +43,8 @@ typedef struct ae_settings {
         int64_t batch; /* images, over all ranks */
         int64_t block; /* images */
         int64_t loss;  /* ae_loss */
+        int64_t skip_steps;
+        int64_t validation_images; /* 0 = none */
     } train;
     struct {
         double sigma, clamp_min, clamp_max, test_sigma; /* in units of the pixel range [0, 1] */
@@ -58,13 +62,16 @@ typedef struct ae_settings {
         double min_lr;
     } schedule;
     struct {
-        int64_t checkpoint_epochs, keep, reconstructions, reconstruction_epochs;
+        int64_t checkpoint_epochs, checkpoint_steps; /* steps: 0 = off */
+        double checkpoint_minutes;                   /* 0 = off */
+        int64_t keep, reconstructions, reconstruction_epochs;
     } output;
 } ae_settings;
 
 /* What a change of the option does to a run that is to be gone on with. */
 typedef enum ae_effect {
     AE_EFFECT_NUMBERS, /* the numbers change: refused */
+    AE_EFFECT_EPOCHS,  /* it may grow, but where the schedule depends on it */
     AE_EFFECT_NONE     /* paths and output: taken */
 } ae_effect;
 

@@ -12,11 +12,20 @@
 
 /* Where a run stands. */
 typedef struct ae_position {
-    int64_t epoch;    /* whole epochs done, their evaluation included */
-    int64_t step;     /* steps done of the next one; all of them: its evaluation is to be done */
-    int64_t loss_sum; /* of the next one so far: sum of the images' losses * 2^AE_FIXED_K */
-    int64_t images;   /* of the next one so far */
+    int64_t epoch;      /* whole epochs done, their evaluation included */
+    int64_t step;       /* steps done of the next one; all of them: its evaluation is to be done */
+    int64_t loss_sum;   /* of the next one so far: sum of the images' losses * 2^AE_FIXED_K */
+    int64_t images;     /* of the next one so far, those of skipped steps left out */
+    int64_t skipped;    /* steps left out since the run began (train.skip_steps) */
+    int64_t best_epoch; /* of this phase, with the lowest validation loss; 0: none yet */
+    int64_t best_sum;   /* its sum of the images' losses * 2^AE_FIXED_K */
 } ae_position;
+
+/* At the beginning of the epoch after this one. */
+static inline void ae_position_next_epoch(ae_position *position) {
+    position->epoch += 1;
+    position->step = position->loss_sum = position->images = 0;
+}
 
 /* What a checkpoint holds. The network, parameters and optimiser are borrowed. */
 typedef struct ae_state {
@@ -31,6 +40,9 @@ typedef struct ae_state {
  * AE_ERROR_IO: nothing is left behind, what stood there before stands. */
 ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_config *config,
                               const char *kernel_path);
+
+/* Is what stands at `path` a whole checkpoint? AE_ERROR_IO: no. Local. */
+ae_status ae_checkpoint_verify(const char *path);
 
 /* Reads `path` into `state` (network, parameters, optimizer given) and compares the options that
  * change the numbers (AE_EFFECT_NUMBERS) and the contract with today's;

@@ -63,7 +63,7 @@ void ae_warn(const char *format, ...) {
 }
 
 void ae_report_error(void) {
-    if (!is_speaker) return;
+    if (!is_speaker || !ae_message()[0]) return;
     wipe_progress();
     fprintf(stderr, "ae_dist: error: %s\n", ae_message());
 }

@@ -1,20 +1,41 @@
 #include "base/stop.h"
 
+#include <math.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
-static volatile sig_atomic_t requested = 0;
+#include "base/timer.h"
+
+static const double SAME_REQUEST_S = 1;
+
+static volatile sig_atomic_t requested = 0, terminated = 0;
+static double requested_s, terminated_s; /* written once, before their flag */
+static double deadline_s = INFINITY;
 
 static void request(int signal_number) {
-    (void)signal_number;
-    requested = 1;
+    double now_s = ae_now_s();
+    if (requested && now_s - requested_s >= SAME_REQUEST_S) _exit(128 + signal_number);
+    if (!requested) {
+        requested_s = now_s;
+        requested = 1;
+    }
+    if (!terminated && signal_number != SIGUSR1) {
+        terminated_s = now_s;
+        atomic_signal_fence(memory_order_release);
+        terminated = 1;
+    }
 }
 
 void ae_stop_install(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGUSR1); /* one at a time */
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGINT);
     action.sa_flags = SA_RESTART; /* a write in hand is finished */
     action.sa_handler = request;
     sigaction(SIGUSR1, &action, NULL);
@@ -25,6 +46,18 @@ void ae_stop_install(void) {
     sigaction(SIGXFSZ, &action, NULL);
 }
 
+void ae_stop_at(double at_s) {
+    if (at_s < deadline_s) deadline_s = at_s;
+}
+
 bool ae_stop_requested(void) {
-    return requested != 0;
+    return requested || (deadline_s < INFINITY && ae_now_s() >= deadline_s);
+}
+
+bool ae_stop_by_clock(void) {
+    return !requested && ae_stop_requested();
+}
+
+double ae_stop_terminated_s(void) {
+    return terminated ? ae_now_s() - terminated_s : -1;
 }

@@ -7,21 +7,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/watchdog.h"
 #include "comm/internal.h"
+
+/* Around what can block while other ranks are late, or dead. */
+static void begin_wait(void) {
+    ae_watchdog_phase("waiting for the other ranks");
+}
+
+static void end_wait(void) {
+    ae_watchdog_progress();
+}
+
+enum { NAME_WIDTH = MPI_MAX_PROCESSOR_NAME + 1 };
 
 /* "n1:4,n2:4" from the ranks' host names in rank order; on rank 0, NULL elsewhere and for want of
  * memory. */
 static char *join_hosts(const char *names, int size) {
-    const size_t width = MPI_MAX_PROCESSOR_NAME + 1;
-    char *text = malloc((size_t)size * (width + 12) + 1);
+    char *text = malloc((size_t)size * (NAME_WIDTH + 12) + 1);
     if (!text) return NULL;
     char *end = text;
     *end = '\0';
     for (int r = 0; r < size; ++r) {
-        const char *name = names + (size_t)r * width;
+        const char *name = names + (size_t)r * NAME_WIDTH;
         int ranks = 0, first = r;
         for (int other = size - 1; other >= 0; --other)
-            if (strcmp(names + (size_t)other * width, name) == 0) ++ranks, first = other;
+            if (strcmp(names + (size_t)other * NAME_WIDTH, name) == 0) ++ranks, first = other;
         if (first == r) end += sprintf(end, "%s%s:%d", r > 0 ? "," : "", name, ranks);
     }
     return text;
@@ -29,18 +40,16 @@ static char *join_hosts(const char *names, int size) {
 
 /* Fills comm->hosts on every rank. Collective. */
 static void find_hosts(ae_comm *comm) {
-    const size_t width = MPI_MAX_PROCESSOR_NAME + 1;
     int length = 0;
     MPI_Get_processor_name(comm->host, &length);
-    char *names = comm->rank == 0 ? malloc((size_t)comm->size * width) : NULL;
-    if (comm->rank == 0 && !names) MPI_Abort(comm->world, AE_FAILED);
-    ae_comm_gather(comm, comm->host, width, names);
+    if (comm->rank == 0) comm->names = malloc((size_t)comm->size * NAME_WIDTH);
+    if (comm->rank == 0 && !comm->names) MPI_Abort(comm->world, AE_FAILED);
+    ae_comm_gather(comm, comm->host, NAME_WIDTH, comm->names);
     int64_t bytes = 0;
     if (comm->rank == 0) {
-        comm->hosts = join_hosts(names, comm->size);
+        comm->hosts = join_hosts(comm->names, comm->size);
         bytes = comm->hosts ? (int64_t)strlen(comm->hosts) + 1 : 0;
     }
-    free(names);
     ae_comm_broadcast(comm, &bytes, sizeof bytes);
     if (comm->rank != 0) comm->hosts = malloc((size_t)bytes);
     if (!comm->hosts) MPI_Abort(comm->world, AE_FAILED);
@@ -80,9 +89,32 @@ void ae_comm_destroy(ae_comm **comm) {
     MPI_Comm_free(&(*comm)->node);
     MPI_Comm_free(&(*comm)->world);
     free((*comm)->hosts);
+    free((*comm)->names);
     free(*comm);
     *comm = NULL;
     MPI_Finalize();
+}
+
+ae_status ae_comm_check_launcher(const ae_comm *comm) {
+    /* Number of processes that a launcher started, and which of them this one is. */
+    static const struct {
+        const char *launcher, *size, *rank;
+    } launchers[] = {{"Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                     {"MPICH's mpiexec, or one like it,", "PMI_SIZE", "PMI_RANK"},
+                     {"srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
+    if (comm->size > 1) return AE_OK;
+    for (size_t l = 0; l < sizeof launchers / sizeof *launchers; ++l) {
+        const char *size = getenv(launchers[l].size), *rank = getenv(launchers[l].rank);
+        if (!size || !rank) continue;
+        if (atol(size) <= 1) return AE_OK; /* the innermost launcher counts */
+        if (atol(rank) != 0) return ae_fail(AE_ERROR_USAGE, "%s", ""); /* the first one tells */
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s started %s processes, but each is alone for the MPI library this "
+                       "program was built with, %s; start it with that library's mpirun, or with "
+                       "srun --mpi=pmix where the library knows PMIx",
+                       launchers[l].launcher, size, ae_comm_library());
+    }
+    return AE_OK;
 }
 
 int ae_comm_rank(const ae_comm *comm) {
@@ -101,6 +133,10 @@ int ae_comm_node_count(const ae_comm *comm) {
     return comm->node_count;
 }
 
+const char *ae_comm_host_of(const ae_comm *comm, int rank) {
+    return comm->names + (size_t)rank * NAME_WIDTH;
+}
+
 const char *ae_comm_hosts(const ae_comm *comm) {
     return comm->hosts;
 }
@@ -116,31 +152,41 @@ const char *ae_comm_library(void) {
 }
 
 void ae_comm_sum(ae_comm *comm, int64_t *values, int count) {
+    begin_wait();
+    ae_watchdog_voting(true);
     MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, comm->world);
+    ae_watchdog_voting(false);
+    end_wait();
 }
 
 int64_t ae_comm_min(ae_comm *comm, int64_t value) {
+    begin_wait();
     MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MIN, comm->world);
+    end_wait();
     return value;
 }
 
 void ae_comm_spread(ae_comm *comm, const double *values, int count, double *lowest, double *mean,
                     double *highest) {
+    begin_wait();
     MPI_Reduce(values, lowest, count, MPI_DOUBLE, MPI_MIN, 0, comm->world);
     MPI_Reduce(values, mean, count, MPI_DOUBLE, MPI_SUM, 0, comm->world);
     MPI_Reduce(values, highest, count, MPI_DOUBLE, MPI_MAX, 0, comm->world);
+    end_wait();
     if (comm->rank == 0)
         for (int i = 0; i < count; ++i) mean[i] /= comm->size;
 }
 
 void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size) {
     char *next = bytes;
+    begin_wait();
     while (size > 0) { /* an MPI count is an int */
         int piece = size < INT_MAX ? (int)size : INT_MAX;
         MPI_Bcast(next, piece, MPI_BYTE, 0, comm->world);
         next += piece;
         size -= (size_t)piece;
     }
+    end_wait();
 }
 
 bool ae_comm_equals_first(ae_comm *comm, const void *bytes, size_t size) {
@@ -181,7 +227,9 @@ done:
 
 ae_status ae_comm_agree(ae_comm *comm, ae_status status) {
     int first = status == AE_OK ? comm->size : comm->rank;
+    begin_wait();
     MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm->world);
+    end_wait();
     if (first == comm->size) return AE_OK;
     char message[AE_MESSAGE_SIZE] = "";
     int code = (int)status;

@@ -11,6 +11,7 @@ struct ae_comm {
     int rank, size;
     int node_rank, node_size, node_count;
     char *hosts;
+    char *names;                           /* [size][MPI_MAX_PROCESSOR_NAME + 1]; rank 0's alone */
     char host[MPI_MAX_PROCESSOR_NAME + 1]; /* of this rank */
 };
 

@@ -41,6 +41,12 @@ static const ae_option table[] = {
     CHOICE(run, resume, "auto", NONE,
            "Where the folder holds a run: go on from its newest checkpoint, or refuse",
            [AE_RESUME_AUTO] = "auto", [AE_RESUME_NEVER] = "never"),
+    WHOLE(run, time_limit, "0", FROM(0), UPTO(1e9), "seconds", NONE,
+          "Time after which it stops with a checkpoint, 0 = none; a Slurm job's end is heeded too"),
+    WHOLE(run, stall_seconds, "300", FROM(0), UPTO(1e9), "seconds", NONE,
+          "Time without progress after which it gives up, 0 = never"),
+    WHOLE(run, slow_percent, "50", FROM(0), UPTO(1e6), "percent", NONE,
+          "Warn of ranks that take so much longer than the median, 0 = off"),
 
     CHOICE(data, source, "deadleaves", NUMBERS, "CIFAR-10 files, or pictures made by the program",
            [AE_SOURCE_CIFAR10] = "cifar10", [AE_SOURCE_DEADLEAVES] = "deadleaves"),
@@ -56,7 +62,7 @@ static const ae_option table[] = {
 
     WHOLE(train, pretrain_epochs, "0", FROM(0), UPTO(1e6), "epochs", NUMBERS,
           "Epochs on clean images, before the others"),
-    WHOLE(train, epochs, "20", FROM(0), UPTO(1e6), "epochs", NUMBERS,
+    WHOLE(train, epochs, "20", FROM(0), UPTO(1e6), "epochs", EPOCHS,
           "Epochs with the noise of [noise]"),
     WHOLE(train, batch, "100", FROM(1), UPTO(1e6), "images", NUMBERS,
           "Images in a step, over all ranks"),
@@ -64,6 +70,10 @@ static const ae_option table[] = {
           "Images whose gradient one thread computes at a time, at most batch"),
     CHOICE(train, loss, "mse", NUMBERS, "Mean squared or mean absolute error",
            [AE_LOSS_MSE] = "mse", [AE_LOSS_L1] = "l1"),
+    WHOLE(train, skip_steps, "0", FROM(0), UPTO(1e9), "steps", NUMBERS,
+          "Steps with numbers that aren't finite to leave out before the run stops, 0 = stop at once"),
+    WHOLE(train, validation_images, "0", FROM(0), UPTO(1e7), "images", NUMBERS,
+          "The last so many training images are kept from training and choose the best checkpoint"),
 
     REAL(noise, sigma, "0", FROM(0), UPTO(10), "pixel range", NUMBERS,
          "Standard deviation of the Gaussian noise on training images"),
@@ -103,6 +113,10 @@ static const ae_option table[] = {
 
     WHOLE(output, checkpoint_epochs, "1", FROM(1), UPTO(1e6), "epochs", NONE,
           "Epochs from one checkpoint to the next"),
+    WHOLE(output, checkpoint_steps, "0", FROM(0), UPTO(1e9), "steps", NONE,
+          "Steps of an epoch from one checkpoint within it to the next, 0 = none"),
+    REAL(output, checkpoint_minutes, "0", FROM(0), UPTO(1e6), "minutes", NONE,
+         "Minutes from one checkpoint to the next at most, 0 = no limit"),
     WHOLE(output, keep, "3", FROM(1), UPTO(1e6), "checkpoints", NONE, "Newest checkpoints to keep"),
     WHOLE(output, reconstructions, "10", FROM(0), UPTO(1e6), "images", NONE,
           "Test images, the first so many, whose reconstructions are stored"),

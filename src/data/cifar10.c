@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/stop.h"
+#include "base/watchdog.h"
 #include "data/dataset.h"
 
 enum {
@@ -134,6 +135,7 @@ static ae_status read_part(uint8_t *records, const char *dir, int index, int64_t
             status = ae_fail(AE_STOPPED, "stopped while the images were being read");
             break;
         }
+        ae_watchdog_progress();
         int64_t chunk = last - i < CHUNK_RECORDS ? last - i : CHUNK_RECORDS;
         status = file_read(records + (i - begin) * AE_RECORD_SIZE, &file, i - start, chunk);
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/memory.h"
 #include "base/stop.h"
+#include "base/watchdog.h"
 #include "cifar10.h"
 #include "data/deadleaves.h"
 
@@ -57,6 +58,7 @@ static ae_status make_pictures(uint8_t *records, uint64_t seed, int64_t train, i
         if (ae_stop_requested()) continue;
         int64_t index = i < train ? i : AE_DEADLEAVES_TRAIN + (i - train);
         ae_deadleaves_make(records + (i - begin) * AE_RECORD_SIZE, seed, (uint32_t)index);
+        ae_watchdog_progress();
     }
     if (!ae_stop_requested()) return AE_OK;
     return ae_fail(AE_STOPPED, "stopped while the pictures were being made");
@@ -67,6 +69,7 @@ static ae_status fill_slice(ae_dataset *dataset, const ae_settings *settings) {
     int64_t begin, end;
     ae_shared_slice(dataset->shared, dataset->train + dataset->test, &begin, &end);
     uint8_t *records = ae_shared_bytes(dataset->shared) + begin * AE_RECORD_SIZE;
+    ae_watchdog_phase("reading or making the images");
     if (settings->data.source == AE_SOURCE_CIFAR10) {
         return ae_cifar10_read(records, settings->data.dir, dataset->train, begin, end);
     }

@@ -7,7 +7,8 @@
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
  *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
  *                           names: exp_avg, exp_avg_sq; momentum_buffer
- *     /position             attributes: epoch, step, updates, loss_sum, images (ae_position)
+ *     /position             attributes: epoch, step, updates, loss_sum, images, skipped,
+ *                           best_epoch, best_sum (ae_position)
  *     /contract             attributes: version, block, fraction_bits, kernel_path, data_hash
  *     /config               attributes: every option as text, "section.key"
  *     /out_channel_8 ...    dimension scales: indices 0, 1, ..., shared by the tensors; named by
@@ -48,6 +49,9 @@ static const struct {
     {"updates", offsetof(position_record, updates)},
     {"loss_sum", offsetof(position_record, position.loss_sum)},
     {"images", offsetof(position_record, position.images)},
+    {"skipped", offsetof(position_record, position.skipped)},
+    {"best_epoch", offsetof(position_record, position.best_epoch)},
+    {"best_sum", offsetof(position_record, position.best_sum)},
 };
 enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
 
@@ -207,6 +211,14 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
     if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", found);
     if (status == AE_OK && strcmp(stored, found) != 0)
         status = ae_fail(AE_ERROR_IO, DAMAGED "its content differs from its content_hash", path);
+    return status;
+}
+
+ae_status ae_checkpoint_verify(const char *path) {
+    ae_h5 *file = NULL;
+    ae_status status = ae_h5_open(&file, path, SIZE_MAX);
+    if (status == AE_OK) status = check_whole(file, path);
+    ae_h5_close(&file);
     return status;
 }
 

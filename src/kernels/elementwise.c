@@ -87,7 +87,8 @@ typedef float floats __attribute__((vector_size(AE_LANES * sizeof(float)), align
 typedef int32_t words __attribute__((vector_size(AE_LANES * sizeof(int32_t))));
 typedef double doubles __attribute__((vector_size(AE_LANES * sizeof(double))));
 
-static inline double sum_doubles(doubles sum) {
+static inline double sum_doubles(const doubles *lanes) {
+    doubles sum = *lanes;
     for (int half = AE_LANES / 2; half > 0; half /= 2)
         for (int l = 0; l < half; ++l) sum[l] += sum[l + half];
     return sum[0];
@@ -118,7 +119,7 @@ static inline double loss(const ae_planes *gradient, const ae_planes *output,
                 }
             }
         }
-    return sum_doubles(sum) / pixels;
+    return sum_doubles(&sum) / pixels;
 }
 
 static double mean_squared_error(const ae_planes *a, const ae_planes *b) {
@@ -133,7 +134,7 @@ static double mean_squared_error(const ae_planes *a, const ae_planes *b) {
                 sum += difference * difference;
             }
         }
-    return sum_doubles(sum) / ((double)a->channels * a->height * a->width);
+    return sum_doubles(&sum) / ((double)a->channels * a->height * a->width);
 }
 
 static double loss_mse(const ae_planes *gradient, const ae_planes *output,

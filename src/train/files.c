@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/timer.h"
+#include "base/watchdog.h"
 #include "train/internal.h"
 
 static bool is_writer(const ae_trainer *trainer) {
@@ -64,7 +65,9 @@ static void broadcast_state(ae_trainer *trainer) {
 }
 
 ae_status ae_files_open(ae_trainer *trainer) {
+    ae_watchdog_phase("opening the run's folder");
     ae_status status = is_writer(trainer) ? open_folder(trainer) : AE_OK;
+    trainer->saved_s = ae_now_s();
     status = ae_comm_agree(trainer->comm, status);
     if (status == AE_OK) broadcast_state(trainer);
     return status;
@@ -167,24 +170,35 @@ static ae_status write_checkpoint(ae_trainer *trainer) {
     ae_run_folder_checkpoint(trainer->folder, path, position->epoch, position->step);
     ae_status status =
         ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
+    if (status == AE_OK) status = ae_checkpoint_verify(path); /* before older ones go */
+    trainer->saved_s = ae_now_s();
     if (status == AE_OK)
         status = ae_run_folder_prune(trainer->folder, trainer->settings->output.keep);
     return status;
 }
 
-ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row) {
+/* Rank 0: the checkpoint of the best epoch, beside the others. */
+static ae_status write_best(ae_trainer *trainer) {
+    char path[AE_PATH_SIZE];
+    ae_run_folder_best(trainer->folder, path);
+    return ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
+}
+
+ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best) {
     double begin_s = ae_now_s();
+    ae_watchdog_phase("writing the run's files");
     ae_status status = is_writer(trainer) ? write_results(trainer, row) : AE_OK;
-    ae_position *position = &trainer->state.position;
-    *position = (ae_position){.epoch = row->epoch};
+    ae_position_next_epoch(&trainer->state.position);
     if (status == AE_OK && is_writer(trainer) &&
         is_due(trainer, row->epoch, trainer->settings->output.checkpoint_epochs))
         status = write_checkpoint(trainer);
+    if (status == AE_OK && is_writer(trainer) && is_best) status = write_best(trainer);
     trainer->phase_s[AE_PHASE_IO] += ae_now_s() - begin_s;
     return ae_comm_agree(trainer->comm, status);
 }
 
 ae_status ae_files_save_checkpoint(ae_trainer *trainer) {
+    ae_watchdog_phase("writing a checkpoint");
     return ae_comm_agree(trainer->comm, is_writer(trainer) ? write_checkpoint(trainer) : AE_OK);
 }
 

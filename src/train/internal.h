@@ -21,6 +21,7 @@ enum {
     AE_STEP_NONFINITE, /* blocks with a NaN or an infinity */
     AE_STEP_OVERFLOW,  /* blocks with a number too large for fixed point */
     AE_STEP_STOP,      /* ranks asked to stop */
+    AE_STEP_SAVE,      /* rank 0: a checkpoint is due by the clock */
     AE_STEP_EXTRAS
 };
 
@@ -46,7 +47,7 @@ struct ae_trainer {
     ae_network *network;
     const ae_kernels *kernels;
     ae_placement placement;
-    int64_t train_count, test_count;
+    int64_t train_count, validation_count, test_count; /* the training images come first */
     int64_t steps_per_epoch, total_epochs;
 
     ae_dataset *dataset;
@@ -65,6 +66,7 @@ struct ae_trainer {
     double phase_s[AE_PHASES]; /* this rank's, since the epoch (or the program) began */
     double epoch_begin_s;      /* with the files of the epoch before */
     double steps_begin_s;      /* of this epoch's steps, or of those since the program began */
+    double saved_s;            /* when the last checkpoint was written, or the program began */
     double last_loss;          /* mean over the last step's batch */
     int64_t images_seen;       /* since phase_s began */
     double evaluation_s;       /* of the last one */
@@ -74,6 +76,14 @@ struct ae_trainer {
 void ae_plan_print(const ae_trainer *trainer);
 void ae_plan_print_memory(const ae_trainer *trainer);
 void ae_plan_warn(const ae_trainer *trainer);
+
+/* limits.c: the time there is, and ranks that take too much of it. */
+
+/* Starts the watchdog and sets the time at which to stop. Local. */
+void ae_limits_begin(const ae_trainer *trainer);
+
+/* Warns of ranks whose computing takes much longer than the median's. Collective. */
+void ae_limits_warn_slow(ae_trainer *trainer);
 
 /* step.c */
 
@@ -92,15 +102,21 @@ void ae_worker_load(const ae_trainer *trainer, worker *w, const uint8_t *pixels,
 /* The learning rate of an update, counted from 0 through all epochs. */
 double ae_trainer_lr(const ae_trainer *trainer, int64_t update);
 
-/* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop.
- * AE_ERROR_NUMERIC: training diverges, the same on every rank. Collective. */
-ae_status ae_trainer_step(ae_trainer *trainer, bool *stop);
+/* Does the step at the trainer's position and moves it on; *stop: a rank was asked to stop; *save:
+ * a checkpoint is due by the clock. AE_ERROR_NUMERIC: training diverges, the same on every rank.
+ * Collective. */
+ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save);
 
 /* evaluate.c */
 
 /* Evaluates the whole test set and fills the row's test figures; per-image ones on rank 0.
  * *complete: false where a rank was asked to stop and left images out. Collective. */
 ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *complete, bool *stop);
+
+/* The loss of the images kept from training, and whether it is the phase's lowest so far. Without
+ * such images: not a number, and no. *complete, *stop as above. Collective. */
+ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, bool *complete,
+                              bool *stop);
 
 /* images[n][AE_IMAGE_PIXELS] = the first `count` test images: clean, as the denoising phase's
  * input, or the network's output for the current epoch's input. Local. */
@@ -115,8 +131,9 @@ ae_status ae_files_open(ae_trainer *trainer);
 /* Begins results.h5, or goes on with it, at the state's position. After the images are there. */
 ae_status ae_files_begin_results(ae_trainer *trainer);
 
-/* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due. */
-ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row);
+/* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due, and
+ * another one where it is the best. */
+ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best);
 
 /* Writes a checkpoint of the state. */
 ae_status ae_files_save_checkpoint(ae_trainer *trainer);

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/fixed.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/timer.h"
+#include "base/watchdog.h"
 #include "data/order.h"
 #include "train/internal.h"
 
@@ -109,6 +111,7 @@ static void train_block(const ae_trainer *trainer, worker *w, const step *s, int
         double loss =
             ae_network_backward(w->workspace, trainer->packed, (ae_loss)settings->train.loss);
         loss_sum += ae_fixed_from(loss, AE_FIXED_K, s->bound, &faults);
+        ae_watchdog_progress();
         w->data_s += loaded_s - begin_s;
         w->work_s += ae_now_s() - loaded_s;
     }
@@ -148,14 +151,19 @@ static void train_shard(ae_trainer *trainer, const step *s) {
     }
 }
 
+static bool has_faults(const int64_t *extras) {
+    return extras[AE_STEP_NONFINITE] > 0 || extras[AE_STEP_OVERFLOW] > 0;
+}
+
 /* The same decision on every rank, from the reduced counts. */
 static ae_status check_faults(const ae_trainer *trainer, const int64_t *extras, const step *s) {
     const ae_position *position = &trainer->state.position;
-    if (extras[AE_STEP_NONFINITE] == 0 && extras[AE_STEP_OVERFLOW] == 0) return AE_OK;
+    if (!has_faults(extras)) return AE_OK;
     return ae_fail(AE_ERROR_NUMERIC,
                    "epoch %lld, step %lld: of %lld blocks of images, %lld gave a loss or gradient "
                    "that is not a finite number and %lld one above %.3g; training diverges. Lower "
-                   "optimizer.lr (now %g) or set optimizer.clip_norm, in a new run.dir",
+                   "optimizer.lr (now %g), or set optimizer.clip_norm or train.skip_steps, in a "
+                   "new run.dir",
                    (long long)position->epoch + 1, (long long)position->step + 1,
                    (long long)s->shard.batch_blocks, (long long)extras[AE_STEP_NONFINITE],
                    (long long)extras[AE_STEP_OVERFLOW], s->bound, trainer->settings->optimizer.lr);
@@ -183,7 +191,26 @@ static ae_status update(ae_trainer *trainer, int64_t images) {
     return AE_OK;
 }
 
-ae_status ae_trainer_step(ae_trainer *trainer, bool *stop) {
+/* Leaves the step out: no update, and its images count for nothing. */
+static void skip(ae_trainer *trainer, const int64_t *extras) {
+    ae_position *position = &trainer->state.position;
+    ae_warn("epoch %lld, step %lld: %lld of its blocks gave numbers that are not finite or too "
+            "large; the step is left out (%lld of %lld that may be)",
+            (long long)position->epoch + 1, (long long)position->step + 1,
+            (long long)(extras[AE_STEP_NONFINITE] + extras[AE_STEP_OVERFLOW]),
+            (long long)position->skipped + 1, (long long)trainer->settings->train.skip_steps);
+    position->skipped += 1;
+    position->step += 1;
+}
+
+/* Rank 0's clock is the one that counts. */
+static bool clock_wants_checkpoint(const ae_trainer *trainer) {
+    const double minutes = trainer->settings->output.checkpoint_minutes;
+    return minutes > 0 && ae_comm_rank(trainer->comm) == 0 &&
+           ae_now_s() - trainer->saved_s >= 60 * minutes;
+}
+
+ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save) {
     const ae_settings *settings = trainer->settings;
     ae_position *position = &trainer->state.position;
     int64_t *extras = trainer->message + ae_network_size(trainer->network);
@@ -195,14 +222,21 @@ ae_status ae_trainer_step(ae_trainer *trainer, bool *stop) {
     if (!ae_trainer_is_pretraining(trainer, position->epoch)) s.sigma = settings->noise.sigma;
     s.bound = ae_fixed_bound(AE_FIXED_K, s.shard.batch_images);
 
+    ae_watchdog_phase("training");
     train_shard(trainer, &s);
     extras[AE_STEP_STOP] = ae_stop_requested();
+    extras[AE_STEP_SAVE] = clock_wants_checkpoint(trainer);
     double begin_s = ae_now_s();
     ae_comm_sum(trainer->comm, trainer->message, (int)trainer->message_size);
     double reduced_s = ae_now_s();
     trainer->phase_s[AE_PHASE_ALLREDUCE] += reduced_s - begin_s;
     *stop = extras[AE_STEP_STOP] > 0;
+    *save = extras[AE_STEP_SAVE] > 0;
 
+    if (has_faults(extras) && position->skipped < settings->train.skip_steps) {
+        skip(trainer, extras);
+        return AE_OK;
+    }
     ae_status status = check_faults(trainer, extras, &s);
     if (status) return status;
     if (__builtin_add_overflow(position->loss_sum, extras[AE_STEP_LOSS], &position->loss_sum))

@@ -48,6 +48,19 @@ static ae_status create_state(ae_trainer *trainer) {
     return AE_OK;
 }
 
+/* Takes the validation images off the end of the training images. Local, alike on all ranks. */
+static ae_status split_validation(ae_trainer *trainer) {
+    const int64_t wanted = trainer->settings->train.validation_images;
+    if (wanted >= trainer->train_count)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s = %lld leaves none of the %lld training images to train on; lower it",
+                       ae_config_where(trainer->config, "train", "validation_images"),
+                       (long long)wanted, (long long)trainer->train_count);
+    trainer->validation_count = wanted;
+    trainer->train_count -= wanted;
+    return AE_OK;
+}
+
 ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_config *config) {
     *trainer_out = NULL;
     ae_trainer *trainer = calloc(1, sizeof *trainer);
@@ -65,6 +78,8 @@ ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_co
     status = ae_dataset_count(comm, trainer->settings, &trainer->train_count, &trainer->test_count);
     if (status) goto done;
     const ae_settings *settings = trainer->settings;
+    status = split_validation(trainer);
+    if (status) goto done;
     trainer->steps_per_epoch = ae_order_steps(trainer->train_count, settings->train.batch);
     trainer->total_epochs = settings->train.pretrain_epochs + settings->train.epochs;
     status = create_state(trainer);
@@ -157,16 +172,22 @@ static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SI
     return ae_comm_agree(trainer->comm, status);
 }
 
-/* Saves the state and says so. Collective. */
-static ae_status stop_early(ae_trainer *trainer) {
+/* A checkpoint of the state as it is. Collective. */
+static ae_status save(ae_trainer *trainer) {
     char hash[AE_HASH_TEXT_SIZE];
     ae_status status = compare_replicas(trainer, hash);
-    if (status == AE_OK) status = ae_files_save_checkpoint(trainer);
+    return status == AE_OK ? ae_files_save_checkpoint(trainer) : status;
+}
+
+/* Saves the state and says so. Collective. */
+static ae_status stop_early(ae_trainer *trainer) {
+    ae_status status = save(trainer);
     if (status) return status;
     const ae_position *position = &trainer->state.position;
     return ae_fail(AE_STOPPED,
-                   "stopped on request after %lld whole epochs and %lld steps of the next; the "
-                   "state is in %s/checkpoints/, and the same command goes on from it",
+                   "stopped %s after %lld whole epochs and %lld steps of the next; the state is in "
+                   "%s/checkpoints/, and the same command goes on from it",
+                   ae_stop_by_clock() ? "at the end of its time" : "on request",
                    (long long)position->epoch, (long long)position->step,
                    trainer->settings->run.dir);
 }
@@ -184,10 +205,17 @@ static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
     *stop = false;
     trainer->steps_begin_s = ae_now_s();
     trainer->images_seen = 0;
-    while (trainer->state.position.step < trainer->steps_per_epoch && !*stop) {
-        ae_status status = ae_trainer_step(trainer, stop);
+    const int64_t *step = &trainer->state.position.step,
+                  every = trainer->settings->output.checkpoint_steps;
+    while (*step < trainer->steps_per_epoch && !*stop) {
+        bool save_now;
+        ae_status status = ae_trainer_step(trainer, stop, &save_now);
         if (status) return status;
         ae_progress_step(trainer);
+        save_now |= every > 0 && *step % every == 0;
+        if (!save_now || *stop || *step == trainer->steps_per_epoch) continue;
+        status = save(trainer);
+        if (status) return status;
     }
     return AE_OK;
 }
@@ -221,17 +249,22 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
 
     ae_epoch_row row = {.epoch = position->epoch + 1,
                         .learning_rate = ae_trainer_lr(trainer, trainer->optimizer.steps - 1)};
+    row.skipped_steps = position->skipped;
     row.train_loss = ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images;
     if (!ae_trainer_is_pretraining(trainer, position->epoch))
         row.noise_sigma = trainer->settings->noise.sigma;
-    bool complete;
+    bool complete, is_best, stop_too = false;
     status = compare_replicas(trainer, row.parameters_hash);
     if (status == AE_OK) status = ae_trainer_evaluate(trainer, &row, &complete, stop);
     if (status || !complete) return status;
+    status = ae_trainer_validate(trainer, &row.validation_loss, &is_best, &complete, &stop_too);
+    *stop |= stop_too;
+    if (status || !complete) return status;
 
     fill_times(trainer, &row, steps_s);
+    ae_limits_warn_slow(trainer);
     reset_clock(trainer);
-    status = ae_files_save_epoch(trainer, &row);
+    status = ae_files_save_epoch(trainer, &row, is_best);
     if (status) return status;
     ae_progress_epoch(trainer, &row);
     if (position->epoch == trainer->total_epochs) ae_say("hash     %s", row.parameters_hash);
@@ -257,11 +290,10 @@ static ae_status run_epochs(ae_trainer *trainer) {
 static ae_status run_steps(ae_trainer *trainer, int64_t steps) {
     ae_position *position = &trainer->state.position;
     for (int64_t s = 0; s < steps; ++s) {
-        bool stop;
-        if (position->step == trainer->steps_per_epoch)
-            *position = (ae_position){.epoch = position->epoch + 1};
+        bool stop, save_now;
+        if (position->step == trainer->steps_per_epoch) ae_position_next_epoch(position);
         if (position->step == 0) shuffle(trainer);
-        ae_status status = ae_trainer_step(trainer, &stop);
+        ae_status status = ae_trainer_step(trainer, &stop, &save_now);
         if (status) return status;
         if (stop) return ae_fail(AE_STOPPED, "stopped on request while measuring");
     }
@@ -285,6 +317,7 @@ ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds
 
 ae_status ae_trainer_run(ae_trainer *trainer) {
     const ae_position *position = &trainer->state.position;
+    ae_limits_begin(trainer);
     ae_status status = ae_files_open(trainer);
     if (status) return status;
     if (position->epoch >= trainer->total_epochs) {

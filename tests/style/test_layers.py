@@ -8,7 +8,7 @@ from source_tree import ROOT
 
 # From the ground up; rooms on one floor don't include each other.
 FLOORS = [["base"], ["config", "comm", "kernels", "h5"], ["data", "nn", "metrics"], ["io"],
-          ["train"], ["main"]]
+          ["train"], ["main", "bench"]]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ONLY_IN = {"mpi.h": {"comm"}, "hdf5.h": {"h5", "io"}, "hdf5_hl.h": {"h5", "io"}}
 NEVER = {("nn", "comm"), ("metrics", "comm")}
@@ -18,10 +18,9 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(<[^>\n]*>|"[^"\n]*"|\S+)', re
 
 
 def room_of(path, root):
-    """The room of a file below include/ or src/; "main" for the programs: src/main.c, and src/bench.c
-    with its parts."""
+    """The room of a file below include/ or src/: its folder there; "main" for src/main.c."""
     parts = path.relative_to(root).parts
-    if len(parts) == 2 and parts[0] == "src" and re.fullmatch(r"main\.c|bench(_\w+)?\.[ch]", parts[1]):
+    if parts == ("src", "main.c"):
         return "main"
     return parts[1] if len(parts) > 2 else None
 
@@ -96,10 +95,14 @@ GOOD = {
     "src/h5/h5.c": '#include <hdf5.h>\n#include "h5/h5.h"\n',
     "src/train/trainer.c": '#include "train/trainer.h"\n#include "comm/comm.h"\n',
     "src/main.c": '#include "train/trainer.h"\n#include "comm/comm.h"\n#include <stdio.h>\n',
+    "src/bench/bench.h": '#include "comm/comm.h"\n',
+    "src/bench/team.c": '#include "bench.h"\n#include "train/trainer.h"\n',
 }
 BAD = {
     "up": ("src/data/dataset.c", '#include "train/trainer.h"'),
     "up into main": ("src/train/step.c", '#include "main.c"'),
+    "up into bench": ("src/train/step.c", '#include "bench/bench.h"'),
+    "main and bench": ("src/main.c", '#include "bench/bench.h"'),
     "along a floor": ("src/comm/other.c", '#include "h5/h5.h"'),
     "along a floor, higher": ("src/data/dataset.c", '#include "nn/network.h"'),
     "base including": ("src/base/log.c", '  #  include   "comm/comm.h"'),

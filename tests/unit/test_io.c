@@ -36,7 +36,7 @@ static run *make_run(const char *override, float first) {
             run->optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
     }
     run->optimizer.steps = 1234;
-    run->state.position = (ae_position){3, 17, 5000000000000, 1700};
+    run->state.position = (ae_position){3, 17, 5000000000000, 1700, 2, 3, 99};
     strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
     return run;
 }

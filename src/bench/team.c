@@ -4,6 +4,7 @@
  * therefore takes, one after the other and on all cores at once, their peak, images without steps,
  * and steps; ratios are taken within a round, and are then the rounds' medians. */
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fixed.h"
@@ -16,7 +17,7 @@
 #include "train/trainer.h"
 
 enum {
-    MESSAGE_EXTRAS = 5, /* of a step's reduction */
+    MESSAGE_EXTRAS = 6, /* of a step's reduction */
     RANKS_SHOWN = 16
 };
 
@@ -256,24 +257,4 @@ void ae_bench_team_print(const bench_team *team) {
            (long long)team->batch, team->images_per_s, 100 * team->fraction_of_peak,
            100 * team->efficiency);
     printf("allreduce of %d int64: %.1f us\n", team->message, team->allreduce_s * 1e6);
-}
-
-static void write_ranks(FILE *file, const char *name, const double *values, int count) {
-    fprintf(file, ",\n \"rank_%s\": [", name);
-    for (int r = 0; r < count; ++r) fprintf(file, "%s%.6g", r ? ", " : "", values[r]);
-    fprintf(file, "]");
-}
-
-void ae_bench_team_write(const bench_team *team, FILE *file) {
-    fprintf(file,
-            " \"ranks\": %d, \"threads\": %d, \"cores\": %d, \"batch\": %lld,\n"
-            " \"multiply_adds_per_image\": %.0f, \"images_per_s\": %.6g,\n"
-            " \"efficiency\": %.6g, \"fraction_of_peak\": %.6g,\n"
-            " \"allreduce_s\": %.6g, \"message_bytes\": %zu",
-            team->ranks, team->threads, team->cores, (long long)team->batch, team->work,
-            team->images_per_s, team->efficiency, team->fraction_of_peak, team->allreduce_s,
-            (size_t)team->message * sizeof(int64_t));
-    write_ranks(file, "threads", team->rank_threads, team->ranks);
-    write_ranks(file, "peak_multiply_adds_per_s", team->rank_peaks, team->ranks);
-    write_ranks(file, "images_per_s", team->rank_images_per_s, team->ranks);
 }

@@ -1,5 +1,6 @@
 /* ae_bench: all that it found as a JSON file. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/build.h"
@@ -67,11 +68,32 @@ static void write_origin(FILE *file, const bench_task *task, ae_comm *comm) {
     write_text(file, "network", ae_config_settings(task->config)->model.layers);
 }
 
+static void write_ranks(FILE *file, const char *name, const double *values, int count) {
+    fprintf(file, ",\n \"rank_%s\": [", name);
+    for (int r = 0; r < count; ++r) fprintf(file, "%s%.6g", r ? ", " : "", values[r]);
+    fprintf(file, "]");
+}
+
+/* The step on all ranks. */
+static void write_team(FILE *file, const bench_team *team) {
+    fprintf(file,
+            " \"ranks\": %d, \"threads\": %d, \"cores\": %d, \"batch\": %lld,\n"
+            " \"multiply_adds_per_image\": %.0f, \"images_per_s\": %.6g,\n"
+            " \"efficiency\": %.6g, \"fraction_of_peak\": %.6g,\n"
+            " \"allreduce_s\": %.6g, \"message_bytes\": %zu",
+            team->ranks, team->threads, team->cores, (long long)team->batch, team->work,
+            team->images_per_s, team->efficiency, team->fraction_of_peak, team->allreduce_s,
+            (size_t)team->message * sizeof(int64_t));
+    write_ranks(file, "threads", team->rank_threads, team->ranks);
+    write_ranks(file, "peak_multiply_adds_per_s", team->rank_peaks, team->ranks);
+    write_ranks(file, "images_per_s", team->rank_images_per_s, team->ranks);
+}
+
 /* What was measured on one core. */
 static void write_core(FILE *file, const bench_core *core, const ae_layers *layers) {
     double all_bytes = 0;
     fprintf(file, ",\n \"peak_multiply_adds_per_s\": %.6g,\n \"streams\": [", core->peak);
-    for (int i = 0; i < core->stream_count; ++i)
+    for (int i = 0; i < AE_BENCH_STREAMS; ++i)
         fprintf(file, "%s\n  {\"name\": \"%s\", \"bytes\": %.0f, \"bytes_per_s\": %.6g}",
                 i ? "," : "", core->streams[i].name, core->streams[i].bytes,
                 core->streams[i].bytes_per_s);
@@ -97,7 +119,7 @@ ae_status ae_bench_write(const char *path, const bench_core *core, const bench_t
                        strerror(errno));
     fprintf(file, "{\n");
     write_origin(file, task, comm);
-    ae_bench_team_write(team, file);
+    write_team(file, team);
     if (core) write_core(file, core, ae_network_layers(task->network));
     fprintf(file, "\n}\n");
     bool failed = ferror(file) != 0;

@@ -1,16 +1,29 @@
-/* What the parts of ae_bench share: one core (bench.c), its memory (bench_stream.c), all ranks
- * together (bench_team.c), and the JSON file (bench_json.c). */
-#ifndef AE_BENCH_H
-#define AE_BENCH_H
+/* The parts of ae_bench, from the top: the program (main.c); what one core does (core.c), all ranks
+ * together (team.c), the JSON file (json.c); a core's memory (stream.c); the median (median.c). A
+ * part calls only what is below it; parts between the same semicolons don't call each other. */
+#ifndef AE_BENCH_BENCH_H
+#define AE_BENCH_BENCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include "base/status.h"
 #include "comm/comm.h"
 #include "config/config.h"
 #include "kernels/kernels.h"
 #include "nn/network.h"
+
+/* What is measured. main.c owns it, the other parts only read it. */
+typedef struct bench_task {
+    ae_config *config;
+    const ae_kernels *kernels;
+    ae_network *network;
+    float *packed;
+    int rounds; /* of the measurement of steps */
+} bench_task;
+
+/* ---- one core ---- */
+
+enum { AE_BENCH_FIGURES_MAX = 3 * AE_LAYERS_MAX + 16, AE_BENCH_STREAMS = 2 };
 
 /* One line of what is measured on one core. */
 typedef struct figure {
@@ -26,21 +39,22 @@ typedef struct stream {
     double bytes, bytes_per_s;
 } stream;
 
-/* What was measured on one core. Borrowed. */
+/* What was measured on one core. Owns nothing. */
 typedef struct bench_core {
-    double peak; /* multiply-adds a second */
-    const figure *figures;
-    const stream *streams;
-    int figure_count, stream_count;
+    double peak; /* multiply-adds a second, found in this run */
+    figure figures[AE_BENCH_FIGURES_MAX];
+    int figure_count;
+    stream streams[AE_BENCH_STREAMS];
 } bench_core;
 
-/* The median of values[count], which are sorted. Local. */
-double ae_bench_median(double *values, int count);
+/* Fills *core, on every rank at once: each core as it is with the others at work. AE_FAILED:
+ * memory. Collective. */
+ae_status ae_bench_core_measure(bench_core *core, ae_comm *comm, const bench_task *task);
 
-/* Bytes a second that one core moves in a[i] = b[i] + s c[i] over three arrays of `bytes` in all,
- * what it reads and what it writes each counted once; the median of `rounds`. 0: no memory. Local.
- */
-double ae_bench_stream(double bytes, int rounds);
+/* The report, for rank 0. */
+void ae_bench_core_print(const bench_core *core, const bench_task *task);
+
+/* ---- all ranks ---- */
 
 /* The step on all ranks; medians over rounds in each of which the ranks' own rates were taken too.
  */
@@ -58,27 +72,29 @@ typedef struct bench_team {
     double *rank_threads, *rank_peaks /* multiply-adds */, *rank_images_per_s;
 } bench_team;
 
-/* What the team is to do; borrowed. */
-typedef struct bench_task {
-    const ae_config *config;
-    const ae_kernels *kernels;
-    const ae_network *network;
-    const float *packed;
-    int rounds;
-} bench_task;
-
 /* Fills *team, to be released whatever is returned. AE_FAILED: memory, threads; AE_STOPPED.
  * Collective. */
 ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_task *task);
 void ae_bench_team_release(bench_team *team);
 
-/* Both for rank 0: the report; the team's members of a JSON object. */
+/* The report, for rank 0. */
 void ae_bench_team_print(const bench_team *team);
-void ae_bench_team_write(const bench_team *team, FILE *file);
+
+/* ---- the file ---- */
 
 /* Writes all that is printed, and what ran where, to `path`; without `core` where that is NULL. For
  * rank 0. AE_ERROR_IO. */
 ae_status ae_bench_write(const char *path, const bench_core *core, const bench_team *team,
                          const bench_task *task, ae_comm *comm);
+
+/* ---- below core.c and team.c ---- */
+
+/* Bytes a second that one core moves in a[i] = b[i] + s c[i] over three arrays of `bytes` in all,
+ * what it reads and what it writes each counted once; the median of `rounds`. 0: no memory. Local.
+ */
+double ae_bench_stream(double bytes, int rounds);
+
+/* The median of values[count], which are sorted. Local. */
+double ae_bench_median(double *values, int count);
 
 #endif

@@ -1,0 +1,83 @@
+#include "base/watchdog.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/status.h"
+#include "base/stop.h"
+#include "base/timer.h"
+
+static const double TICK_S = 0.05, VOTE_S = 0.5;
+enum { ORDER_MAX = 10 };
+
+static double stall_s;
+static atomic_uint progress;
+static _Atomic(const char *) phase = "starting";
+static atomic_bool voting;
+
+/* Prints without stdio's locks, which the main thread may hold. */
+static _Noreturn void leave_stalled(double seconds) {
+    char text[512];
+    int length = snprintf(text, sizeof text,
+                          "ae_dist: error: no progress for %.0f s while %s; another rank or its "
+                          "host may be stopped, dead or cut off, or a disk not answer. The same "
+                          "command, on other hosts if need be, goes on from the last checkpoint\n",
+                          seconds, atomic_load(&phase));
+    ssize_t written = write(STDERR_FILENO, text, (size_t)length);
+    (void)written;
+    _exit(AE_STALLED);
+}
+
+static void *watch(void *limit_ptr) {
+    const double limit_s = *(double *)limit_ptr;
+    double idle_s = 0, voting_s = 0, last_s = ae_now_s();
+    unsigned seen = atomic_load(&progress);
+    for (;;) {
+        struct timespec tick = {0, (long)(TICK_S * 1e9)};
+        nanosleep(&tick, NULL);
+        double now_s = ae_now_s(), passed_s = now_s - last_s;
+        last_s = now_s;
+        /* After a SIGSTOP, or a night of the laptop, much has passed that wasn't idleness. */
+        if (passed_s > 4 * TICK_S) passed_s = 4 * TICK_S;
+        unsigned made = atomic_load(&progress);
+        idle_s = made == seen ? idle_s + passed_s : 0;
+        seen = made;
+        if (limit_s > 0 && idle_s >= limit_s) leave_stalled(idle_s);
+        voting_s = atomic_load(&voting) && idle_s > 0 ? voting_s + passed_s : 0;
+        if (voting_s >= VOTE_S && ae_stop_terminated_s() >= VOTE_S) _exit(128 + SIGTERM);
+    }
+    return NULL;
+}
+
+void ae_watchdog_start(double limit_s, int order) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    stall_s = limit_s > 0 ? limit_s + (order < ORDER_MAX ? order : ORDER_MAX) : 0;
+    /* Signals are the main thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_create(&thread, &attributes, watch, &stall_s); /* without it: as before */
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void ae_watchdog_phase(const char *now) {
+    atomic_store(&phase, now);
+    ae_watchdog_progress();
+}
+
+void ae_watchdog_progress(void) {
+    atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
+}
+
+void ae_watchdog_voting(bool waiting) {
+    atomic_store(&voting, waiting);
+    ae_watchdog_progress();
+}

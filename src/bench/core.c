@@ -1,0 +1,287 @@
+/* ae_bench: the kernels and other work of one core, and its memory. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fixed.h"
+#include "base/memory.h"
+#include "base/timer.h"
+#include "bench.h"
+#include "data/dataset.h"
+#include "metrics/metrics.h"
+
+enum {
+    ROUNDS = 7,
+    MEMORY_BYTES = 192 * 1000 * 1000 /* more than a core's share of any cache */
+};
+
+/* What the tasks work on. */
+typedef struct bench {
+    const bench_task *task; /* borrowed */
+    bench_core *core;       /* borrowed; what is found */
+    ae_workspace *workspace;
+    float *normals;
+    int64_t *sums;
+    uint8_t bytes[AE_IMAGE_PIXELS];
+    float *gradient, *scratch;
+    int layer; /* the one a kernel's task is about */
+    ae_planes in, out, below;
+} bench;
+
+/* Median time of a call of task(b), in seconds, over rounds of about 10 ms. */
+static double time_task(bench *b, void (*task)(bench *)) {
+    double seconds[ROUNDS];
+    long calls = 1;
+    for (int round = -1; round < ROUNDS; ++round) { /* round -1 finds the number of calls */
+        double begin_s = ae_now_s(), spent_s;
+        long done = 0;
+        do {
+            for (long c = 0; c < calls; ++c) task(b);
+            done += calls;
+            spent_s = ae_now_s() - begin_s;
+        } while (round < 0 && spent_s < 0.01);
+        if (round < 0)
+            calls = done;
+        else
+            seconds[round] = spent_s / (double)calls;
+    }
+    return ae_bench_median(seconds, ROUNDS);
+}
+
+static figure *add_figure(bench *b, const char *name, double seconds, double work, bool is_value) {
+    figure *f = &b->core->figures[b->core->figure_count++];
+    snprintf(f->name, sizeof f->name, "%s", name);
+    f->seconds = seconds;
+    f->work = work;
+    f->is_value = is_value;
+    return f;
+}
+
+/* The tasks. */
+
+enum { PEAK_ROUNDS = 100000 };
+static double peak_work;
+
+static void task_peak(bench *b) {
+    peak_work = b->task->kernels->multiply_adds(PEAK_ROUNDS);
+}
+
+static const ae_layer *layer_of(const bench *b) {
+    return &ae_network_layers(b->task->network)->layer[b->layer];
+}
+
+static void task_forward(bench *b) {
+    const ae_layer *l = layer_of(b);
+    b->task->kernels->correlate(&b->out, &b->in, b->task->packed, b->task->packed, l->kernel,
+                                l->transposed ? AE_WINDOW_FULL : AE_WINDOW_VALID, AE_EPILOGUE_RELU,
+                                NULL);
+}
+
+static void task_backward(bench *b) {
+    const ae_layer *l = layer_of(b);
+    b->task->kernels->correlate(&b->below, &b->out, b->task->packed, NULL, l->kernel,
+                                l->transposed ? AE_WINDOW_VALID : AE_WINDOW_FULL, AE_EPILOGUE_GATE,
+                                &b->in);
+}
+
+static void task_weights(bench *b) {
+    const ae_layer *l = layer_of(b);
+    b->task->kernels->correlate_gradient(b->gradient, l->transposed ? &b->in : &b->out,
+                                         l->transposed ? &b->out : &b->in, l->kernel, b->scratch);
+    b->task->kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
+}
+
+static void task_normals(bench *b) {
+    b->task->kernels->normals(b->normals, AE_IMAGE_PIXELS / 4,
+                              (ae_stream){.purpose = AE_RANDOM_TEST_NOISE});
+}
+
+static void task_from_bytes(bench *b) {
+    b->task->kernels->from_bytes(ae_workspace_target(b->workspace), b->bytes);
+}
+
+static void task_add_noise(bench *b) {
+    b->task->kernels->add_noise(ae_workspace_input(b->workspace), ae_workspace_target(b->workspace),
+                                b->normals, 0.1f, -1, 1);
+}
+
+static void task_loss(bench *b) {
+    ae_network_loss(b->workspace, AE_LOSS_MSE);
+}
+
+static void task_sigmoid(bench *b) {
+    b->task->kernels->sigmoid(ae_workspace_output(b->workspace));
+}
+
+static void task_fixed(bench *b) {
+    size_t size = ae_network_size(b->task->network);
+    b->task->kernels->add_fixed(b->sums, ae_network_end_block(b->workspace), size, AE_FIXED_K,
+                                ae_fixed_bound(AE_FIXED_K, 100));
+}
+
+static void task_ssim(bench *b) {
+    ae_metrics_ssim(b->task->kernels, ae_workspace_output(b->workspace),
+                    ae_workspace_target(b->workspace), 1);
+}
+
+static void task_image(bench *b) {
+    task_from_bytes(b);
+    task_normals(b);
+    task_add_noise(b);
+    ae_network_begin_block(b->workspace);
+    ae_network_forward(b->workspace, b->task->packed);
+    ae_network_backward(b->workspace, b->task->packed, AE_LOSS_MSE);
+    task_fixed(b);
+}
+
+/* What is measured. */
+
+static ae_planes make_planes(int channels, int height, int width, int halo) {
+    float *memory = ae_calloc(ae_planes_floats(channels, height, width, halo), sizeof *memory);
+    if (!memory) {
+        fprintf(stderr, "ae_bench: no memory\n");
+        exit(AE_FAILED);
+    }
+    return ae_planes_view(memory, channels, height, width, halo);
+}
+
+/* The memory lies before the first element: a vector of zeros and the halo rows. */
+static void free_planes(ae_planes *planes, int halo) {
+    free(planes->data - (ptrdiff_t)halo * planes->row_stride - AE_LANES);
+}
+
+static float *make_scratch(const ae_layer *l) {
+    const int channels = l->in_channels > l->out_channels ? l->in_channels : l->out_channels;
+    size_t floats = ae_gradient_scratch(channels, channels, l->in_height, l->in_width);
+    size_t other = ae_gradient_scratch(channels, channels, l->out_height, l->out_width);
+    float *scratch = ae_calloc(floats > other ? floats : other, sizeof *scratch);
+    if (!scratch) {
+        fprintf(stderr, "ae_bench: no memory\n");
+        exit(AE_FAILED);
+    }
+    return scratch;
+}
+
+/* The kernels of each layer; returns the useful multiply-adds of an image's training step. */
+static double measure_layers(bench *b) {
+    const ae_layers *layers = ae_network_layers(b->task->network);
+    double total = 0, seconds = 0;
+    for (b->layer = 0; b->layer < layers->count; ++b->layer) {
+        const ae_layer *l = layer_of(b);
+        int halo = l->kernel - 1;
+        double taps = (double)l->in_channels * l->out_channels * l->kernel * l->kernel;
+        double work =
+            taps * (l->transposed ? l->in_height * l->in_width : l->out_height * l->out_width);
+        b->in = make_planes(l->in_channels, l->in_height, l->in_width, halo);
+        b->below = make_planes(l->in_channels, l->in_height, l->in_width, halo);
+        b->out = make_planes(l->out_channels, l->out_height, l->out_width, halo);
+        b->scratch = make_scratch(l);
+        const struct {
+            const char *name;
+            void (*task)(bench *);
+        } tasks[] = {{"forward", task_forward},
+                     {"weight gradient", task_weights},
+                     {"data gradient", task_backward}};
+        for (int t = 0; t < (b->layer == 0 ? 2 : 3); ++t) { /* the images have no gradient */
+            char name[64];
+            snprintf(name, sizeof name, "%s %d->%d %s", l->transposed ? "tconv" : "conv",
+                     l->in_channels, l->out_channels, tasks[t].name);
+            seconds += add_figure(b, name, time_task(b, tasks[t].task), work, false)->seconds;
+            total += work;
+        }
+        free(b->scratch);
+        free_planes(&b->in, halo), free_planes(&b->below, halo), free_planes(&b->out, halo);
+    }
+    add_figure(b, "all kernels of an image", seconds, total, false);
+    return total;
+}
+
+/* Everything that one core does alone, but for its memory. */
+static void measure_figures(bench *b) {
+    double seconds = time_task(b, task_peak);
+    b->core->peak = peak_work / seconds;
+    double work = measure_layers(b);
+    add_figure(b, "image, noise to fixed point", time_task(b, task_image), work, false);
+    const double pixels = AE_IMAGE_PIXELS;
+    add_figure(b, "normal deviates", time_task(b, task_normals), pixels, true);
+    add_figure(b, "bytes to floats", time_task(b, task_from_bytes), pixels, true);
+    add_figure(b, "adding noise", time_task(b, task_add_noise), pixels, true);
+    add_figure(b, "sigmoid", time_task(b, task_sigmoid), pixels, true);
+    add_figure(b, "loss and its gradient", time_task(b, task_loss), pixels, true);
+    add_figure(b, "fixed point", time_task(b, task_fixed),
+               (double)ae_network_size(b->task->network), true);
+    add_figure(b, "SSIM", time_task(b, task_ssim), pixels, true);
+}
+
+/* Fills streams[AE_BENCH_STREAMS]. Local. */
+static ae_status measure_streams(stream *streams, const bench_task *task) {
+    streams[0] =
+        (stream){.name = "a thread's memory", .bytes = (double)ae_workspace_bytes(task->network)};
+    streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
+    for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
+        streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);
+        if (streams[i].bytes_per_s <= 0) return ae_fail_memory("the measurement of the memory");
+    }
+    return AE_OK;
+}
+
+/* Workspace and buffers of this rank's core; to be released whatever is returned. */
+static ae_status create_buffers(bench *b) {
+    size_t size = ae_network_size(b->task->network);
+    b->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *b->normals);
+    b->sums = ae_calloc(size, sizeof *b->sums);
+    b->gradient = ae_calloc(size, sizeof *b->gradient);
+    for (int i = 0; i < AE_IMAGE_PIXELS; ++i) b->bytes[i] = (uint8_t)(i * 37);
+    if (!b->normals || !b->sums || !b->gradient ||
+        ae_workspace_create(&b->workspace, b->task->network, b->task->kernels))
+        return ae_fail_memory("the measurements");
+    return AE_OK;
+}
+
+static void free_buffers(bench *b) {
+    ae_workspace_destroy(&b->workspace);
+    free(b->normals);
+    free(b->sums);
+    free(b->gradient);
+}
+
+ae_status ae_bench_core_measure(bench_core *core, ae_comm *comm, const bench_task *task) {
+    bench b = {.task = task, .core = core};
+    core->figure_count = 0;
+    ae_status status = ae_comm_agree(comm, create_buffers(&b));
+    if (status == AE_OK) {
+        measure_figures(&b);
+        status = ae_comm_agree(comm, measure_streams(core->streams, task));
+    }
+    free_buffers(&b);
+    return status;
+}
+
+/* What is told. */
+
+static void print_figures(const bench_core *core, const bench_task *task) {
+    printf("peak  %.1f G multiply-adds/s on one core, kernels %s\n\n", core->peak / 1e9,
+           task->kernels->name);
+    printf("%-32s %9s %9s %9s\n", "", "us", "G/s", "% of peak");
+    for (int i = 0; i < core->figure_count; ++i) {
+        const figure *f = &core->figures[i];
+        double rate = f->work / f->seconds;
+        if (f->is_value)
+            printf("%-32s %9.2f %9.3f ns a value\n", f->name, f->seconds * 1e6, 1e9 / rate);
+        else
+            printf("%-32s %9.2f %9.1f %9.1f\n", f->name, f->seconds * 1e6, rate / 1e9,
+                   100 * rate / core->peak);
+    }
+}
+
+static void print_streams(const stream *streams) {
+    printf("\n%-32s %9s %9s\n", "triad on one core, over", "MB", "GB/s");
+    for (int i = 0; i < AE_BENCH_STREAMS; ++i)
+        printf("%-32s %9.2f %9.1f\n", streams[i].name, streams[i].bytes / 1e6,
+               streams[i].bytes_per_s / 1e9);
+    printf("\n");
+}
+
+void ae_bench_core_print(const bench_core *core, const bench_task *task) {
+    print_figures(core, task);
+    print_streams(core->streams);
+}

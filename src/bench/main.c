@@ -1,0 +1,155 @@
+/* ae_bench: how fast this processor does the program's work, against its own peak in the same run.
+ * The command line, and what is measured in which order. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "bench.h"
+#include "data/dataset.h"
+
+enum {
+    ROUNDS = 7,   /* by default */
+    IMAGES = 2000 /* at least; a whole number of batches */
+};
+
+/* The command line. */
+typedef struct command {
+    bool help, steps_only;
+    int64_t batch, rounds;
+    const char *json; /* NULL: none; borrowed from argv */
+} command;
+
+/* The reference network, on pictures made by the program. */
+static ae_status create_config(ae_config **config, const command *cmd) {
+    char ini[256];
+    int64_t batches = (IMAGES + cmd->batch - 1) / cmd->batch;
+    snprintf(ini, sizeof ini,
+             "[data]\nsource = deadleaves\ntrain_images = %lld\ntest_images = 10\n"
+             "[train]\nbatch = %lld\n[noise]\nsigma = 0.1\n",
+             (long long)(batches * cmd->batch), (long long)cmd->batch);
+    return ae_config_create(config, "bench.ini", ini, strlen(ini), NULL, 0);
+}
+
+/* Fills *task, to be released whatever is returned. Local. */
+static ae_status create_task(bench_task *task, const command *cmd) {
+    ae_layers layers;
+    int level;
+    *task = (bench_task){.rounds = (int)cmd->rounds};
+    ae_status status = create_config(&task->config, cmd);
+    if (status) return status;
+    status = ae_layers_parse(&layers, ae_config_settings(task->config)->model.layers,
+                             "model.layers", AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH);
+    if (status == AE_OK) status = ae_network_create(&task->network, &layers);
+    if (status == AE_OK) status = ae_kernels_find(&level);
+    if (status) return status;
+    task->kernels = ae_kernels_at(level);
+    float *parameters = ae_calloc(ae_network_size(task->network), sizeof *parameters);
+    task->packed = ae_calloc(ae_network_packed_size(task->network), sizeof *task->packed);
+    if (!parameters || !task->packed)
+        status = ae_fail_memory("the measurements");
+    else {
+        ae_network_initialize(task->network, parameters, 0);
+        ae_network_pack(task->network, task->packed, parameters);
+    }
+    free(parameters);
+    return status;
+}
+
+static void release_task(bench_task *task) {
+    free(task->packed);
+    ae_network_destroy(&task->network);
+    ae_config_destroy(&task->config);
+}
+
+/* Collective. */
+static ae_status run(ae_comm *comm, const command *cmd) {
+    bench_task task;
+    bench_core core;
+    bench_team team = {0};
+    ae_status status = ae_comm_agree(comm, create_task(&task, cmd));
+    if (status == AE_OK && !cmd->steps_only) status = ae_bench_core_measure(&core, comm, &task);
+    if (status == AE_OK) status = ae_bench_team_measure(&team, comm, &task);
+    if (status || !ae_log_is_speaker()) goto done;
+    if (!cmd->steps_only) ae_bench_core_print(&core, &task);
+    ae_bench_team_print(&team);
+    if (cmd->json)
+        status = ae_bench_write(cmd->json, cmd->steps_only ? NULL : &core, &team, &task, comm);
+done:
+    ae_bench_team_release(&team);
+    release_task(&task);
+    return status;
+}
+
+/* ---- the command line ---- */
+
+static void print_help(void) {
+    puts("Usage: [mpirun -np RANKS] ae_bench [options]\n"
+         "Measures one core's peak of multiply-adds, each kernel and the other work of a step\n"
+         "against it, the core's memory, and the step and its reduction on all ranks against what\n"
+         "they do by themselves in the same run. Medians.\n"
+         "\n"
+         "  --batch N     images in a step, over all ranks (default 100)\n"
+         "  --rounds N    rounds of the measurement of steps (default 7)\n"
+         "  --steps-only  leave out what is measured on one core: kernels and memory\n"
+         "  --json FILE   write all that is printed, and what ran where, to FILE\n"
+         "  --help        print this text, and leave");
+}
+
+static ae_status parse_whole(int64_t *value, const char *option, const char *text, int highest) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno || end == text || *end || number < 1 || number > highest)
+        return ae_fail(AE_ERROR_USAGE, "%s %s: allowed are whole numbers from 1 to %d", option,
+                       text, highest);
+    *value = number;
+    return AE_OK;
+}
+
+static ae_status parse_command(command *cmd, int argc, char **argv) {
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},         {"batch", required_argument, NULL, 'b'},
+        {"rounds", required_argument, NULL, 'r'}, {"steps-only", no_argument, NULL, 's'},
+        {"json", required_argument, NULL, 'j'},   {NULL, 0, NULL, 0}};
+    ae_status status = AE_OK;
+    *cmd = (command){.batch = 100, .rounds = ROUNDS};
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+        if (option == 'h') cmd->help = true;
+        if (option == 's') cmd->steps_only = true;
+        if (option == 'j') cmd->json = optarg;
+        if (option == 'b') status = parse_whole(&cmd->batch, "--batch", optarg, 100000);
+        if (option == 'r') status = parse_whole(&cmd->rounds, "--rounds", optarg, 1000);
+        if (option == ':' || option == '?')
+            status = ae_fail(AE_ERROR_USAGE,
+                             option == ':' ? "%s needs a value; see ae_bench --help"
+                                           : "unknown option %s; see ae_bench --help",
+                             argv[optind - 1]);
+        if (status) return status;
+    }
+    if (optind < argc)
+        return ae_fail(AE_ERROR_USAGE, "unknown argument %s; see ae_bench --help", argv[optind]);
+    return AE_OK;
+}
+
+int main(int argc, char **argv) {
+    ae_comm *comm = NULL;
+    command cmd;
+    ae_stop_install();
+    ae_comm_create(&comm, &argc, &argv);
+    ae_log_configure(ae_comm_rank(comm) == 0, true);
+    ae_status status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
+    if (status == AE_OK && cmd.help) {
+        if (ae_log_is_speaker()) print_help();
+    } else if (status == AE_OK) {
+        status = run(comm, &cmd);
+    }
+    if (status) ae_report_error();
+    ae_comm_destroy(&comm);
+    return status;
+}

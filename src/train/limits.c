@@ -1,0 +1,65 @@
+/* The time there is, and ranks that take too much of it. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/timer.h"
+#include "base/watchdog.h"
+#include "train/internal.h"
+
+/* Kept free for a checkpoint before a batch system ends the job: a tenth of the time left, at most
+ * half a minute. */
+static double margin(double left_s) {
+    return left_s < 300 ? 0.1 * left_s : 30;
+}
+
+void ae_limits_begin(const ae_trainer *trainer) {
+    const ae_settings *settings = trainer->settings;
+    const double now_s = ae_now_s();
+    ae_watchdog_start((double)settings->run.stall_seconds, ae_comm_rank(trainer->comm));
+    if (settings->run.time_limit > 0) ae_stop_at(now_s + (double)settings->run.time_limit);
+    const char *end = getenv("SLURM_JOB_END_TIME"); /* seconds since 1970 */
+    double left_s = end ? (double)(atoll(end) - (long long)time(NULL)) : 0;
+    if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s));
+}
+
+/* A rank's part of an epoch. */
+typedef struct share {
+    double compute_s;
+    int rank;
+} share;
+
+static int by_time(const void *left, const void *right) {
+    const share *a = left, *b = right;
+    return (a->compute_s > b->compute_s) - (a->compute_s < b->compute_s);
+}
+
+/* On rank 0: shares[size], the host names of all ranks beside them. */
+static void warn(const ae_trainer *trainer, share *shares, int size) {
+    enum { SHOWN = 4 };
+    const double LEAST_S = 1; /* less is noise */
+    qsort(shares, (size_t)size, sizeof *shares, by_time);
+    const double median_s = shares[(size - 1) / 2].compute_s;
+    const double limit_s = median_s * (1 + 0.01 * (double)trainer->settings->run.slow_percent);
+    for (int s = size - 1; s >= 0 && s >= size - SHOWN; --s) {
+        if (shares[s].compute_s <= limit_s || shares[s].compute_s < LEAST_S) return;
+        ae_warn("rank %d on %s computed for %.1f s in epoch %lld, the median rank for %.1f s: its "
+                "host is slower, or others work there; all ranks wait for it",
+                shares[s].rank, ae_comm_host_of(trainer->comm, shares[s].rank), shares[s].compute_s,
+                (long long)trainer->state.position.epoch + 1, median_s);
+    }
+}
+
+void ae_limits_warn_slow(ae_trainer *trainer) {
+    const int size = ae_comm_size(trainer->comm);
+    if (trainer->settings->run.slow_percent == 0 || size == 1) return;
+    const bool is_first = ae_comm_rank(trainer->comm) == 0;
+    const share mine = {trainer->phase_s[AE_PHASE_COMPUTE], ae_comm_rank(trainer->comm)};
+    share *shares = is_first ? malloc((size_t)size * sizeof *shares) : NULL;
+    ae_status status = is_first && !shares ? ae_fail_memory("the ranks' times") : AE_OK;
+    if (ae_comm_agree(trainer->comm, status)) return; /* it was but a warning */
+    ae_comm_gather(trainer->comm, &mine, sizeof mine, shares);
+    if (is_first) warn(trainer, shares, size);
+    free(shares);
+}
