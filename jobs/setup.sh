@@ -8,8 +8,8 @@ libxxhash-dev python3 python3-h5py python3-numpy python3-matplotlib"
 AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarray \
 python3-h5netcdf"
 # What only some of the tests need.
-AE_EXTRA_PACKAGES="clang libomp-dev clang-format mpich libmpich-dev slurmctld slurmd slurm-client \
-munge"
+AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
+slurmctld slurmd slurm-client munge"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -49,6 +49,8 @@ ae_has() {
     libxxhash-dev) pkg-config --exists 'libxxhash >= 0.8' ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     libomp-dev) echo '#include <omp.h>' | clang -fopenmp -E - ;;
+    libclang-rt-dev) echo 'int main(void) {}' | clang -fsanitize=thread -x c -o /dev/null - ;;
+    llvm) command -v llvm-symbolizer ;;
     mpich) command -v mpiexec.mpich ;;
     libmpich-dev) command -v mpicc.mpich ;;
     slurm-client) command -v sbatch ;;

@@ -66,11 +66,12 @@ def write_cifar10(folder, images=200):
 
 
 class Run:
-    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun."""
+    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun. `program`:
+    the words that start it, or another one."""
 
     def __init__(self, folder, arguments, ranks=2, threads=1, kernels=None, launcher=None,
-                 variables=None, stdout=subprocess.PIPE):
-        command = [PROGRAM, *map(str, arguments)]
+                 variables=None, stdout=subprocess.PIPE, program=(PROGRAM,)):
+        command = [*program, *map(str, arguments)]
         if ranks:
             launcher = ["--bind-to", "none"] if launcher is None else launcher
             command = [MPIEXEC, "-np", str(ranks), *launcher, *command]
