@@ -9,7 +9,7 @@ AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarr
 python3-h5netcdf"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev clang-format mpich libmpich-dev slurmctld \
-slurmd slurm-client munge"
+slurmd slurm-client munge iproute2 procps"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -56,6 +56,8 @@ ae_has() {
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;
     munge) PATH=$PATH:/usr/sbin command -v munged ;;
+    iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip ;;
+    procps) command -v pgrep ;;
     python3-*) [ "$AE_PYTHON" ] || ae_python_has /usr/bin/python3 "${1#python3-}" ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
