@@ -166,7 +166,7 @@ def bytes_read(pids):
 def test_images_are_read_and_kept_once_a_host(hosts, tmp_path):
     """Counted by the kernel; and SIGUSR1 reaches all hosts."""
     support.write_cifar10(tmp_path / "cifar")
-    images = {"data.train_images": 20000, "data.test_images": 100}
+    images = {"data.train_images": 9900, "data.test_images": 100}
     size = sum(images.values()) * support.RECORD_SIZE
     options = {**images, "data.source": "cifar10", "data.dir": "cifar", "train.batch": 1000,
                "train.pretrain_epochs": 0, "train.epochs": 1000}
