@@ -11,6 +11,8 @@
 #     asan      in build-asan/: unit and mpi tests, and whole runs on two and four ranks, under
 #               AddressSanitizer and UndefinedBehaviorSanitizer
 #     tsan      in build-tsan/: whole runs with 1 x 4 and 2 x 2 ranks x threads under ThreadSanitizer
+#     fuzz      in build-fuzz/: ten seconds of each fuzz target of tests/fuzz, with clang's
+#               AddressSanitizer and UndefinedBehaviorSanitizer
 #     mpich     in build-mpich/: mpi tests, and a whole run, with MPICH for Open MPI
 #
 # and closes with what passed, failed and was skipped. Arguments name the parts to run; none: all.
@@ -136,6 +138,14 @@ run_tsan() {
     run_part tsan build-tsan "--preset tsan" -L whole
 }
 
+run_fuzz() {
+    if ! ae_has clang || ! ae_has libomp-dev || ! ae_has libclang-rt-dev; then
+        skip_part fuzz "clang with OpenMP and libFuzzer (clang, libomp-dev, libclang-rt-dev) isn't there"
+        return
+    fi
+    run_part fuzz build-fuzz "--preset fuzz"
+}
+
 run_mpich() {
     if ! ae_has mpich || ! ae_has libmpich-dev; then
         skip_part mpich "MPICH (mpich, libmpich-dev) isn't there"
@@ -151,12 +161,12 @@ run_mpich() {
 
 ae_need "$AE_TEST_PACKAGES"
 ae_want "$AE_EXTRA_PACKAGES"
-[ $# -gt 0 ] || set -- gcc valgrind clang asan tsan mpich
+[ $# -gt 0 ] || set -- gcc valgrind clang asan tsan fuzz mpich
 for part in "$@"; do
     case $part in
-    gcc | valgrind | clang | asan | tsan | mpich) "run_$part" ;;
+    gcc | valgrind | clang | asan | tsan | fuzz | mpich) "run_$part" ;;
     *)
-        echo "tests/run.sh: no part $part; there are gcc, valgrind, clang, asan, tsan, mpich" >&2
+        echo "tests/run.sh: no part $part; there are gcc, valgrind, clang, asan, tsan, fuzz, mpich" >&2
         exit 2
         ;;
     esac

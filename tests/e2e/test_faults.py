@@ -84,7 +84,7 @@ def test_second_signal(tmp_path):
 
 def test_slow_rank(tmp_path):
     """A rank that is stopped for three seconds while it computes is named; three have a median."""
-    config = write_config(tmp_path, {**LONG, "train.batch": 2000, "train.epochs": 4000,
+    config = write_config(tmp_path, {**LONG, "train.batch": 2000, "train.epochs": 99,
                                      "run.slow_percent": 100})
     with Run(tmp_path, [config], ranks=3) as started:
         # It computes nearly all the time: a step's reduction is a thousandth of it.
