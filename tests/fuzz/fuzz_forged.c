@@ -9,6 +9,7 @@ enum {
     CHANGES_MAX = 4,
     RANK_MAX = 6,
     WRITTEN_MAX = 1 << 16, /* bytes of a dataset that is written, not only declared */
+    CHUNK_MAX = 1 << 20,   /* values of its chunks */
     NAME_SIZE = 400,       /* more than the reader takes */
     VALUE_SIZE = 2000
 };
@@ -71,10 +72,11 @@ static void take_path(input *in, char path[NAME_SIZE]) {
 /* The name of an attribute, or rarely one that no reader asks for. */
 static void take_name(input *in, char name[NAME_SIZE]) {
     static const char *const names[] = {
-        "format",    "format_version", "program",     "content_hash",  "title",
-        "epoch",     "step",           "updates",     "images",        "loss_sum",
-        "version",   "block",          "units",       "kernel_path",   "CLASS",
-        "data_hash", "fraction_bits",  "description", "REFERENCE_LIST"};
+        "format",     "format_version", "program",     "content_hash",   "title",
+        "epoch",      "step",           "updates",     "images",         "loss_sum",
+        "version",    "block",          "units",       "kernel_path",    "CLASS",
+        "data_hash",  "fraction_bits",  "description", "REFERENCE_LIST", "skipped",
+        "best_epoch", "best_sum"};
     enum { NAMES = sizeof names / sizeof *names };
     int index = (int)take(in, 1) % (NAMES + ae_config_count() + 1);
     if (index < NAMES) {
@@ -237,11 +239,18 @@ static void delete_object(ae_h5 *h5, input *in) {
 static void fill(hid_t dataset, input *in) {
     static const float values[] = {0, 1, -1, NAN, INFINITY, -INFINITY, 1e-45f, 3e38f};
     static float block[WRITTEN_MAX / sizeof(float)];
-    hid_t space = H5Dget_space(dataset);
-    hssize_t count = H5Sget_simple_extent_npoints(space);
     float value = values[take(in, 1) % (sizeof values / sizeof *values)];
+    hid_t space = H5Dget_space(dataset), properties = H5Dget_create_plist(dataset);
+    hssize_t count = H5Sget_simple_extent_npoints(space);
+    hsize_t chunk[RANK_MAX], chunk_size = 1;
+    int rank =
+        H5Pget_layout(properties) == H5D_CHUNKED ? H5Pget_chunk(properties, RANK_MAX, chunk) : 0;
+    for (int d = 0; d < rank; d++)
+        if (__builtin_mul_overflow(chunk_size, chunk[d], &chunk_size)) chunk_size = UINT64_MAX;
+    H5Pclose(properties);
     H5Sclose(space);
-    if (count < 0 || count > (hssize_t)(sizeof block / sizeof *block)) return;
+    if (count < 0 || count > (hssize_t)(sizeof block / sizeof *block) || chunk_size > CHUNK_MAX)
+        return;
     for (hssize_t i = 0; i < count; i++) block[i] = value;
     H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, block);
 }
@@ -357,7 +366,7 @@ static void require_usable(const run *read) {
     }
     const ae_position *position = &read->state.position;
     REQUIRE(position->epoch >= 0 && position->step >= 0 && position->images >= 0 &&
-                position->loss_sum >= 0 && read->optimizer.steps >= 0,
+                position->loss_sum >= 0 && position->skipped >= 0 && read->optimizer.steps >= 0,
             "position");
 }
 
