@@ -23,7 +23,7 @@ begin() { # HOST
     tries=100
     until grep -qs sleep "/proc/$!/comm"; do
         tries=$((tries - 1))
-        [ $tries -gt 0 ] || {
+        [ $tries -gt 0 ] && [ ! -s "$dir/log" ] || {
             cat "$dir/log" >&2
             return 1
         }
