@@ -23,10 +23,10 @@ begin() { # HOST
     tries=100
     until grep -qs sleep "/proc/$!/comm"; do
         tries=$((tries - 1))
-        [ $tries -gt 0 ] || {
+        if [ $tries = 0 ] || [ -s "$dir/log" ]; then
             cat "$dir/log" >&2
             return 1
-        }
+        fi
         sleep 0.02
     done
     echo $! >"$dir/$1"

@@ -38,6 +38,9 @@ def why_not():
     return f"{', '.join(missing)} missing: install iproute2, util-linux" if missing else None
 
 
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
 class Hosts:
     """The tests' hosts, and runs on them."""
 
@@ -96,9 +99,6 @@ def program_of(pid):
 
 @pytest.fixture
 def hosts(tmp_path):
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
     hosts = Hosts(tmp_path / "hosts")
     try:
         up = hosts.call("up", str(len(HOSTS)), str(LIFE_S), check=False)
