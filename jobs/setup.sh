@@ -8,8 +8,8 @@ libxxhash-dev python3 python3-h5py python3-numpy python3-matplotlib"
 AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarray \
 python3-h5netcdf"
 # What only some of the tests need.
-AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev clang-format mpich libmpich-dev slurmctld \
-slurmd slurm-client munge"
+AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
+slurmctld slurmd slurm-client munge iproute2 procps"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -51,10 +51,13 @@ ae_has() {
     libomp-dev) echo '#include <omp.h>' | clang -fopenmp -E - ;;
     libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang -fsanitize=fuzzer,address,undefined -x c -o /dev/null - ;;
+    llvm) command -v llvm-symbolizer ;;
     mpich) command -v mpiexec.mpich ;;
     libmpich-dev) command -v mpicc.mpich ;;
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;
+    iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip ;;
+    procps) command -v pgrep ;;
     munge) PATH=$PATH:/usr/sbin command -v munged ;;
     python3-*) [ "$AE_PYTHON" ] || ae_python_has /usr/bin/python3 "${1#python3-}" ;;
     *) command -v "$1" ;;

@@ -4,6 +4,7 @@ them.
 A campaign repeats one experiment with another random number each time, and says of how many cases
 none failed. Case N of seed S has always the same random numbers; moments in time differ.
 """
+import collections
 import json
 import os
 import random
@@ -25,7 +26,9 @@ from support import DONE, checkpoint_position, checkpoints  # noqa: E402
 
 BUILD = Path(os.environ.get("AE_BUILD_DIR", ROOT / "build"))
 FAULTS = BUILD / "tests" / "campaign_faults.so"
-CALLS = 200  # that write files; an undisturbed run makes somewhat more
+# Open MPI's mpirun (4.1) can hang for ever if a rank is killed as it connects: all ranks are gone,
+# mpirun has said so, and waits for a lock of its own. It is ended then, and such ends are counted.
+MPIRUN_HANG_S = 10
 HANG_S = 90  # a submission takes two seconds on an idle machine; one that takes so long hangs
 
 # Files are written in much of the time of this run: every three steps, and every epoch.
@@ -64,6 +67,7 @@ class Case:
         self.config = support.write_config(folder, OPTIONS, "run.ini")
         self.run_dir = folder / OPTIONS["run.dir"]
         self.story = []
+        self.events = collections.Counter()
 
     def submit(self, variables=None):
         """Starts the program on a random layout, in a session of its own."""
@@ -77,13 +81,26 @@ class Case:
     def tell(self, text):
         self.story.append(text)
 
-    def wait(self, run, timeout_s=HANG_S):
+    def count(self, event, number=1):
+        self.events[event] += number
+
+    def wait(self, run):
         """Waits for mpirun and for all that it started, and tells how it ended."""
-        run.wait(timeout_s)
-        end = time.monotonic() + timeout_s
-        while run.processes():
-            assert time.monotonic() < end, f"ranks are left behind; {run.tail}"
-            time.sleep(0.01)
+        end_s = time.monotonic() + HANG_S
+        alone_s = end_s
+        while left := run.processes():
+            now_s = time.monotonic()
+            if now_s > end_s:
+                send(left, signal.SIGKILL)
+                raise AssertionError(f"hangs, {len(left)} processes after {HANG_S} s; {run.tail}")
+            if left != [run.process.pid] or "exited on signal" not in run.stderr:
+                alone_s = now_s
+            elif now_s > alone_s + MPIRUN_HANG_S:
+                run.process.kill()
+                self.count("mpirun hung")
+                self.tell("mpirun hung")
+            time.sleep(0.02)
+        run.wait()
         self.tell(f"left with {run.code}")
         return run
 
@@ -138,11 +155,12 @@ def send(pids, number):
             pass
 
 
-def call_fault(case, at, number, count):
+def call_fault(case, at, number=0, count=0):
     """Variables with which `count` calls that write a file fail from the one `at` on; count 0: all of
-    them. Errno 0: the process is killed there."""
+    them. Errno 0: the process is killed there. At 0: nothing fails, but calls are counted."""
     return {"LD_PRELOAD": str(FAULTS), "AE_FAULT_FOLDER": case.run_dir.name, "AE_FAULT_AT": str(at),
-            "AE_FAULT_CALLS": str(count), "AE_FAULT_ERRNO": str(number)}
+            "AE_FAULT_CALLS": str(count), "AE_FAULT_ERRNO": str(number),
+            "AE_FAULT_COUNT": "" if at else str(case.folder / "calls")}
 
 
 # ---- the judge ----
@@ -212,24 +230,26 @@ class Campaign:
         self.state = State(self.folder, self.name, seed)
         self.lock = threading.Lock()
         self.stopping = threading.Event()
+        self.in_hand = 0
         self.paths = kernel_paths(self.folder)
-        self.expected = self.usual_s = None
+        self.undisturbed = self.expected = self.usual_s = self.calls = None
 
     def prepare(self):
-        """The undisturbed run, with its numbers and the time it takes."""
+        """The undisturbed run: its numbers, the time it takes, and its calls that write a file."""
         folder = self.folder / "undisturbed"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         self.undisturbed = Case(folder, random.Random(0), self.paths)
         begin_s = time.monotonic()
-        run = self.undisturbed.wait(self.undisturbed.submit())
+        run = self.undisturbed.wait(self.undisturbed.submit(call_fault(self.undisturbed, at=0)))
         assert run.code == DONE, run.tail
         self.usual_s = time.monotonic() - begin_s
+        self.calls = int((folder / "calls").read_text())
         self.expected = support.numbers(self.undisturbed.run_dir)
         judge(self.undisturbed.run_dir, self.expected)
 
     def case(self, case):
-        """One experiment. Returns what is to be counted; raises AssertionError if it failed."""
+        """One experiment, which raises AssertionError if it failed."""
         raise NotImplementedError
 
     def disturb(self, case, times, once):
@@ -249,8 +269,8 @@ class Campaign:
 
     def run(self, cases, seconds, jobs):
         """Goes on until `cases` are done or `seconds` have passed, `jobs` at a time."""
-        began_s, spent_s = time.monotonic(), self.state.values["seconds"]
         self.prepare()
+        began_s, spent_s = time.monotonic(), self.state.values["seconds"]
 
         def work():
             while not self.stopping.is_set() and time.monotonic() < began_s + seconds:
@@ -265,7 +285,6 @@ class Campaign:
                     self.state.values["seconds"] = spent_s + round(time.monotonic() - began_s)
                     self.state.save()
 
-        self.in_hand = 0
         workers = [threading.Thread(target=work) for _ in range(jobs)]
         for worker in workers:
             worker.start()
@@ -282,7 +301,7 @@ class Campaign:
         case = Case(folder, generator, self.paths)
         reason = None
         try:
-            events = self.case(case)
+            self.case(case)
         except AssertionError as error:
             reason = str(error)
         except Exception:  # a fault of the campaign itself isn't a pass either
@@ -291,7 +310,7 @@ class Campaign:
             self.in_hand -= 1
             if reason is None:
                 self.state.values["passed"] += 1
-                for name, count in events.items():
+                for name, count in case.events.items():
                     total = self.state.values["events"].get(name, 0)
                     self.state.values["events"][name] = total + count
             else:

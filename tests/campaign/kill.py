@@ -1,15 +1,13 @@
 """SIGKILL to a rank, to mpirun or to all, at any moment, or at any call that writes a file."""
 import signal
 
-from common import CALLS, DONE, Campaign, call_fault, send, sleep_into
+from common import DONE, Campaign, call_fault, send, sleep_into
 
 
 class Kill(Campaign):
     name, aim = "kill", 500
 
     def case(self, case):
-        events = {"kills": 0}
-
         def once():
             target = case.generator.choice(["rank", "mpirun", "all", "call"])
             position = case.newest()
@@ -17,13 +15,12 @@ class Kill(Campaign):
             case.wait(run)
             case.check_goes_on(run, position)
             killed = run.code != DONE
-            events["kills"] += killed
-            events[f"to {target}"] = events.get(f"to {target}", 0) + killed
+            case.count("kills", killed)
+            case.count(f"to {target}", killed)
             return killed
 
         self.disturb(case, case.generator.randint(1, 3), once)
         case.finish(self.expected)
-        return events
 
     def at_moment(self, case, target):
         run = case.submit()
@@ -40,6 +37,6 @@ class Kill(Campaign):
         return run
 
     def at_call(self, case):
-        at = case.generator.randint(1, CALLS)
+        at = case.generator.randint(1, self.calls)
         case.tell(f"SIGKILL at call {at}")
-        return case.submit(call_fault(case, at, 0, 1))
+        return case.submit(call_fault(case, at))

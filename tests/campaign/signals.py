@@ -10,8 +10,6 @@ class Signal(Campaign):
     name, aim = "signal", 200
 
     def case(self, case):
-        events = {"signals": 0}
-
         def once():
             number = case.generator.choice([signal.SIGUSR1, signal.SIGTERM])
             target = case.generator.choice(["mpirun", "rank", "ranks"])
@@ -28,14 +26,13 @@ class Signal(Campaign):
             case.check_goes_on(run, position)
             self.check_stopped(case, run, number)
             stopped = run.code != DONE
-            events["signals"] += stopped
-            events[number.name] = events.get(number.name, 0) + stopped
-            events["with 75"] = events.get("with 75", 0) + (run.code == STOPPED)
+            case.count("signals", stopped)
+            case.count(number.name, stopped)
+            case.count("with 75", run.code == STOPPED)
             return stopped
 
         self.disturb(case, case.generator.randint(1, 3), once)
         case.finish(self.expected)
-        return events
 
     @staticmethod
     def check_stopped(case, run, number):

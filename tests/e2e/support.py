@@ -67,17 +67,19 @@ def write_cifar10(folder, images=200):
 
 class Run:
     """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun. In a
-    `session` of its own, processes() finds all of it."""
+    `session` of its own, processes() finds all of it. `before` is put before the whole command.
+    `program`: the words that start it, or another one."""
 
     def __init__(self, folder, arguments, ranks=2, threads=1, kernels=None, launcher=None,
-                 variables=None, stdout=subprocess.PIPE, session=False):
-        command = [PROGRAM, *map(str, arguments)]
+                 variables=None, stdout=subprocess.PIPE, session=False, before=(),
+                 program=(PROGRAM,)):
+        command = [*program, *map(str, arguments)]
         if ranks:
             launcher = ["--bind-to", "none"] if launcher is None else launcher
             command = [MPIEXEC, "-np", str(ranks), *launcher, *command]
         self.stdout, self.stderr = "", ""
         self.process = subprocess.Popen(
-            command, cwd=folder, env=environment(threads, kernels, variables), text=True,
+            [*before, *command], cwd=folder, env=environment(threads, kernels, variables), text=True,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, bufsize=1,
             start_new_session=session)
         self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True)
