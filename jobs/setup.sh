@@ -9,7 +9,7 @@ AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarr
 python3-h5netcdf"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev clang-format mpich libmpich-dev slurmctld slurmd slurm-client \
-munge"
+munge libsimgrid-dev"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -51,6 +51,7 @@ ae_has() {
     libomp-dev) echo '#include <omp.h>' | clang -fopenmp -E - ;;
     mpich) command -v mpiexec.mpich ;;
     libmpich-dev) command -v mpicc.mpich ;;
+    libsimgrid-dev) command -v smpicc && command -v smpirun ;;
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;
     munge) PATH=$PATH:/usr/sbin command -v munged ;;
