@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Draws a run of ae_dist: pictures with their reconstructions, and curves over the epochs. Or what
-jobs/scaling.sh measured: speed-ups and efficiencies, and the kernels below the roofline.
+jobs/scaling.sh measured: speed-ups and efficiencies, and the kernels below the roofline. Or what
+jobs/simulate.sh simulated.
 
 usage: figures.py RUN [--out DIR]
 
 RUN is a run's folder or its results.h5, which may be that of a run still under way; or the folder
-or file of a scaling.h5. Writes reconstructions.png and curves.png, or scaling.png and roofline.png,
-to DIR (default: RUN/figures) and prints their paths.
+or file of a scaling.h5 or simulate.h5. Writes reconstructions.png and curves.png, or scaling.png and
+roofline.png, or simulation.png to DIR (default: RUN/figures) and prints their paths.
 """
 
 import argparse
@@ -27,6 +28,7 @@ try:
 
     import run_figures
     import scaling_figures
+    import simulation_figures
     from style import STYLE
 except ImportError as error:
     sys.exit(
@@ -37,14 +39,16 @@ except ImportError as error:
 MODULES = {
     run_figures.Run.FORMAT: (run_figures.Run, run_figures.draw),
     scaling_figures.Scaling.FORMAT: (scaling_figures.Scaling, scaling_figures.draw),
+    simulation_figures.Simulation.FORMAT: (simulation_figures.Simulation, simulation_figures.draw),
 }
 
 
 def find_file(run):
     """The file that is meant; results.h5 where nothing is there."""
-    if run.is_dir() and not (run / "results.h5").exists() and (run / "scaling.h5").exists():
-        return run / "scaling.h5"
-    return run / "results.h5" if run.is_dir() else run
+    if not run.is_dir():
+        return run
+    names = ["results.h5", "scaling.h5", "simulate.h5"]
+    return next((run / name for name in names if (run / name).exists()), run / "results.h5")
 
 
 def read(path):
@@ -52,7 +56,8 @@ def read(path):
     with h5py.File(path, "r") as file:
         kind = file.attrs.get("format")
     if kind not in MODULES:
-        raise ValueError("it is neither a results file of ae_dist nor one of jobs/scaling.sh")
+        raise ValueError("it is neither a results file of ae_dist nor one of jobs/scaling.sh "
+                         "or jobs/simulate.sh")
     reader, draw = MODULES[kind]
     return reader(path), draw
 
@@ -60,7 +65,7 @@ def read(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("run", metavar="RUN", type=pathlib.Path,
-                        help="a run's folder, or its results.h5 or scaling.h5")
+                        help="a run's folder, or its results.h5, scaling.h5 or simulate.h5")
     parser.add_argument("--out", metavar="DIR", type=pathlib.Path,
                         help="where to write the figures (default: RUN/figures)")
     arguments = parser.parse_args()

@@ -9,7 +9,8 @@ AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarr
 python3-h5netcdf"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
-slurmctld slurmd slurm-client munge iproute2 procps"
+slurmctld slurmd slurm-client munge iproute2 procps \
+libsimgrid-dev"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -54,6 +55,7 @@ ae_has() {
     llvm) command -v llvm-symbolizer ;;
     mpich) command -v mpiexec.mpich ;;
     libmpich-dev) command -v mpicc.mpich ;;
+    libsimgrid-dev) command -v smpicc && command -v smpirun ;;
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;
     iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip ;;

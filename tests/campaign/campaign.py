@@ -7,10 +7,10 @@
     python3 tests/campaign/campaign.py flip                   # damaged checkpoints
     python3 tests/campaign/campaign.py table                  # how far they have come
 
-The first goes on until as many cases as it aims at are judged. In the background, and stopped:
+A campaign goes on until as many cases as it aims at are judged. In the background, and stopped:
 
     nohup nice python3 tests/campaign/campaign.py kill >kill.log 2>&1 &
-    kill $!                                       # finishes the cases in hand; started again, goes on
+    kill $!                                       # after the cases in hand; a next start goes on
 
 Needs a build with tests in build/ (or AE_BUILD_DIR). State and the folders of failed cases are in
 runs/campaigns/NAME.

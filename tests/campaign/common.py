@@ -156,8 +156,8 @@ def send(pids, number):
 
 
 def call_fault(case, at, number=0, count=0):
-    """Variables with which `count` calls that write a file fail from the one `at` on; count 0: all of
-    them. Errno 0: the process is killed there. At 0: nothing fails, but calls are counted."""
+    """Variables with which `count` calls that write a file fail from the one `at` on; a count of 0
+    means all. Errno 0: the process is killed there. At 0: nothing fails, but calls count."""
     return {"LD_PRELOAD": str(FAULTS), "AE_FAULT_FOLDER": case.run_dir.name, "AE_FAULT_AT": str(at),
             "AE_FAULT_CALLS": str(count), "AE_FAULT_ERRNO": str(number),
             "AE_FAULT_COUNT": "" if at else str(case.folder / "calls")}
@@ -170,8 +170,7 @@ def judge(run_dir, expected):
     """A finished run has every number of the undisturbed one, and every epoch once."""
     with h5py.File(run_dir / "results.h5", "r") as file:
         epochs = file["epochs/epoch"][()].tolist()
-        lengths = {len(file["epochs"][name]) for name in file["epochs"]
-                   if file["epochs"][name].shape[:1] != (3,)}
+        lengths = {len(column) for name, column in file["epochs"].items() if name != "statistic"}
     assert epochs == list(range(1, EPOCHS + 1)), f"results.h5 has the epochs {epochs}"
     assert lengths == {EPOCHS}, f"results.h5 has columns of {lengths} rows"
     wrong = support.differences(support.numbers(run_dir), expected)

@@ -1,4 +1,4 @@
-"""A disk that is full, can't be written or is gone, at any moment or at any call that writes a file.
+"""A disk that is full, read-only or gone, at any moment or at any call that writes a file.
 
 A submission that meets it must end with one message and the exit code for files; once the disk is
 well again, the same command must come to the same end."""

@@ -39,7 +39,8 @@ class Signal(Campaign):
         """It left as the signal asks. Where it says that it stopped, the checkpoint is of where it
         says it did; so the next start, which goes on from there, repeats no step and leaves none
         out."""
-        said = re.findall(r"stopped on request after (\d+) whole epochs and (\d+) steps", run.stdout)
+        said = re.findall(r"stopped on request after (\d+) whole epochs and (\d+) steps",
+                          run.stdout)
         assert len(said) == (run.code == STOPPED) or number == signal.SIGTERM, run.tail
         if said:
             assert [case.newest()] == [tuple(map(int, words)) for words in said], run.tail

@@ -2,7 +2,7 @@
 # Hosts n1, n2, ... on this machine, for the tests. Each has a name, a network and a /dev/shm of its
 # own, and all have this machine's files. They are plugged into a switch and see nobody else:
 # namespaces hold it all, which takes root and leaves this machine's own network alone. DIR must be
-# new. The hosts end by themselves after LIFE seconds if nobody ends them.
+# new. The hosts are taken down after LIFE seconds if nobody does it before.
 #
 #     hosts.sh up DIR COUNT LIFE
 #     hosts.sh on DIR HOST COMMAND...    runs it there, in this folder; Open MPI does with
@@ -11,22 +11,22 @@
 #     hosts.sh unplug DIR HOST           cuts it off
 #     hosts.sh processes DIR HOST        their numbers
 #     hosts.sh fail DIR HOST             cuts it off and kills them all: its power failed
-#     hosts.sh down DIR                  kills those of all hosts
+#     hosts.sh down DIR                  kills those of all hosts, and the namespaces end with them
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 command=$1 dir=$2
 shift 2
 
 # Begins HOST as a process that does nothing in namespaces of its own. $dir/HOST is its number.
-begin() { # HOST LIFE
-    unshare --uts --net --ipc --mount sleep "$2" </dev/null >/dev/null 2>"$dir/log" &
+begin() { # HOST
+    unshare --uts --net --ipc --mount sleep infinity </dev/null >/dev/null 2>"$dir/log" &
     tries=100
     until grep -qs sleep "/proc/$!/comm"; do
         tries=$((tries - 1))
-        [ $tries -gt 0 ] || {
+        if [ $tries = 0 ] || [ -s "$dir/log" ]; then
             cat "$dir/log" >&2
             return 1
-        }
+        fi
         sleep 0.02
     done
     echo $! >"$dir/$1"
@@ -43,11 +43,12 @@ up() {
     count=$1 life=$2
     mkdir "$dir"
     echo "127.0.0.1 localhost" >"$dir/hosts"
-    begin switch "$life"
+    begin switch
+    (on switch "sleep $life; sh '$0' down '$dir'") </dev/null >/dev/null 2>&1 &
     (on switch ip link add bridge up type bridge)
     for i in $(seq "$count"); do
         echo "10.77.0.$i n$i" >>"$dir/hosts"
-        begin "n$i" "$life"
+        begin "n$i"
         (on switch "ip link add n$i up master bridge type veth peer eth0 netns $(cat "$dir/n$i")")
         (on "n$i" "echo n$i >/proc/sys/kernel/hostname
             mount --bind '$dir/hosts' /etc/hosts

@@ -4,13 +4,13 @@
 # nobody ends them.
 #
 #     slurm.sh up DIR HOSTS CPUS PORT1 PORT2 LIFE
-#                            clients then need SLURM_CONF=DIR/slurm.conf. HOSTS 0: the one node is this
-#                            machine. Else the nodes are n1, n2, ...: hosts with a network, a name,
-#                            processes and shared memory of their own, on a bridge that is in a
-#                            network namespace too. Clients run in that: slurm.sh in DIR COMMAND...
-#     slurm.sh off DIR HOST  the host loses its power
-#     slurm.sh on DIR HOST   and gets it back
-#     slurm.sh cut DIR HOST  its network cable is pulled
+#                                 HOSTS 0: the one node is this machine. Else the nodes are n1, n2,
+#                                 ...: hosts with a network, a name, processes and shared memory of
+#                                 their own, on a bridge in a network namespace
+#     slurm.sh in DIR COMMAND...  runs a client, which needs SLURM_CONF=DIR/slurm.conf
+#     slurm.sh off DIR HOST       the host loses its power
+#     slurm.sh on DIR HOST        and gets it back
+#     slurm.sh cut DIR HOST       its network cable is pulled
 #     slurm.sh down DIR
 # shellcheck disable=SC2086 # in_network is words
 set -eu
@@ -45,7 +45,7 @@ child() { # NAME: the daemon itself, which timeout started
 # What makes a command one in the network of the hosts, if there is one.
 find_network() {
     in_network=
-    [ ! -f "$dir/network.pid" ] || in_network="nsenter --target $(child network) --net"
+    [ ! -f "$dir/network.pid" ] || in_network="nsenter --target $(child network || true) --net"
 }
 
 nodes_are_idle() {
@@ -88,6 +88,7 @@ host() { # nI, from within
 off() { # nI
     kill -KILL "$(child "$1")"
     wait_for gone "$(cat "$dir/$1.pid")"
+    $in_network ip link del "to-$1" 2>/dev/null || true # it goes with the host, but later
     rm "$dir/$1.ready"
 }
 
@@ -142,6 +143,7 @@ PartitionName=polite Nodes=ALL GraceTime=20 MaxTime=INFINITE State=UP
 PartitionName=urgent Nodes=ALL PriorityTier=2 MaxTime=INFINITE State=UP
 CONF
     echo CgroupPlugin=cgroup/v1 >"$dir/cgroup.conf"
+    echo PMIxCliTmpDirBase=/dev/shm >"$dir/mpi.conf" # as each host has its own
     wait_for munge --socket="$dir/munge/socket" --no-input
     start slurmctld $in_network slurmctld -D -f "$SLURM_CONF"
     if [ "$hosts" -gt 0 ]; then

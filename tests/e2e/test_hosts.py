@@ -38,6 +38,9 @@ def why_not():
     return f"{', '.join(missing)} missing: install iproute2, util-linux" if missing else None
 
 
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+
 class Hosts:
     """The tests' hosts, and runs on them."""
 
@@ -96,9 +99,6 @@ def program_of(pid):
 
 @pytest.fixture
 def hosts(tmp_path):
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
     hosts = Hosts(tmp_path / "hosts")
     try:
         up = hosts.call("up", str(len(HOSTS)), str(LIFE_S), check=False)
@@ -166,7 +166,7 @@ def bytes_read(pids):
 def test_images_are_read_and_kept_once_a_host(hosts, tmp_path):
     """Counted by the kernel; and SIGUSR1 reaches all hosts."""
     support.write_cifar10(tmp_path / "cifar")
-    images = {"data.train_images": 20000, "data.test_images": 100}
+    images = {"data.train_images": 9900, "data.test_images": 100}
     size = sum(images.values()) * support.RECORD_SIZE
     options = {**images, "data.source": "cifar10", "data.dir": "cifar", "train.batch": 1000,
                "train.pretrain_epochs": 0, "train.epochs": 1000}

@@ -72,10 +72,11 @@ static void take_path(input *in, char path[NAME_SIZE]) {
 /* The name of an attribute, or rarely one that no reader asks for. */
 static void take_name(input *in, char name[NAME_SIZE]) {
     static const char *const names[] = {
-        "format",    "format_version", "program",     "content_hash",  "title",
-        "epoch",     "step",           "updates",     "images",        "loss_sum",
-        "version",   "block",          "units",       "kernel_path",   "CLASS",
-        "data_hash", "fraction_bits",  "description", "REFERENCE_LIST"};
+        "format",     "format_version", "program",     "content_hash",   "title",
+        "epoch",      "step",           "updates",     "images",         "loss_sum",
+        "version",    "block",          "units",       "kernel_path",    "CLASS",
+        "data_hash",  "fraction_bits",  "description", "REFERENCE_LIST", "skipped",
+        "best_epoch", "best_sum"};
     enum { NAMES = sizeof names / sizeof *names };
     int index = (int)take(in, 1) % (NAMES + ae_config_count() + 1);
     if (index < NAMES) {
@@ -365,7 +366,7 @@ static void require_usable(const run *read) {
     }
     const ae_position *position = &read->state.position;
     REQUIRE(position->epoch >= 0 && position->step >= 0 && position->images >= 0 &&
-                position->loss_sum >= 0 && read->optimizer.steps >= 0,
+                position->loss_sum >= 0 && position->skipped >= 0 && read->optimizer.steps >= 0,
             "position");
 }
 

@@ -1,0 +1,126 @@
+#!/bin/sh
+# How far the training step would scale on clusters that aren't there, simulated by SimGrid:
+#
+#     sh jobs/simulate.sh
+#
+# measures on one core of this machine, which should have nothing else to do, what an image and what
+# the rest of a step take (ae_bench). Then it runs ae_simulate on clusters of nodes with 16 cores, a
+# rank each, and two networks: its ranks divide the batch as ae_dist's do and reduce the same message
+# by the same call; images and update take the time that was measured. Batches: 100 and 4,096 (strong
+# scaling), and 100 for each rank (weak scaling). It writes runs/simulate/simulate.h5, replacing the
+# one there, prints it as a table and draws the figure. It installs and builds what is missing, as
+# jobs/local.sh does; the simulation's build is in build-simulate/. A minute or two.
+#
+# Environment, each with a default:
+#     RANKS     numbers of ranks (16 32 64 128 256 512 1024)
+#     MEASURED  a folder with JSON files of ae_bench --batch 1 and --batch 100 on one rank and
+#               thread, from a machine to be simulated; default: measured here
+#     ALLREDUCE one of SimGrid's names, as rab_rdb for Rabenseifner's reduction (what Open MPI 4.1
+#               would choose)
+#     OUT       the folder to write to (runs/simulate)
+#     PYTHON    as in jobs/local.sh
+set -eu
+cd -- "$(dirname -- "$0")/.."
+cd -- "$(pwd -P)"
+. jobs/setup.sh
+top=$PWD
+
+RANKS=${RANKS:-16 32 64 128 256 512 1024}
+OUT=${OUT:-runs/simulate}
+NODE_CORES=16
+cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+mkdir -p "$OUT"
+scratch=$(mktemp -d "$OUT/simulated-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+ae_need "$AE_RUN_PACKAGES libsimgrid-dev"
+ae_say "building"
+if ! { SMPI_PRETEND_CC=1 ae_configure build-simulate -S . -B build-simulate \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=smpicc -DBUILD_TESTING=OFF &&
+    cmake --build build-simulate --parallel "$cores" --target ae_simulate; } \
+    >"$scratch/log" 2>&1; then
+    cat "$scratch/log" >&2
+    exit 1
+fi
+
+if [ -z "${MEASURED-}" ]; then
+    ae_build ae_bench "$cores"
+    ae_say "measuring one core"
+    MEASURED=$scratch
+    for round in 1 2 3 4 5; do
+        for batch in 1 100; do
+            OMP_NUM_THREADS=1 build/ae_bench --batch $batch --steps-only \
+                --json "$scratch/measured-$batch-$round.json" </dev/null >/dev/null
+        done
+    done
+fi
+seconds=$("$AE_PYTHON" analysis/collect_simulation.py --seconds "$MEASURED")
+echo "an image, the rest of a step (s), message (int64): $seconds"
+
+# A cluster without a bottleneck between its nodes: latency $2 (in us) and bandwidth $3 (in Gbit/s,
+# each way) are those of a message from one node to another. A rank's core does 1 Gflop/s, by
+# ae_simulate's count.
+write_platform() {
+    cat <<XML
+<?xml version='1.0'?>
+<!DOCTYPE platform SYSTEM "https://simgrid.org/simgrid.dtd">
+<platform version="4.1">
+  <cluster id="cluster" prefix="node" suffix="" radical="0-$(($1 - 1))" speed="1Gf"
+           core="$NODE_CORES" bw="$3Gbps" lat="$(awk "BEGIN { print $2 / 2 }")us"
+           loopback_lat="1us" loopback_bw="5GBps"/>
+</platform>
+XML
+}
+
+# What the MPI library does on $1 ranks, in SimGrid's words; unless ALLREDUCE names it, as Open MPI
+# 4.1 does for a message of 8 to 16 kB: Rabenseifner's reduction, recursive doubling, or a reduction
+# to one rank and a broadcast, along trees.
+allreduce() {
+    if [ "${ALLREDUCE-}" ]; then
+        echo "$ALLREDUCE"
+    elif [ "$1" -lt 64 ]; then
+        echo rab_rdb
+    elif [ "$1" -lt 128 ]; then
+        echo rdb
+    elif [ "$1" -lt 256 ]; then
+        echo redbcast
+    elif [ "$1" -lt 512 ]; then
+        echo rab_rdb
+    else
+        echo rdb
+    fi
+}
+
+# Simulates $1 ranks on a network of latency $2 us and bandwidth $3 Gbit/s. Of this machine's time
+# nothing counts; a message takes its latency and its share of the links' bandwidth.
+simulate() {
+    nodes=$((($1 + NODE_CORES - 1) / NODE_CORES))
+    write_platform "$nodes" "$2" "$3" >"$scratch/platform.xml"
+    node=0
+    while [ "$node" -lt "$nodes" ]; do
+        echo "node$node:$NODE_CORES"
+        node=$((node + 1))
+    done >"$scratch/hosts"
+    # smpirun leaves files in the folder where it fails.
+    # shellcheck disable=SC2086 # a list
+    if ! (cd -- "$scratch" && smpirun -np "$1" -platform platform.xml -hostfile hosts \
+        --cfg=smpi/simulate-computation:no --cfg=smpi/host-speed:1Gf --cfg=network/model:CM02 \
+        --cfg=network/crosstraffic:0 --cfg=smpi/allreduce:"$(allreduce "$1")" \
+        --cfg=smpi/reduce:ompi_binomial --cfg=smpi/bcast:binomial_tree --log=root.thres:error \
+        "$top/build-simulate/ae_simulate" $seconds 100 4096 $((100 * $1)) \
+        </dev/null >"simulated-$1-$2-$3.json" 2>log); then
+        cat "$scratch/log" >&2
+        ae_say "the simulation of $1 ranks failed" >&2
+        exit 1
+    fi
+    echo "$1 ranks, $3 Gbit/s: done"
+}
+
+ae_say "simulating"
+for ranks in $RANKS; do
+    simulate "$ranks" 20 10
+    simulate "$ranks" 1.5 100
+done
+"$AE_PYTHON" analysis/collect_simulation.py "$scratch" "$OUT/simulate.h5" --measured "$MEASURED"
+ae_say "$AE_PYTHON analysis/figures.py $OUT"
+"$AE_PYTHON" analysis/figures.py "$OUT"
