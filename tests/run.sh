@@ -10,15 +10,15 @@
 #     clang     in build-clang/: unit and mpi tests; a warning is an error
 #     asan      in build-asan/: unit and mpi tests, and whole runs on two and four ranks, under
 #               AddressSanitizer and UndefinedBehaviorSanitizer
-#     tsan      in build-tsan/: whole runs with 1 x 4 and 2 x 2 ranks x threads, and the test of signals
-#               and threads, under ThreadSanitizer
+#     tsan      in build-tsan/: whole runs with 1 x 4 and 2 x 2 ranks x threads, and the test of
+#               signals and threads, under ThreadSanitizer
 #     fuzz      in build-fuzz/: ten seconds of each fuzz target of tests/fuzz, with clang's
 #               AddressSanitizer and UndefinedBehaviorSanitizer
 #     mpich     in build-mpich/: mpi tests, and a whole run, with MPICH for Open MPI
 #
 # and closes with what passed, failed and was skipped. Arguments name the parts to run; none: all.
-# Leaves with 0 where nothing failed. A whole run trains, evaluates, is stopped and goes on, to the same
-# bits in every part; for each tool, a faulty program that is built and started alike must fail.
+# Leaves with 0 where nothing failed. A whole run trains, evaluates, is stopped and goes on, to the
+# same bits in every part; for each tool, a faulty program that is built and started alike must fail.
 set -u
 cd -- "$(dirname -- "$0")/.." && cd -- "$(pwd -P)" || exit
 . jobs/setup.sh

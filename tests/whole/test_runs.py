@@ -1,14 +1,15 @@
-"""The whole program under the tool that CTest names (AE_TOOL): a sanitizer of the build, Valgrind or
-none. Their reports, beside those on the libraries that are suppressed, end a program with another
-exit code. The numbers are the same in every build and with every MPI library: those of HASH.
+"""The whole program under the tool that CTest names (AE_TOOL): a sanitizer of the build, Valgrind,
+or none. A report that isn't suppressed gives the program another exit code. The numbers are the
+same in every build and with every MPI library: those of HASH.
 """
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import support
-from support import DONE, STOPPED, epoch_line, stop_at, write_config
+from support import DONE, STOPPED, Run, epoch_line, write_config
 
 TOOL = os.environ.get("AE_TOOL", "none")
 FAULTY = os.environ.get("AE_FAULTY", str(support.ROOT / "build" / "tests" / "faulty"))
@@ -45,7 +46,7 @@ FAULTS = {
                   "uninitialised": "depends on uninitialised value"}],
 }[TOOL]
 
-TIMEOUT_S = 300  # a start takes at most half a minute; a longer one hangs
+TIMEOUT_S = 300  # a start takes at most a quarter of a minute of two idle cores; a longer one hangs
 
 
 @pytest.mark.parametrize("first, second", LAYOUTS, ids=str)
@@ -53,8 +54,11 @@ def test_stopped_and_gone_on(tmp_path, first, second):
     """Pictures, training, evaluation, files; a stop in the second epoch, and all of it again."""
     config = write_config(tmp_path, OPTIONS)
     program = [*PREFIX, support.PROGRAM]
-    stopped = stop_at(tmp_path, [config], epoch_line(1, 4), ranks=first[0], threads=first[1],
-                      kernels=SLOW, program=program)
+    with Run(tmp_path, [config], ranks=first[0], threads=first[1], kernels=SLOW,
+             program=program) as stopped:
+        stopped.wait_for(epoch_line(1, 4), TIMEOUT_S)
+        stopped.send(signal.SIGUSR1)
+        stopped.wait(TIMEOUT_S)
     print(stopped.text)
     assert stopped.code == STOPPED
     done = support.run(tmp_path, config, ranks=second[0], threads=second[1], program=program,
