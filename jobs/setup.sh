@@ -8,8 +8,9 @@ libxxhash-dev python3 python3-h5py python3-numpy python3-matplotlib"
 AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarray \
 python3-h5netcdf"
 # What only some of the tests need.
-AE_EXTRA_PACKAGES="clang libomp-dev clang-format mpich libmpich-dev slurmctld slurmd slurm-client \
-munge libsimgrid-dev"
+AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
+slurmctld slurmd slurm-client munge iproute2 procps \
+libsimgrid-dev"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -49,11 +50,16 @@ ae_has() {
     libxxhash-dev) pkg-config --exists 'libxxhash >= 0.8' ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     libomp-dev) echo '#include <omp.h>' | clang -fopenmp -E - ;;
+    libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer,address,undefined -x c -o /dev/null - ;;
+    llvm) command -v llvm-symbolizer ;;
     mpich) command -v mpiexec.mpich ;;
     libmpich-dev) command -v mpicc.mpich ;;
     libsimgrid-dev) command -v smpicc && command -v smpirun ;;
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;
+    iproute2) PATH=$PATH:/usr/sbin:/sbin command -v ip ;;
+    procps) command -v pgrep ;;
     munge) PATH=$PATH:/usr/sbin command -v munged ;;
     python3-*) [ "$AE_PYTHON" ] || ae_python_has /usr/bin/python3 "${1#python3-}" ;;
     *) command -v "$1" ;;

@@ -5,14 +5,20 @@
 #
 # installs what is missing (Debian and its relatives, as root or with sudo), then builds and tests
 #
-#     gcc     in build/: every test; a warning is an error
-#     clang   in build-clang/: unit and mpi tests; a warning is an error
-#     asan    in build-asan/: unit and mpi tests under AddressSanitizer
-#     ubsan   in build-ubsan/: unit and mpi tests under UndefinedBehaviorSanitizer
-#     mpich   in build-mpich/: the program, and mpi tests on two ranks, with MPICH for Open MPI
+#     gcc       in build/: every test but Valgrind's; a warning is an error
+#     valgrind  in build/: a whole run on two ranks under Valgrind's memcheck
+#     clang     in build-clang/: unit and mpi tests; a warning is an error
+#     asan      in build-asan/: unit and mpi tests, and whole runs on two and four ranks, under
+#               AddressSanitizer and UndefinedBehaviorSanitizer
+#     tsan      in build-tsan/: whole runs with 1 x 4 and 2 x 2 ranks x threads, and the test of signals
+#               and threads, under ThreadSanitizer
+#     fuzz      in build-fuzz/: ten seconds of each fuzz target of tests/fuzz, with clang's
+#               AddressSanitizer and UndefinedBehaviorSanitizer
+#     mpich     in build-mpich/: mpi tests, and a whole run, with MPICH for Open MPI
 #
 # and closes with what passed, failed and was skipped. Arguments name the parts to run; none: all.
-# Leaves with 0 where nothing failed.
+# Leaves with 0 where nothing failed. A whole run trains, evaluates, is stopped and goes on, to the same
+# bits in every part; for each tool, a faulty program that is built and started alike must fail.
 set -u
 cd -- "$(dirname -- "$0")/.." && cd -- "$(pwd -P)" || exit
 . jobs/setup.sh
@@ -25,7 +31,7 @@ trap 'rm -rf "$scratch"' EXIT
 : >"$scratch/summary"
 
 summarise() {
-    printf '%-6s %s\n' "$1" "$2" >>"$scratch/summary"
+    printf '%-8s %s\n' "$1" "$2" >>"$scratch/summary"
 }
 
 # The part $1 can't be run here, because of $2.
@@ -48,15 +54,15 @@ add_results() {
             if (status == "run") passed++
             else if (status == "fail") failed++
             else skipped++
-            if (status == "fail") lines = lines "       FAILED: " test "\n"
-            else if (status != "run") lines = lines "       skipped: " test "\n"
+            if (status == "fail") lines = lines "         FAILED: " test "\n"
+            else if (status != "run") lines = lines "         skipped: " test "\n"
         }
         /SKIPPED \[/ { # by pytest, within a test that passed
             sub(/.*SKIPPED \[[0-9]*\] /, "")
-            lines = lines "       skipped in " test ": " $0 "\n"
+            lines = lines "         skipped in " test ": " $0 "\n"
         }
         END {
-            printf "%-6s %d passed, %d failed, %d skipped, in %d s\n%s", part, passed, failed,
+            printf "%-8s %d passed, %d failed, %d skipped, in %d s\n%s", part, passed, failed,
                 skipped, seconds, lines
             printf "%d %d %d\n", passed, failed, skipped >sums
         }' "$scratch/junit.xml" >>"$scratch/summary"
@@ -98,8 +104,18 @@ run_part() {
     fi
 }
 
+gcc="--preset release -DAE_WERROR=ON -DBUILD_TESTING=ON"
+
 run_gcc() {
-    run_part gcc build "--preset release -DAE_WERROR=ON -DBUILD_TESTING=ON"
+    run_part gcc build "$gcc" -LE valgrind
+}
+
+run_valgrind() {
+    if ! ae_has valgrind; then
+        skip_part valgrind "valgrind isn't there"
+        return
+    fi
+    run_part valgrind build "$gcc" -L valgrind
 }
 
 run_clang() {
@@ -112,11 +128,23 @@ run_clang() {
 }
 
 run_asan() {
-    run_part asan build-asan "--preset asan" -L "unit|mpi"
+    run_part asan build-asan "--preset asan" -L "unit|mpi|whole"
 }
 
-run_ubsan() {
-    run_part ubsan build-ubsan "--preset ubsan" -L "unit|mpi"
+run_tsan() {
+    if ! ae_has clang || ! ae_has libomp-dev || ! ae_has libclang-rt-dev; then
+        skip_part tsan "ThreadSanitizer (clang, libomp-dev, libclang-rt-dev) isn't there"
+        return
+    fi
+    run_part tsan build-tsan "--preset tsan" -R '^(unit\.stop|whole\..*)$'
+}
+
+run_fuzz() {
+    if ! ae_has clang || ! ae_has libomp-dev || ! ae_has libclang-rt-dev; then
+        skip_part fuzz "clang with OpenMP and libFuzzer (clang, libomp-dev, libclang-rt-dev) isn't there"
+        return
+    fi
+    run_part fuzz build-fuzz "--preset fuzz"
 }
 
 run_mpich() {
@@ -124,22 +152,22 @@ run_mpich() {
         skip_part mpich "MPICH (mpich, libmpich-dev) isn't there"
         return
     fi
-    # Ranks that wait spin, so no more of them, or of their threads, than a small machine's cores.
+    # Ranks that wait spin; threads beside them would take a small machine's cores from them.
     OMP_NUM_THREADS=1
     export OMP_NUM_THREADS
     run_part mpich build-mpich "-S . -B build-mpich -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
-        -DMPI_C_COMPILER=mpicc.mpich -DMPI_EXECUTABLE_SUFFIX=.mpich" -R "^mpi\\..*\\.np2$"
+        -DMPI_C_COMPILER=mpicc.mpich -DMPI_EXECUTABLE_SUFFIX=.mpich" -L "mpi|whole"
     unset OMP_NUM_THREADS
 }
 
 ae_need "$AE_TEST_PACKAGES"
 ae_want "$AE_EXTRA_PACKAGES"
-[ $# -gt 0 ] || set -- gcc clang asan ubsan mpich
+[ $# -gt 0 ] || set -- gcc valgrind clang asan tsan fuzz mpich
 for part in "$@"; do
     case $part in
-    gcc | clang | asan | ubsan | mpich) "run_$part" ;;
+    gcc | valgrind | clang | asan | tsan | fuzz | mpich) "run_$part" ;;
     *)
-        echo "tests/run.sh: no part $part; there are gcc, clang, asan, ubsan, mpich" >&2
+        echo "tests/run.sh: no part $part; there are gcc, valgrind, clang, asan, tsan, fuzz, mpich" >&2
         exit 2
         ;;
     esac

@@ -36,7 +36,8 @@ const char *ae_comm_host_of(const ae_comm *comm, int rank);
 /* "Open MPI v4.1.4, ..." on one line. Works before MPI has started. Borrowed. */
 const char *ae_comm_library(void);
 
-/* values[i] becomes its sum over the ranks (MPI_Allreduce, in place). Collective. */
+/* values[i] becomes its sum over the ranks: over each node's, and then over the nodes. Collective.
+ */
 void ae_comm_sum(ae_comm *comm, int64_t *values, int count);
 
 /* The smallest of the ranks' values, on all ranks. Collective. */

@@ -12,11 +12,13 @@
 
 /* Where a run stands. */
 typedef struct ae_position {
-    int64_t epoch;    /* whole epochs done, their evaluation included */
-    int64_t step;     /* steps done of the next one; all of them: its evaluation is to be done */
-    int64_t loss_sum; /* of the next one so far: sum of the images' losses * 2^AE_FIXED_K */
-    int64_t images;   /* of the next one so far, those of skipped steps left out */
-    int64_t skipped;  /* steps left out since the run began (train.skip_steps) */
+    int64_t epoch;      /* whole epochs done, their evaluation included */
+    int64_t step;       /* steps done of the next one; all of them: its evaluation is to be done */
+    int64_t loss_sum;   /* of the next one so far: sum of the images' losses * 2^AE_FIXED_K */
+    int64_t images;     /* of the next one so far, those of skipped steps left out */
+    int64_t skipped;    /* steps left out since the run began (train.skip_steps) */
+    int64_t best_epoch; /* of this phase, with the lowest validation loss; 0: none yet */
+    int64_t best_sum;   /* its sum of the images' losses * 2^AE_FIXED_K */
 } ae_position;
 
 /* At the beginning of the epoch after this one. */

@@ -24,9 +24,10 @@ typedef enum ae_phase {
 typedef struct ae_epoch_row {
     int64_t epoch; /* counted from 1 through both phases */
     double train_loss, test_loss;
-    double psnr_db;        /* mean over images; images with infinite PSNR left out */
-    int64_t psnr_infinite; /* number of those */
-    double psnr_pooled_db; /* of the mean squared error over all images */
+    double validation_loss; /* not a number where there are no validation images */
+    double psnr_db;         /* mean over images; images with infinite PSNR left out */
+    int64_t psnr_infinite;  /* number of those */
+    double psnr_pooled_db;  /* of the mean squared error over all images */
     double ssim;
     double psnr_first10_db;       /* the reference experiment's: first 10 test images */
     double ssim_first10_range2;   /* the same, data range 2 */

@@ -11,8 +11,8 @@ enum { AE_PATH_SIZE = 4096 }; /* bytes, with the final NUL */
 typedef struct ae_run_folder ae_run_folder;
 
 /* Makes `dir` and `dir`/checkpoints (with parents) where they aren't there, and takes the folder's
- * lock (flock on `dir`/.lock; it goes with the process). The caller owns *folder. Local.
- * AE_ERROR_IO: can't be made or written; another run holds it. */
+ * lock (flock on `dir`/.lock; it goes with the process), for which it waits some seconds. The
+ * caller owns *folder. Local. AE_ERROR_IO: can't be made or written; another run holds it. */
 ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir);
 void ae_run_folder_close(ae_run_folder **folder); /* gives the lock back */
 
@@ -25,6 +25,10 @@ const char *ae_run_folder_results(const ae_run_folder *folder);
 /* path[AE_PATH_SIZE] = that of the checkpoint after `epoch` whole epochs and `step` steps of the
  * next: checkpoints/epoch-0003.h5, or epoch-0003-step-00250.h5 for step > 0. */
 void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t epoch, int64_t step);
+
+/* path[AE_PATH_SIZE] = that of the best checkpoint by the validation images, checkpoints/best.h5,
+ * which neither counts as the newest nor is ever pruned. */
+void ae_run_folder_best(const ae_run_folder *folder, char *path);
 
 /* Number of checkpoints there; the caller frees *paths (one allocation of count * AE_PATH_SIZE
  * bytes), newest (by epoch, then step) first. Other files are passed over. Local. AE_ERROR_IO. */

@@ -11,7 +11,8 @@
 
 static const double SAME_REQUEST_S = 1;
 
-static volatile sig_atomic_t requested = 0, terminated = 0;
+/* Any thread may be given the signal, and the watchdog's asks. */
+static atomic_bool requested, terminated;
 static double requested_s, terminated_s; /* written once, before their flag */
 static double deadline_s = INFINITY;
 
@@ -20,12 +21,11 @@ static void request(int signal_number) {
     if (requested && now_s - requested_s >= SAME_REQUEST_S) _exit(128 + signal_number);
     if (!requested) {
         requested_s = now_s;
-        requested = 1;
+        requested = true;
     }
     if (!terminated && signal_number != SIGUSR1) {
         terminated_s = now_s;
-        atomic_signal_fence(memory_order_release);
-        terminated = 1;
+        terminated = true;
     }
 }
 

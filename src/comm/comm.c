@@ -67,6 +67,14 @@ static void yield_where_crowded(void) {
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
 }
 
+void ae_comm_set_nodes(ae_comm *comm) {
+    MPI_Comm_rank(comm->node, &comm->node_rank);
+    MPI_Comm_size(comm->node, &comm->node_size);
+    int first = comm->node_rank == 0;
+    MPI_Allreduce(&first, &comm->node_count, 1, MPI_INT, MPI_SUM, comm->world);
+    MPI_Comm_split(comm->world, first ? 0 : MPI_UNDEFINED, comm->rank, &comm->leaders);
+}
+
 void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     int provided = 0;
     yield_where_crowded();
@@ -78,14 +86,12 @@ void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     MPI_Comm_rank(comm->world, &comm->rank);
     MPI_Comm_size(comm->world, &comm->size);
     MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node);
-    MPI_Comm_rank(comm->node, &comm->node_rank);
-    MPI_Comm_size(comm->node, &comm->node_size);
-    int first = comm->node_rank == 0;
-    MPI_Allreduce(&first, &comm->node_count, 1, MPI_INT, MPI_SUM, comm->world);
+    ae_comm_set_nodes(comm);
     find_hosts(comm);
 }
 
 void ae_comm_destroy(ae_comm **comm) {
+    if ((*comm)->leaders != MPI_COMM_NULL) MPI_Comm_free(&(*comm)->leaders);
     MPI_Comm_free(&(*comm)->node);
     MPI_Comm_free(&(*comm)->world);
     free((*comm)->hosts);
@@ -151,10 +157,23 @@ const char *ae_comm_library(void) {
     return text;
 }
 
+/* First within each node, so that the network carries one message a node and not one a rank. */
+static void sum_by_nodes(ae_comm *comm, int64_t *values, int count) {
+    bool first = comm->node_rank == 0;
+    MPI_Reduce(first ? MPI_IN_PLACE : values, first ? values : NULL, count, MPI_INT64_T, MPI_SUM, 0,
+               comm->node);
+    if (first) MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, comm->leaders);
+    MPI_Bcast(values, count, MPI_INT64_T, 0, comm->node);
+}
+
 void ae_comm_sum(ae_comm *comm, int64_t *values, int count) {
     begin_wait();
     ae_watchdog_voting(true);
-    MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, comm->world);
+    if (comm->node_count > 1 && comm->node_count < comm->size) {
+        sum_by_nodes(comm, values, count);
+    } else {
+        MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, comm->world);
+    }
     ae_watchdog_voting(false);
     end_wait();
 }

@@ -8,11 +8,15 @@
 
 struct ae_comm {
     MPI_Comm world, node;
+    MPI_Comm leaders; /* the nodes' first ranks; on others MPI_COMM_NULL */
     int rank, size;
     int node_rank, node_size, node_count;
     char *hosts;
     char *names;                           /* [size][MPI_MAX_PROCESSOR_NAME + 1]; rank 0's alone */
     char host[MPI_MAX_PROCESSOR_NAME + 1]; /* of this rank */
 };
+
+/* Fills what follows from world and node. Collective. */
+void ae_comm_set_nodes(ae_comm *comm);
 
 #endif

@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "config/ini.h"
 
-enum { AE_OPTION_COUNT = 40, AE_CHOICES_MAX = 4 };
+enum { AE_OPTION_COUNT = 41, AE_CHOICES_MAX = 4 };
 
 /* What a value looks like, and the type of its member of ae_settings. */
 typedef enum ae_option_kind {

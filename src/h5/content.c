@@ -58,6 +58,27 @@ static ae_status add_values(walk *walk, const char *name, hid_t id, ae_h5_type t
     return status;
 }
 
+/* Does the dataset lie in this file, in chunks that can all be there? One whose chunks are declared
+ * and not written would take any memory. */
+static bool is_stored(const walk *walk, hid_t dataset, hid_t type, int rank, const hsize_t *shape) {
+    hid_t creation = H5Dget_create_plist(dataset);
+    H5D_layout_t layout = creation < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(creation);
+    bool stored =
+        layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0);
+    hsize_t sides[H5S_MAX_RANK];
+    if (layout == H5D_CHUNKED && H5Pget_chunk(creation, rank, sides) == rank) {
+        size_t chunks = 1, bytes = H5Tget_size(type);
+        for (int d = 0; d < rank; d++) {
+            hsize_t count = shape[d] / sides[d] + (shape[d] % sides[d] != 0);
+            if (__builtin_mul_overflow(chunks, (size_t)count, &chunks)) chunks = SIZE_MAX;
+            if (__builtin_mul_overflow(bytes, (size_t)sides[d], &bytes)) bytes = SIZE_MAX;
+        }
+        stored = chunks <= H5Dget_storage_size(dataset) && bytes <= walk->file->limit;
+    }
+    if (creation >= 0) H5Pclose(creation);
+    return stored;
+}
+
 /* Adds type, shape and values of a dataset or attribute. */
 static ae_status add_array(walk *walk, const char *name, hid_t id) {
     bool attribute = H5Iget_type(id) == H5I_ATTR;
@@ -71,6 +92,9 @@ static ae_status add_array(walk *walk, const char *name, hid_t id) {
         status = ae_h5_fail(walk->file, "read", name);
     } else if (!ae_h5_type_of(type, &found) || H5Sget_simple_extent_type(space) == H5S_NULL) {
         status = ae_fail(AE_ERROR_IO, "%s: %s has a type that ae_dist doesn't write",
+                         walk->file->path, name);
+    } else if (!attribute && !is_stored(walk, id, type, rank, shape)) {
+        status = ae_fail(AE_ERROR_IO, "%s: %s is larger than the file could hold, or lies outside",
                          walk->file->path, name);
     } else {
         int64_t head[2] = {found, rank};
@@ -102,8 +126,10 @@ static ae_status add_attributes(walk *walk, const char *path, hid_t id) {
         ae_status status = AE_OK;
         bool skipped = strcmp(path, "/") == 0 && strcmp(name, walk->skip) == 0;
         if (!skipped && !is_bookkeeping(name)) {
+            char label[2 * AE_H5_NAME_SIZE];
+            snprintf(label, sizeof label, "attribute %s of %s", name, path);
             ae_hash_add_text(walk->hash, name);
-            status = add_array(walk, name, attribute);
+            status = add_array(walk, label, attribute);
         }
         H5Aclose(attribute);
         if (status != AE_OK) return status;

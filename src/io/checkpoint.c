@@ -7,8 +7,8 @@
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
  *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
  *                           names: exp_avg, exp_avg_sq; momentum_buffer
- *     /position             attributes: epoch, step, updates, loss_sum, images, skipped
- *                           (ae_position)
+ *     /position             attributes: epoch, step, updates, loss_sum, images, skipped,
+ *                           best_epoch, best_sum (ae_position)
  *     /contract             attributes: version, block, fraction_bits, kernel_path, data_hash
  *     /config               attributes: every option as text, "section.key"
  *     /out_channel_8 ...    dimension scales: indices 0, 1, ..., shared by the tensors; named by
@@ -50,6 +50,8 @@ static const struct {
     {"loss_sum", offsetof(position_record, position.loss_sum)},
     {"images", offsetof(position_record, position.images)},
     {"skipped", offsetof(position_record, position.skipped)},
+    {"best_epoch", offsetof(position_record, position.best_epoch)},
+    {"best_sum", offsetof(position_record, position.best_sum)},
 };
 enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
 
@@ -189,9 +191,8 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
 
 /* ---- reading ---- */
 
-static ae_status damaged(const char *path, const char *fault) {
-    return ae_fail(AE_ERROR_IO, "%s is damaged, or no checkpoint of ae_dist: %s", path, fault);
-}
+/* Begins the message that names `path`, and then the fault. */
+#define DAMAGED "%s is damaged, or no checkpoint of ae_dist: "
 
 /* Is it a checkpoint, and is it whole? */
 static ae_status check_whole(ae_h5 *file, const char *path) {
@@ -199,7 +200,7 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
     int64_t version;
     ae_status status = ae_h5_get_text(file, "/", "format", text, sizeof text);
     if (status == AE_OK && strcmp(text, format) != 0)
-        status = damaged(path, "it has another format");
+        status = ae_fail(AE_ERROR_IO, DAMAGED "its format is not \"%s\"", path, format);
     if (status == AE_OK) status = ae_h5_get_int64(file, "/", "format_version", &version);
     if (status == AE_OK && version != FORMAT_VERSION)
         return ae_fail(AE_ERROR_USAGE,
@@ -209,7 +210,7 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
     if (status == AE_OK) status = ae_h5_get_text(file, "/", "content_hash", stored, sizeof stored);
     if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", found);
     if (status == AE_OK && strcmp(stored, found) != 0)
-        status = damaged(path, "its content differs from its content_hash");
+        status = ae_fail(AE_ERROR_IO, DAMAGED "its content differs from its content_hash", path);
     return status;
 }
 
@@ -227,8 +228,8 @@ static ae_status compare_contract(ae_h5 *file, ae_differences *list) {
         const char *name, *what;
         int64_t is;
     } numbers[] = {
-        {"version", "the contract (order of operations)", AE_CONTRACT_VERSION},
-        {"fraction_bits", "fraction bits of sums", AE_FIXED_K},
+        {"version", "contract.version (order of operations)", AE_CONTRACT_VERSION},
+        {"fraction_bits", "contract.fraction_bits (of sums)", AE_FIXED_K},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t was;
@@ -254,13 +255,21 @@ static ae_status check_same_run(ae_h5 *file, const char *path, const ae_config *
     return status;
 }
 
+/* Is there nothing in the group but what was read? */
+static ae_status check_members(ae_h5 *file, const char *path, const char *group, int64_t count) {
+    int64_t members;
+    ae_status status = ae_h5_members(file, group, &members);
+    if (status == AE_OK && members != count)
+        status = ae_fail(AE_ERROR_IO, DAMAGED "%s holds %lld objects and should hold %lld", path,
+                         group, (long long)members, (long long)count);
+    return status;
+}
+
 static ae_status read_tensors(ae_h5 *file, const char *path, const char *group,
                               const ae_network *network, float *values) {
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
-    int64_t members;
-    ae_status status = ae_h5_members(file, group, &members);
-    if (status == AE_OK && members != count) status = damaged(path, "tensors missing or left over");
+    ae_status status = AE_OK;
     for (int i = 0; i < count && status == AE_OK; i++) {
         char name[AE_H5_NAME_SIZE];
         int64_t shape[4];
@@ -270,22 +279,22 @@ static ae_status read_tensors(ae_h5 *file, const char *path, const char *group,
         status = ae_h5_read(file, name, AE_H5_FLOAT, table[i].rank, shape, tensor);
         for (size_t e = 0; e < table[i].count && status == AE_OK; e++)
             if (!isfinite(tensor[e]))
-                status = damaged(path, "it holds a number that is not finite");
+                status = ae_fail(AE_ERROR_IO, DAMAGED "%s holds a number that is not finite", path,
+                                 name);
     }
-    return status;
+    return status == AE_OK ? check_members(file, path, group, count) : status;
 }
 
 static ae_status read_optimizer(ae_h5 *file, const char *path, ae_state *state) {
-    int64_t members;
-    ae_status status = ae_h5_members(file, "/optimizer", &members);
-    if (status == AE_OK && members != state->optimizer->moments)
-        status = damaged(path, "it is of another optimiser");
+    ae_status status = AE_OK;
     for (int m = 0; m < state->optimizer->moments && status == AE_OK; m++) {
         char group[AE_H5_NAME_SIZE];
         snprintf(group, sizeof group, "/optimizer/%s",
                  ae_optimizer_moment_name(state->optimizer, m));
         status = read_tensors(file, path, group, state->network, state->optimizer->moment[m]);
     }
+    if (status == AE_OK)
+        status = check_members(file, path, "/optimizer", state->optimizer->moments);
     return status;
 }
 
@@ -296,7 +305,9 @@ static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
         int64_t value = 0;
         status = ae_h5_get_int64(file, "/position", position_fields[i].name, &value);
         memcpy((char *)&record + position_fields[i].offset, &value, sizeof value);
-        if (status == AE_OK && value < 0) status = damaged(path, "its position is negative");
+        if (status == AE_OK && value < 0)
+            status = ae_fail(AE_ERROR_IO, DAMAGED "%s of /position is %lld, and can't be negative",
+                             path, position_fields[i].name, (long long)value);
     }
     if (status != AE_OK) return status;
     state->position = record.position;

@@ -14,6 +14,8 @@ static const ae_column epoch_columns[] = {
      "Mean over the epoch's images, each taken before its step's update"},
     {"test_loss", AE_H5_DOUBLE, 0, EPOCH(test_loss), "1", "Test loss",
      "Mean over the test images after the epoch"},
+    {"validation_loss", AE_H5_DOUBLE, 0, EPOCH(validation_loss), "1", "Validation loss",
+     "Mean over the training images kept from training; not a number where there are none"},
     {"psnr_db", AE_H5_DOUBLE, 0, EPOCH(psnr_db), "dB", "PSNR",
      "Mean of the test images' 10 log10(1 / MSE); images with infinite PSNR are left out"},
     {"psnr_infinite", AE_H5_INT64, 0, EPOCH(psnr_infinite), "1", "Images with infinite PSNR",

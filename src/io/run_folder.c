@@ -4,6 +4,7 @@
  *     results.h5
  *     checkpoints/epoch-0003.h5               after three whole epochs
  *     checkpoints/epoch-0003-step-00250.h5    and 250 steps of the fourth
+ *     checkpoints/best.h5                     the epoch with the lowest validation loss
  *     checkpoints/epoch-0003.h5.damaged       set aside: it couldn't be read
  *     *.h5.tmp.PID                            half-written by a run that was killed
  */
@@ -17,11 +18,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/stop.h"
+#include "base/timer.h"
 #include "h5/file.h"
 
 enum { NAME_ROOM = 300 }; /* bytes of AE_PATH_SIZE that names in the folder may need */
+
+/* The processes of a run that was killed a moment ago may live on for a while. */
+static const double LOCK_S = 5;
 
 struct ae_run_folder {
     char dir[AE_PATH_SIZE];
@@ -82,9 +89,12 @@ static ae_status take_lock(ae_run_folder *folder) {
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (folder->lock < 0) return fail("write", path, errno);
     int result;
-    do {
-        result = flock(folder->lock, LOCK_EX | LOCK_NB);
-    } while (result != 0 && errno == EINTR);
+    for (double begin_s = ae_now_s(); (result = flock(folder->lock, LOCK_EX | LOCK_NB)) != 0;) {
+        bool may_come = errno == EINTR || (errno == EWOULDBLOCK && !ae_stop_requested());
+        if (!may_come || ae_now_s() - begin_s > LOCK_S) break;
+        struct timespec pause = {0, 50 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
     if (result == 0) return AE_OK;
     if (errno == EWOULDBLOCK)
         return ae_fail(AE_ERROR_IO, "another run holds %s; wait for it or choose another run.dir",
@@ -151,6 +161,12 @@ void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t e
                               int64_t step) {
     char name[64];
     checkpoint_name(name, sizeof name, epoch, step);
+    snprintf(path, AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - (int)sizeof name - 1,
+             folder->checkpoints, name);
+}
+
+void ae_run_folder_best(const ae_run_folder *folder, char *path) {
+    static const char name[] = "best.h5";
     snprintf(path, AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - (int)sizeof name - 1,
              folder->checkpoints, name);
 }

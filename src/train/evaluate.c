@@ -39,6 +39,89 @@ static void load_test_image(const ae_trainer *trainer, worker *w, int64_t index,
     ae_worker_load(trainer, w, ae_images_pixels(&images, index), stream, sigma);
 }
 
+/* Sums over validation images. */
+enum {
+    VALIDATION_LOSS /* AE_FIXED_K */,
+    VALIDATION_IMAGES,
+    VALIDATION_FAULTS,
+    VALIDATION_STOP,
+    VALIDATION_SUMS
+};
+
+/* Image `index` of the training split, with noise that depends on the image alone. */
+static void validate_image(const ae_trainer *trainer, worker *w, int64_t *sums, int64_t index,
+                           double sigma) {
+    ae_images images = ae_dataset_train(trainer->dataset);
+    ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
+    ae_worker_load(trainer, w, ae_images_pixels(&images, index), stream, sigma);
+    ae_network_forward(w->workspace, trainer->packed);
+    int faults = 0;
+    double loss = ae_network_loss(w->workspace, (ae_loss)trainer->settings->train.loss);
+    sums[VALIDATION_LOSS] += ae_fixed_from(
+        loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, trainer->validation_count), &faults);
+    sums[VALIDATION_IMAGES] += 1;
+    sums[VALIDATION_FAULTS] += faults != 0;
+    ae_watchdog_progress();
+}
+
+/* This rank's run [begin, end) of training images on its threads. */
+static void validate_run(ae_trainer *trainer, int64_t *sums, int64_t begin, int64_t end,
+                         double sigma) {
+#pragma omp parallel num_threads(trainer->placement.threads)
+    {
+        worker *w = &trainer->workers[omp_get_thread_num()];
+        int64_t mine[VALIDATION_SUMS] = {0};
+#pragma omp for schedule(dynamic, 8)
+        for (int64_t i = begin; i < end; ++i)
+            if (!ae_stop_requested()) validate_image(trainer, w, mine, i, sigma);
+        for (int s = 0; s < VALIDATION_SUMS; ++s) {
+#pragma omp atomic
+            sums[s] += mine[s];
+        }
+    }
+}
+
+ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, bool *complete,
+                              bool *stop) {
+    const int64_t count = trainer->validation_count, first = trainer->train_count;
+    const int rank = ae_comm_rank(trainer->comm), size = ae_comm_size(trainer->comm);
+    ae_position *position = &trainer->state.position;
+    const double sigma =
+        ae_trainer_is_pretraining(trainer, position->epoch) ? 0 : trainer->settings->noise.sigma;
+    const int64_t begin = first + count * rank / size, end = first + count * (rank + 1) / size;
+    int64_t sums[VALIDATION_SUMS] = {0};
+    *loss = NAN;
+    *is_best = *stop = false;
+    *complete = true;
+    if (count == 0) return AE_OK;
+    const double begin_s = ae_now_s();
+    validate_run(trainer, sums, begin, end, sigma);
+    sums[VALIDATION_STOP] = ae_stop_requested();
+    ae_comm_sum(trainer->comm, sums, VALIDATION_SUMS);
+    trainer->phase_s[AE_PHASE_EVALUATE] += ae_now_s() - begin_s;
+    *stop = sums[VALIDATION_STOP] > 0;
+    *complete = sums[VALIDATION_IMAGES] == count;
+    if (!*complete) return AE_OK;
+    if (sums[VALIDATION_FAULTS] > 0)
+        return ae_fail(
+            AE_ERROR_NUMERIC,
+            "epoch %lld: %lld of %lld validation images gave a loss that is not a finite "
+            "number; training diverges. Lower optimizer.lr (now %g) or set "
+            "optimizer.clip_norm, in a new run.dir",
+            (long long)position->epoch + 1, (long long)sums[VALIDATION_FAULTS], (long long)count,
+            trainer->settings->optimizer.lr);
+    *loss = ae_fixed_to(sums[VALIDATION_LOSS], AE_FIXED_K) / (double)count;
+    /* Losses with noise and without don't compare. */
+    bool is_first =
+        position->best_epoch == 0 || position->epoch == trainer->settings->train.pretrain_epochs;
+    *is_best = is_first || sums[VALIDATION_LOSS] < position->best_sum;
+    if (*is_best) {
+        position->best_epoch = position->epoch + 1;
+        position->best_sum = sums[VALIDATION_LOSS];
+    }
+    return AE_OK;
+}
+
 /* One image's figures added to sums; its own to entry `slot` of the evaluation's arrays. */
 static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_t index,
                            int64_t slot, double sigma, bool with_input) {

@@ -177,7 +177,14 @@ static ae_status write_checkpoint(ae_trainer *trainer) {
     return status;
 }
 
-ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row) {
+/* Rank 0: the checkpoint of the best epoch, beside the others. */
+static ae_status write_best(ae_trainer *trainer) {
+    char path[AE_PATH_SIZE];
+    ae_run_folder_best(trainer->folder, path);
+    return ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
+}
+
+ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best) {
     double begin_s = ae_now_s();
     ae_watchdog_phase("writing the run's files");
     ae_status status = is_writer(trainer) ? write_results(trainer, row) : AE_OK;
@@ -185,6 +192,7 @@ ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row) {
     if (status == AE_OK && is_writer(trainer) &&
         is_due(trainer, row->epoch, trainer->settings->output.checkpoint_epochs))
         status = write_checkpoint(trainer);
+    if (status == AE_OK && is_writer(trainer) && is_best) status = write_best(trainer);
     trainer->phase_s[AE_PHASE_IO] += ae_now_s() - begin_s;
     return ae_comm_agree(trainer->comm, status);
 }

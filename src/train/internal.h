@@ -47,7 +47,7 @@ struct ae_trainer {
     ae_network *network;
     const ae_kernels *kernels;
     ae_placement placement;
-    int64_t train_count, test_count;
+    int64_t train_count, validation_count, test_count; /* the training images come first */
     int64_t steps_per_epoch, total_epochs;
 
     ae_dataset *dataset;
@@ -113,6 +113,11 @@ ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save);
  * *complete: false where a rank was asked to stop and left images out. Collective. */
 ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *complete, bool *stop);
 
+/* The loss of the images kept from training, and whether it is the phase's lowest so far. Without
+ * such images: not a number, and no. *complete, *stop as above. Collective. */
+ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, bool *complete,
+                              bool *stop);
+
 /* images[n][AE_IMAGE_PIXELS] = the first `count` test images: clean, as the denoising phase's
  * input, or the network's output for the current epoch's input. Local. */
 typedef enum picture { PICTURE_CLEAN, PICTURE_NOISY, PICTURE_OUTPUT } picture;
@@ -126,8 +131,9 @@ ae_status ae_files_open(ae_trainer *trainer);
 /* Begins results.h5, or goes on with it, at the state's position. After the images are there. */
 ae_status ae_files_begin_results(ae_trainer *trainer);
 
-/* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due. */
-ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row);
+/* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due, and
+ * another one where it is the best. */
+ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best);
 
 /* Writes a checkpoint of the state. */
 ae_status ae_files_save_checkpoint(ae_trainer *trainer);

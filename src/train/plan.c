@@ -38,9 +38,13 @@ void ae_plan_print(const ae_trainer *trainer) {
     ae_say("run      %s", settings->run.dir);
     ae_say("network  %s: %zu parameters", settings->model.layers,
            ae_network_size(trainer->network));
-    ae_say("images   %s, %lld to train on and %lld to test on",
+    char validation[64] = "";
+    if (trainer->validation_count > 0)
+        snprintf(validation, sizeof validation, ", %lld to validate with",
+                 (long long)trainer->validation_count);
+    ae_say("images   %s, %lld to train on%s and %lld to test on",
            settings->data.source == AE_SOURCE_CIFAR10 ? settings->data.dir : "dead leaves",
-           (long long)trainer->train_count, (long long)trainer->test_count);
+           (long long)trainer->train_count, validation, (long long)trainer->test_count);
     ae_say("steps    %lld epoch%s on clean images, then %lld with noise %g: %lld steps each, %lld "
            "images a step",
            (long long)settings->train.pretrain_epochs, plural(settings->train.pretrain_epochs),
@@ -61,7 +65,9 @@ void ae_plan_print(const ae_trainer *trainer) {
 void ae_plan_print_memory(const ae_trainer *trainer) {
     const double size = (double)ae_network_size(trainer->network);
     const double threads = trainer->placement.threads;
-    double images = (double)(trainer->train_count + trainer->test_count) * AE_RECORD_SIZE;
+    double images =
+        (double)(trainer->train_count + trainer->validation_count + trainer->test_count) *
+        AE_RECORD_SIZE;
     double a_rank = threads * ((double)ae_workspace_bytes(trainer->network) +
                                AE_IMAGE_PIXELS * (double)sizeof(float) +
                                (double)trainer->message_size * (double)sizeof(int64_t)) +

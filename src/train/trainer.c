@@ -48,6 +48,19 @@ static ae_status create_state(ae_trainer *trainer) {
     return AE_OK;
 }
 
+/* Takes the validation images off the end of the training images. Local, alike on all ranks. */
+static ae_status split_validation(ae_trainer *trainer) {
+    const int64_t wanted = trainer->settings->train.validation_images;
+    if (wanted >= trainer->train_count)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s = %lld leaves none of the %lld training images to train on; lower it",
+                       ae_config_where(trainer->config, "train", "validation_images"),
+                       (long long)wanted, (long long)trainer->train_count);
+    trainer->validation_count = wanted;
+    trainer->train_count -= wanted;
+    return AE_OK;
+}
+
 ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_config *config) {
     *trainer_out = NULL;
     ae_trainer *trainer = calloc(1, sizeof *trainer);
@@ -65,6 +78,8 @@ ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_co
     status = ae_dataset_count(comm, trainer->settings, &trainer->train_count, &trainer->test_count);
     if (status) goto done;
     const ae_settings *settings = trainer->settings;
+    status = split_validation(trainer);
+    if (status) goto done;
     trainer->steps_per_epoch = ae_order_steps(trainer->train_count, settings->train.batch);
     trainer->total_epochs = settings->train.pretrain_epochs + settings->train.epochs;
     status = create_state(trainer);
@@ -238,15 +253,18 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
     row.train_loss = ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images;
     if (!ae_trainer_is_pretraining(trainer, position->epoch))
         row.noise_sigma = trainer->settings->noise.sigma;
-    bool complete;
+    bool complete, is_best, stop_too = false;
     status = compare_replicas(trainer, row.parameters_hash);
     if (status == AE_OK) status = ae_trainer_evaluate(trainer, &row, &complete, stop);
+    if (status || !complete) return status;
+    status = ae_trainer_validate(trainer, &row.validation_loss, &is_best, &complete, &stop_too);
+    *stop |= stop_too;
     if (status || !complete) return status;
 
     fill_times(trainer, &row, steps_s);
     ae_limits_warn_slow(trainer);
     reset_clock(trainer);
-    status = ae_files_save_epoch(trainer, &row);
+    status = ae_files_save_epoch(trainer, &row, is_best);
     if (status) return status;
     ae_progress_epoch(trainer, &row);
     if (position->epoch == trainer->total_epochs) ae_say("hash     %s", row.parameters_hash);

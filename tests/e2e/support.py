@@ -66,18 +66,22 @@ def write_cifar10(folder, images=200):
 
 
 class Run:
-    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun."""
+    """The program under way, on `ranks` ranks; without ranks, alone and not under mpirun. In a
+    `session` of its own, processes() finds all of it. `before` is put before the whole command.
+    `program`: the words that start it, or another one."""
 
     def __init__(self, folder, arguments, ranks=2, threads=1, kernels=None, launcher=None,
-                 variables=None, stdout=subprocess.PIPE):
-        command = [PROGRAM, *map(str, arguments)]
+                 variables=None, stdout=subprocess.PIPE, session=False, before=(),
+                 program=(PROGRAM,)):
+        command = [*program, *map(str, arguments)]
         if ranks:
             launcher = ["--bind-to", "none"] if launcher is None else launcher
             command = [MPIEXEC, "-np", str(ranks), *launcher, *command]
         self.stdout, self.stderr = "", ""
         self.process = subprocess.Popen(
-            command, cwd=folder, env=environment(threads, kernels, variables), text=True,
-            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, bufsize=1)
+            [*before, *command], cwd=folder, env=environment(threads, kernels, variables), text=True,
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, bufsize=1,
+            start_new_session=session)
         self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True)
                         for name in ("stdout", "stderr") if getattr(self.process, name)]
         for reader in self.readers:
@@ -124,6 +128,18 @@ class Run:
         except OSError:  # it ended meanwhile
             return False
         return int(parent) == self.process.pid and program == os.path.realpath(PROGRAM)
+
+    def processes(self):
+        """Process numbers of all that is left in its session, the launcher first."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it ended meanwhile
+                continue
+            if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                found.append(int(pid))
+        return sorted(found)
 
     def wait(self, timeout_s=TIMEOUT_S):
         """Waits for the end; a run that doesn't come to it is ended and fails the test."""

@@ -235,5 +235,6 @@ def test_divergence(tmp_path):
     config = write_config(tmp_path, options)
     done = run(tmp_path, config, expect=None, ranks=RANKS)
     assert_refused(done, NUMERIC, "epoch 1, step ", "training diverges",
-                   "Lower optimizer.lr (now 1000) or set optimizer.clip_norm, in a new run.dir")
+                   "Lower optimizer.lr (now 1000), or set optimizer.clip_norm or train.skip_steps, in a "
+                   "new run.dir")
     assert support.checkpoints(tmp_path / "run") == []

@@ -31,7 +31,7 @@ def test_bench(tmp_path):
     assert found.keys() == PARALLEL | CORE
     assert (found["ranks"], found["threads"], found["batch"]) == (2, 2, 100)
     assert found["multiply_adds_per_image"] == 3681504
-    assert found["message_bytes"] == 8 * (1611 + 5)
+    assert found["message_bytes"] == 8 * (1611 + 6)
     for figure in found["figures"]:
         assert done.stdout.count(f"{figure['name']} ") >= 1
         assert figure["seconds"] > 0

@@ -14,7 +14,8 @@ EPOCHS = 3  # the first on clean images
 STORED = [1, 2, 3]  # epochs with reconstructions
 
 EPOCH_COLUMNS = ["epoch", "train_loss", "test_loss", "psnr_db", "psnr_infinite", "psnr_pooled_db",
-                 "ssim", "psnr_first10_db", "ssim_first10_range2", "learning_rate", "noise_sigma",
+                 "ssim", "psnr_first10_db", "ssim_first10_range2", "validation_loss",
+                 "skipped_steps", "learning_rate", "noise_sigma",
                  "test_noise_sigma", "images_per_s", "seconds", "parameters_hash"]
 TIMES = [f"seconds_{phase}"
          for phase in ("data", "compute", "allreduce", "optimizer", "evaluate", "io")]

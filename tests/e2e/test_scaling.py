@@ -133,7 +133,7 @@ def test_figures_follow_from_one_another(file):
 
 def test_provenance(file):
     found = {name: item[()] for name, item in file["provenance"].items()}
-    assert found["batch"] == BATCH and found["message_bytes"] == 8 * (1611 + 5)
+    assert found["batch"] == BATCH and found["message_bytes"] == 8 * (1611 + 6)
     version = support.run(Path.cwd(), "--version", ranks=None).stdout
     for name in ("version", "revision", "mpi", "compiler", "flags", "kernel_path"):
         assert found[name].decode() in version, name

@@ -1,6 +1,8 @@
-"""jobs/train.sbatch on a real Slurm of one node, which slurm.sh brings up for these tests."""
+"""jobs/train.sbatch and jobs/array.sbatch on a real Slurm, which slurm.sh brings up for these
+tests: on hosts in namespaces where those may be had, else on this machine alone."""
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -9,21 +11,29 @@ from pathlib import Path
 import h5py
 import pytest
 
-from support import (DONE, PROGRAM, ROOT, STOPPED, USAGE, checkpoints, environment, text_column,
-                     write_config)
+from support import (DONE, PROGRAM, ROOT, STOPPED, USAGE, checkpoints, environment, run,
+                     text_column, write_config)
 
 SCRIPT = ROOT / "jobs" / "train.sbatch"
+ARRAY = ROOT / "jobs" / "array.sbatch"
 SLURM_SH = Path(__file__).with_name("slurm.sh")
 TOOLS = "munged mungekey slurmctld slurmd sbatch srun scancel scontrol sinfo".split()
-SBIN = "/usr/sbin:/sbin"
-LIFE_S = 300  # of the daemons, should nobody end them
-TIMEOUT_S = 40  # of a job
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+LIFE_S = 580  # of the daemons, should nobody end them
+TIMEOUT_S = 60  # of a job
 ENDED = "COMPLETED FAILED CANCELLED TIMEOUT NODE_FAIL".split()
-CPUS = max(4, os.cpu_count())  # as Slurm believes
+HOSTS = 4
+LAST_HOST = "n4"  # which isn't lost
+CPUS = max(4, os.cpu_count())  # of a host, as Slurm believes
 
-# Long enough to be stopped on the way.
-RUN = {"data.train_images": 500, "data.test_images": 10, "train.pretrain_epochs": 2,
+# Long enough to be stopped at leisure, and then soon through: a job's first start has the slow
+# kernels; of an array, task 2's has.
+RUN = {"data.train_images": 100, "data.test_images": 10, "train.pretrain_epochs": 2,
        "train.epochs": 18, "output.reconstruction_epochs": 10, "output.keep": 100}
+SLOW_AT_FIRST = f"""#!/bin/sh
+[ "${{SLURM_RESTART_COUNT:-0}}${{SLURM_ARRAY_TASK_ID#2}}" != 0 ] || export AE_KERNELS=ref
+exec {PROGRAM} "$@"
+"""
 
 
 def free_ports(count):
@@ -40,26 +50,44 @@ def why_not():
     """Why there can be no Slurm here, or None."""
     if os.geteuid() != 0:
         return "a Slurm of the tests' own needs root"
-    missing = [tool for tool in TOOLS if not shutil.which(tool, path=f"{os.environ['PATH']}:{SBIN}")]
+    missing = [tool for tool in TOOLS if not shutil.which(tool, path=PATH)]
     return f"{', '.join(missing)} missing: install slurmctld, slurmd, munge" if missing else None
+
+
+def can_have_hosts():
+    """Namespaces, and in them a bridge, a cable and mounts, are there and allowed."""
+    script = ("pgrep -V && hostname n1 && mount -t tmpfs tmpfs /dev/shm && "
+              "ip link add bridge type bridge && ip link add cable type veth peer name eth0")
+    return subprocess.run(["unshare", "--net", "--uts", "--mount", "--ipc", "--pid", "--fork",
+                           "--mount-proc", "sh", "-c", script], capture_output=True,
+                          env={**os.environ, "PATH": PATH}).returncode == 0
 
 
 class Slurm:
     """Clients of the tests' Slurm."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, hosts):
+        slow_at_first = folder / "slow_at_first"
+        slow_at_first.write_text(SLOW_AT_FIRST)
+        slow_at_first.chmod(0o755)
+        self.folder, self.hosts = folder, hosts
         self.env = {name: value for name, value in environment(threads=None).items()
                     if not name.startswith(("SLURM_", "SBATCH_"))}
-        self.env.update(SLURM_CONF=str(folder / "slurm.conf"), AE_DIST=PROGRAM,
+        self.env.update(SLURM_CONF=str(folder / "slurm.conf"), AE_DIST=str(slow_at_first),
                         OMP_WAIT_POLICY="passive")  # more threads than cores
 
     def call(self, *command, cwd=None, **variables):
-        return subprocess.run(command, cwd=cwd, env={**self.env, **variables}, text=True, check=True,
-                              stdin=subprocess.DEVNULL, capture_output=True).stdout.strip()
+        done = subprocess.run(["sh", SLURM_SH, "in", self.folder, *command], cwd=cwd,
+                              env={**self.env, **variables}, text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout.strip()
 
-    def submit(self, folder, *arguments, ranks=2, threads=1, options=(), launcher="srun"):
+    def submit(self, folder, *arguments, ranks=2, threads=1, options=(), launcher="srun",
+               script=SCRIPT, **variables):
         return self.call("sbatch", "--parsable", f"--ntasks-per-node={ranks}", f"-c{threads}",
-                         *options, str(SCRIPT), *arguments, cwd=folder, LAUNCHER=launcher)
+                         *options, str(script), *arguments, cwd=folder, LAUNCHER=launcher,
+                         **variables)
 
     def show(self, job):
         """What Slurm knows of a job, by field."""
@@ -85,14 +113,40 @@ class Slurm:
                 f"no '{text}' in: {output(folder, job)}")
             time.sleep(0.05)
 
+    def stop(self, job):
+        """As at the time limit."""
+        self.call("scancel", "--batch", "--signal=USR1", job)
+
+    def goes_on(self, folder, job):
+        """A job that was queued again starts once more, and ends as it should."""
+        self.wait(job, "PENDING")
+        assert self.show(job)["Restarts"] == "1", output(folder, job)
+        assert len(checkpoints(folder / "run")) >= 2
+        # Slurm waits for two minutes; a start sooner than this is refused.
+        self.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+        assert self.wait_end(job) == ("COMPLETED", DONE), output(folder, job)
+        assert starts(folder, "job_id") == [job, job]
+        assert starts(folder, "from_epoch")[1] >= 2
+        assert output(folder, job).count("start 1:") == output(folder, job).count("start 2:") == 1
+
+    def nodes(self, job):
+        return self.call("scontrol", "show", "hostnames", self.show(job)["NodeList"]).split()
+
+    def host(self, action, name):
+        """Takes a host's power (off), gives it back (on), pulls its network cable (cut)."""
+        subprocess.run(["sh", SLURM_SH, action, self.folder, name], check=True)
+
+    def lose(self, name):
+        """Slurm learns, sooner than by itself, that a node is lost."""
+        self.call("scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=test")
+
 
 def output(folder, job):
-    path = folder / f"ae_dist-{job}.out"
-    return path.read_text() if path.exists() else ""
+    return "".join(path.read_text() for path in folder.glob(f"*-{job}.out"))
 
 
-def last_hash(folder):
-    with h5py.File(folder / "run" / "results.h5") as file:
+def last_hash(folder, name="run"):
+    with h5py.File(folder / name / "results.h5") as file:
         assert file["epochs/epoch"][-1] == 20
         return text_column(file["epochs/parameters_hash"])[-1]
 
@@ -103,27 +157,62 @@ def starts(folder, column):
         return text_column(values) if values.dtype.kind == "O" else values[()].tolist()
 
 
+def ranks_of(job):
+    """Process numbers of a job's ranks, on whichever host."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (path / "environ").read_bytes().split(b"\0")
+            is_rank = os.readlink(path / "exe") == os.path.realpath(PROGRAM)
+        except OSError:  # it ended meanwhile
+            continue
+        if is_rank and f"SLURM_JOB_ID={job}".encode() in variables:
+            found.append(int(path.name))
+    return found
+
+
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
     reason = why_not()
     if reason:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("slurm") / "d"
+    hosts = HOSTS if can_have_hosts() else 0
+    ports = free_ports(2)
     try:
-        up = subprocess.run(["sh", SLURM_SH, "up", folder, str(CPUS), *free_ports(2), str(LIFE_S)],
+        up = subprocess.run(["sh", SLURM_SH, "up", folder, str(hosts), str(CPUS), *ports,
+                             str(LIFE_S)],
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if up.returncode != 0:
             pytest.skip(f"Slurm doesn't come up here: {up.stdout[-2000:]}")
-        yield Slurm(folder)
+        yield Slurm(folder, hosts)
     finally:
         subprocess.run(["sh", SLURM_SH, "down", folder], check=True)
+
+
+@pytest.fixture
+def hosts(slurm):
+    if not slurm.hosts:
+        pytest.skip("hosts need namespaces, which aren't allowed here, iproute2 and procps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def limited(slurm, tmp_path_factory):
+    """The folder of a job that runs into its time limit while the other tests are at work, as
+    limits are looked at every half minute only; and the job."""
+    folder = tmp_path_factory.mktemp("limited")
+    options = ["-p", "urgent", "--time=1", "--signal=B:USR1@58"]
+    if slurm.hosts:
+        options += ["-w", LAST_HOST]
+    return folder, slurm.submit(folder, write_config(folder, {**RUN, "data.train_images": 600}),
+                                ranks=1, options=options)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(slurm, tmp_path_factory):
     """The folder of a job that nobody stopped, and the job."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    job = slurm.submit(folder, write_config(folder, RUN), ranks=2, threads=2)
+    job = slurm.submit(folder, write_config(folder, RUN), ranks=2, threads=2, AE_DIST=PROGRAM)
     assert slurm.wait_end(job) == ("COMPLETED", DONE), output(folder, job)
     return folder, job
 
@@ -136,34 +225,125 @@ def test_layout_is_the_allocations(undisturbed):
 
 
 def test_stopped_job_is_queued_again(slurm, undisturbed, tmp_path):
-    job = slurm.submit(tmp_path, write_config(tmp_path, RUN))
+    """With mpirun; test_time_limit does it with srun."""
+    job = slurm.submit(tmp_path, write_config(tmp_path, RUN), launcher="mpirun")
     slurm.wait_text(tmp_path, job, "epoch  2/20")
-    slurm.call("scancel", "--batch", "--signal=USR1", job)
-    slurm.wait(job, "PENDING")
-    assert slurm.show(job)["Restarts"] == "1"
-    assert len(checkpoints(tmp_path / "run")) >= 2
-    slurm.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")  # sooner is refused
-    assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
+    slurm.stop(job)
+    slurm.goes_on(tmp_path, job)
     assert last_hash(tmp_path) == last_hash(undisturbed[0])
-    assert starts(tmp_path, "job_id") == [job, job]
-    assert starts(tmp_path, "from_epoch")[1] >= 2
-    assert output(tmp_path, job).count("start 1:") == output(tmp_path, job).count("start 2:") == 1
 
 
-def test_mpirun_and_submitting_again(slurm, undisturbed, tmp_path):
-    ranks = min(2, os.cpu_count())  # mpirun binds to cores that are there
+def test_chain_of_short_jobs(slurm, undisturbed, tmp_path):
+    """Submitted at once; each is stopped, but the one that is through and the one left over."""
     config = write_config(tmp_path, RUN)
-    how = {"launcher": "mpirun", "options": ["--no-requeue"]}
-    job = slurm.submit(tmp_path, config, ranks=ranks, **how)
-    slurm.wait_text(tmp_path, job, "epoch  2/20")
-    slurm.call("scancel", "--batch", "--signal=USR1", job)
-    assert slurm.wait_end(job) == ("FAILED", STOPPED), output(tmp_path, job)
-    assert "the same sbatch command goes on" in output(tmp_path, job)
-    again = slurm.submit(tmp_path, config, ranks=1, **how)
-    assert slurm.wait_end(again) == ("COMPLETED", DONE), output(tmp_path, again)
+    options = ["--no-requeue", "--dependency=singleton", "--job-name=chain"]
+    slow = {"AE_KERNELS": "ref"}
+    chain = [slurm.submit(tmp_path, config, ranks=ranks, options=options, AE_DIST=PROGRAM,
+                          **kernels)
+             for ranks, kernels in ((1, slow), (2, slow), (1, slow), (2, {}), (1, {}))]
+    for epoch, job in zip((1, 2, 3), chain):
+        slurm.wait_text(tmp_path, job, f"epoch {epoch:2d}/20")
+        slurm.stop(job)
+        assert slurm.wait_end(job) == ("FAILED", STOPPED), output(tmp_path, job)
+        assert "the same sbatch command goes on" in output(tmp_path, job)
+    for job in chain[3:]:
+        assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
     assert last_hash(tmp_path) == last_hash(undisturbed[0])
-    assert starts(tmp_path, "job_id") == [job, again]
-    assert starts(tmp_path, "ranks") == [ranks, 1]
+    assert starts(tmp_path, "job_id") == chain[:4]
+    assert starts(tmp_path, "ranks") == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("launcher", ["srun", "mpirun"])
+def test_rank_is_killed(slurm, undisturbed, tmp_path, launcher):
+    job = slurm.submit(tmp_path, write_config(tmp_path, RUN), launcher=launcher)
+    slurm.wait_text(tmp_path, job, "epoch  2/20")
+    os.kill(ranks_of(job)[-1], signal.SIGKILL)
+    slurm.goes_on(tmp_path, job)
+    assert last_hash(tmp_path) == last_hash(undisturbed[0])
+
+
+def test_restarts_are_bounded(slurm, tmp_path):
+    """A program that fails at once, each time, isn't started for ever."""
+    program = tmp_path / "fails"
+    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.chmod(0o755)
+    job = slurm.submit(tmp_path, write_config(tmp_path), AE_DIST=str(program), RESTARTS="0")
+    assert slurm.wait_end(job) == ("FAILED", 128 + signal.SIGKILL)
+    assert "not queued again" in output(tmp_path, job)
+
+
+@pytest.mark.parametrize("partition", ["tests", "polite"])
+def test_preempted(slurm, undisturbed, tmp_path, partition):
+    """Killed and queued again by Slurm; or signalled first, with time to leave."""
+    job = slurm.submit(tmp_path, write_config(tmp_path, RUN), options=["-p", partition])
+    slurm.wait_text(tmp_path, job, "epoch  2/20")
+    urgent = slurm.call("sbatch", "--parsable", "-p", "urgent", "-N1", "-w",
+                        *slurm.nodes(job), f"-n{CPUS - 1}", "-o", "/dev/null", "--wrap", "true", cwd=tmp_path)
+    slurm.goes_on(tmp_path, job)
+    assert slurm.wait_end(urgent) == ("COMPLETED", DONE)
+    assert last_hash(tmp_path) == last_hash(undisturbed[0])
+
+
+def test_host_loses_power(hosts, slurm, undisturbed, tmp_path):
+    """The first host, with the script and rank 0."""
+    job = slurm.submit(tmp_path, write_config(tmp_path, RUN), ranks=1,
+                       options=["-N2", "-x", LAST_HOST])
+    slurm.wait_text(tmp_path, job, "epoch  2/20")
+    lost = slurm.nodes(job)[0]
+    slurm.host("off", lost)
+    slurm.lose(lost)
+    slurm.goes_on(tmp_path, job)
+    assert lost not in slurm.nodes(job)
+    assert last_hash(tmp_path) == last_hash(undisturbed[0])
+    slurm.host("on", lost)
+    slurm.call("scontrol", "update", f"NodeName={lost}", "State=RESUME")
+
+
+def test_host_is_cut_off(hosts, slurm, undisturbed, tmp_path):
+    """mpirun notices by itself that a host doesn't answer, and ends the job."""
+    job = slurm.submit(tmp_path, write_config(tmp_path, RUN), ranks=1, launcher="mpirun",
+                       options=["-N2", "-x", LAST_HOST], OMPI_MCA_oob_tcp_keepalive_time="2",
+                       OMPI_MCA_oob_tcp_keepalive_intvl="1", OMPI_MCA_oob_tcp_keepalive_probes="3")
+    slurm.wait_text(tmp_path, job, "epoch  2/20")
+    lost = slurm.nodes(job)[1]
+    slurm.host("cut", lost)
+    slurm.wait(job, "COMPLETING")  # the script is through, and Slurm waits for the host
+    slurm.lose(lost)
+    slurm.goes_on(tmp_path, job)
+    assert last_hash(tmp_path) == last_hash(undisturbed[0])
+
+
+def test_array_over_seeds(slurm, undisturbed, tmp_path):
+    """The task that has the array's own number is stopped; it alone is queued again."""
+    (tmp_path / "jobs").symlink_to(ROOT / "jobs")
+    config = write_config(tmp_path, RUN, "name.ini")
+    array = slurm.submit(tmp_path, "run.seed", config, ranks=1, script=ARRAY,
+                         options=["--array=0-2"])
+    job = f"{array}_2"
+    slurm.wait_text(tmp_path, job, "epoch  2/20")
+    assert slurm.show(job)["JobId"] == array
+    slurm.stop(job)
+    slurm.wait(job, "PENDING")
+    slurm.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+    for task in range(3):
+        assert slurm.wait_end(f"{array}_{task}") == ("COMPLETED", DONE), output(tmp_path, job)
+        assert slurm.show(f"{array}_{task}")["Restarts"] == ("1" if task == 2 else "0")
+    alone = run(tmp_path, config, "--set", "run.seed=2", "--set", "run.dir=alone")
+    assert last_hash(tmp_path, "runs/name-seed-0") == last_hash(undisturbed[0])
+    assert last_hash(tmp_path, "runs/name-seed-2") == alone.hash != last_hash(undisturbed[0])
+
+
+def test_array_over_values(slurm, tmp_path):
+    (tmp_path / "jobs").symlink_to(ROOT / "jobs")
+    array = slurm.submit(tmp_path, "noise.sigma=0.05,0.2", write_config(tmp_path), "--print-config",
+                         ranks=1, script=ARRAY, options=["--array=0-2"])
+    for task, value in enumerate(["0.05", "0.2"]):
+        job = f"{array}_{task}"
+        assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
+        assert f"sigma = {value}\n" in output(tmp_path, job)
+        assert f"dir = runs/small-sigma-{value}\n" in output(tmp_path, job)
+    assert slurm.wait_end(f"{array}_2") == ("FAILED", USAGE)
+    assert "task 2 has none of the 2 values" in output(tmp_path, f"{array}_2")
 
 
 def test_arguments_are_passed_on(slurm, tmp_path):
@@ -180,3 +360,11 @@ def test_configuration_missing(slurm, tmp_path, arguments, message):
     job = slurm.submit(tmp_path, *arguments)
     assert slurm.wait_end(job) == ("FAILED", USAGE)
     assert message in output(tmp_path, job)
+
+
+def test_time_limit(slurm, limited):
+    folder, job = limited
+    slurm.wait_text(folder, job, "stopped on request")
+    assert slurm.wait_end(job) == ("COMPLETED", DONE), output(folder, job)
+    alone = run(folder, "small.ini", "--set", "run.dir=alone")
+    assert last_hash(folder) == alone.hash

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "comm/comm.h"
+#include "comm/internal.h"
 
 static ae_comm *comm;
 
@@ -22,6 +23,34 @@ static void test_sum_and_min(void **state) {
     assert_int_equal(values[1], size * (size - 1) / 2);
     assert_int_equal(values[2], size << 40);
     assert_int_equal(ae_comm_min(comm, 10 - rank), 11 - size);
+}
+
+/* The sum of `count` values on nodes that have `first` ranks, `rest` ranks, `rest` ranks, ... */
+static void check_sum_on_nodes(int first, int rest, int count) {
+    const int rank = comm->rank, size = comm->size;
+    int node = rank < first ? 0 : 1 + (rank - first) / rest;
+    ae_comm nodes = *comm;
+    MPI_Comm_split(comm->world, node, rank, &nodes.node);
+    ae_comm_set_nodes(&nodes);
+    int node_count = size <= first ? 1 : 1 + (size - first + rest - 1) / rest;
+    assert_int_equal(ae_comm_node_count(&nodes), node_count);
+    int64_t *values = malloc((size_t)count * sizeof *values);
+    for (int i = 0; i < count; ++i) values[i] = ((int64_t)(rank + 1) << 40) - i;
+    ae_comm_sum(&nodes, values, count);
+    for (int i = 0; i < count; ++i)
+        assert_int_equal(values[i], ((int64_t)size * (size + 1) / 2 << 40) - (int64_t)size * i);
+    free(values);
+    if (nodes.leaders != MPI_COMM_NULL) MPI_Comm_free(&nodes.leaders);
+    MPI_Comm_free(&nodes.node);
+}
+
+static void test_sum_on_nodes(void **state) {
+    (void)state;
+    for (int first = 1; first <= 3; ++first)
+        for (int rest = 1; rest <= 2; ++rest) {
+            check_sum_on_nodes(first, rest, 1);
+            check_sum_on_nodes(first, rest, 20000);
+        }
 }
 
 static void test_broadcast_and_gather(void **state) {
@@ -92,10 +121,13 @@ static void test_shape_of_the_job(void **state) {
 
 int main(int argc, char **argv) {
     ae_comm_create(&comm, &argc, &argv);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sum_and_min),  cmocka_unit_test(test_broadcast_and_gather),
-        cmocka_unit_test(test_equals_first), cmocka_unit_test(test_spread),
-        cmocka_unit_test(test_agree),        cmocka_unit_test(test_shape_of_the_job)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sum_and_min),
+                                       cmocka_unit_test(test_sum_on_nodes),
+                                       cmocka_unit_test(test_broadcast_and_gather),
+                                       cmocka_unit_test(test_equals_first),
+                                       cmocka_unit_test(test_spread),
+                                       cmocka_unit_test(test_agree),
+                                       cmocka_unit_test(test_shape_of_the_job)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ae_comm_destroy(&comm);
     return failed;

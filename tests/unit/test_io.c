@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include "base/memory.h"
+#include "h5/internal.h"
 #include "io/checkpoint.h"
 
 /* ---- a run to store ---- */
@@ -35,7 +36,7 @@ static run *make_run(const char *override, float first) {
             run->optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
     }
     run->optimizer.steps = 1234;
-    run->state.position = (ae_position){3, 17, 5000000000000, 1700, 2};
+    run->state.position = (ae_position){3, 17, 5000000000000, 1700, 2, 3, 99};
     strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
     return run;
 }
@@ -171,8 +172,18 @@ static void test_checkpoint_without_seal(void **state) {
     char *mark = memmem(bytes, size, "\nae_dist seal", 13);
     assert_non_null(mark);
     check_ok(ae_file_replace(path, bytes, (size_t)(mark - (char *)bytes)));
-    free(bytes);
     check_ok(read_checkpoint(NULL));
+
+    const char *end = "its end is not that of an HDF5 file";
+    size_t unsealed = (size_t)(mark - (char *)bytes);
+    check_ok(ae_file_replace(path, bytes, unsealed - 1));
+    check_refused(read_checkpoint(NULL), AE_ERROR_IO, end);
+    check_ok(ae_file_replace(path, bytes, unsealed + 1));
+    check_refused(read_checkpoint(NULL), AE_ERROR_IO, end);
+    ((char *)bytes)[8] = 4; /* a superblock of a version that there isn't yet */
+    check_ok(ae_file_replace(path, bytes, unsealed));
+    check_refused(read_checkpoint(NULL), AE_ERROR_IO, end);
+    free(bytes);
 }
 
 /* Changes a checkpoint with HDF5; `rehash` makes its content hash fit. */
@@ -255,6 +266,126 @@ static void change_kernel_path(ae_h5 *file) {
     check_ok(ae_h5_set_text(file, "/contract", "kernel_path", "ref"));
 }
 
+/* ---- changes that need HDF5 itself ---- */
+
+/* Puts an empty dataset in the bias's place. */
+static void replace_bias(ae_h5 *file, hid_t type, int rank, const hsize_t *shape, hid_t creation) {
+    change_missing(file);
+    hid_t space = H5Screate_simple(rank, shape, NULL);
+    hid_t dataset = H5Dcreate2(file->id, bias, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    assert_true(dataset >= 0);
+    H5Dclose(dataset);
+    H5Sclose(space);
+}
+static void change_rank(ae_h5 *file) {
+    replace_bias(file, H5T_IEEE_F32LE, 2, (hsize_t[]){8, 1}, H5P_DEFAULT);
+}
+static void change_to_huge(ae_h5 *file) {
+    replace_bias(file, H5T_IEEE_F32LE, 2, (hsize_t[]){1ULL << 40, 1ULL << 10}, H5P_DEFAULT);
+}
+static void change_to_references(ae_h5 *file) {
+    replace_bias(file, H5T_STD_REF_OBJ, 1, (hsize_t[]){8}, H5P_DEFAULT);
+}
+static void change_to_chunks(ae_h5 *file) { /* of which none is there */
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 1, (hsize_t[]){1});
+    replace_bias(file, H5T_IEEE_F32LE, 1, (hsize_t[]){100000}, creation);
+    H5Pclose(creation);
+}
+static void change_to_outside(ae_h5 *file) {
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(creation, "/dev/zero", 0, H5F_UNLIMITED);
+    replace_bias(file, H5T_IEEE_F32LE, 1, (hsize_t[]){8}, creation);
+    H5Pclose(creation);
+}
+static void change_to_soft_link(ae_h5 *file) {
+    change_missing(file);
+    H5Lcreate_soft("/parameters/encoder.2.bias", file->id, bias, H5P_DEFAULT, H5P_DEFAULT);
+}
+static void change_to_ring(ae_h5 *file) {
+    H5Lcreate_hard(file->id, "/", file->id, "/parameters/ring", H5P_DEFAULT, H5P_DEFAULT);
+}
+static void change_to_named_type(ae_h5 *file) {
+    change_missing(file);
+    hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+    H5Tcommit2(file->id, bias, type, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Tclose(type);
+}
+static void change_to_infinity(ae_h5 *file) {
+    const float values[8] = {[7] = INFINITY};
+    check_ok(ae_h5_write(file, "/optimizer/exp_avg_sq/encoder.0.bias", AE_H5_FLOAT, 1, bias_shape,
+                         values));
+}
+static void change_no_moment(ae_h5 *file) {
+    check_ok(ae_h5_delete(file, "/optimizer/exp_avg"));
+}
+static void change_extra_moment(ae_h5 *file) {
+    check_ok(ae_h5_add_group(file, "/optimizer/max_exp_avg_sq", "x"));
+}
+static void change_no_position(ae_h5 *file) {
+    check_ok(ae_h5_delete(file, "/position"));
+}
+static void change_no_config(ae_h5 *file) {
+    check_ok(ae_h5_delete(file, "/config"));
+}
+static void change_no_images(ae_h5 *file) {
+    H5Adelete_by_name(file->id, "/position", "images", H5P_DEFAULT);
+}
+static void change_long_data_hash(ae_h5 *file) {
+    check_ok(ae_h5_set_text(file, "/contract", "data_hash", "0123456789abcdef0123456789abcdef0"));
+}
+
+/* Puts an attribute without values in the place of /position's images. */
+static void replace_images(ae_h5 *file, hid_t type, hid_t space) {
+    change_no_images(file);
+    hid_t attribute = H5Acreate_by_name(file->id, "/position", "images", type, space, H5P_DEFAULT,
+                                        H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(attribute >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+}
+static void change_images_shape(ae_h5 *file) {
+    replace_images(file, H5T_STD_I64LE, H5Screate_simple(1, (hsize_t[]){2}, NULL));
+}
+static void change_images_type(ae_h5 *file) {
+    replace_images(file, H5T_STD_U64LE, H5Screate(H5S_SCALAR));
+}
+static void change_images_to_null(ae_h5 *file) {
+    replace_images(file, H5T_STD_I64LE, H5Screate(H5S_NULL));
+}
+
+/* Objects and attributes that ae_dist doesn't write so: the message names them. Where HDF5 has
+ * nothing of that kind to hash, the hash stays as it was. */
+static void test_checkpoint_forged_objects(void **state) {
+    (void)state;
+    static const struct {
+        change *change;
+        bool rehash;
+        const char *reason;
+    } cases[] = {
+        {change_rank, true, "encoder.0.bias has the wrong number of dimensions"},
+        {change_to_huge, false, "/parameters/encoder.0.bias is larger than the file could hold"},
+        {change_to_references, false, "encoder.0.bias has a type that ae_dist doesn't write"},
+        {change_to_chunks, false, "encoder.0.bias is larger than the file could hold"},
+        {change_to_outside, false, "encoder.0.bias is larger than the file could hold, or lies"},
+        {change_to_soft_link, false, "/parameters/encoder.0.bias is a link"},
+        {change_to_ring, false, "/parameters/ring/parameters/ring"},
+        {change_to_named_type, false, "encoder.0.bias is an object that ae_dist doesn't write"},
+        {change_to_infinity, true, "exp_avg_sq/encoder.0.bias holds a number that is not finite"},
+        {change_no_moment, true, "/optimizer/exp_avg/encoder.0.weight"},
+        {change_extra_moment, true, "/optimizer holds 3 objects and should hold 2"},
+        {change_no_position, true, "epoch of /position"},
+        {change_no_config, true, "/config"},
+        {change_no_images, true, "images of /position"},
+        {change_images_shape, true, "attribute images of /position is not one whole number"},
+        {change_images_type, false, "attribute images of /position has a type that"},
+        {change_images_to_null, false, "attribute images of /position has a type that"},
+        {change_long_data_hash, true, "attribute data_hash of /contract is too long"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_refused(read_changed(cases[i].change, cases[i].rehash), AE_ERROR_IO, cases[i].reason);
+}
+
 static void test_checkpoint_changed(void **state) {
     (void)state;
     const char *hash = "differs from its content_hash";
@@ -263,7 +394,7 @@ static void test_checkpoint_changed(void **state) {
     check_refused(read_changed(change_position, false), AE_ERROR_IO, hash);
     check_refused(read_changed(change_extra, false), AE_ERROR_IO, hash);
     check_refused(read_changed(change_missing, false), AE_ERROR_IO, hash);
-    check_refused(read_changed(change_format, false), AE_ERROR_IO, "another format");
+    check_refused(read_changed(change_format, false), AE_ERROR_IO, "format is not");
 }
 
 /* Files whose hash fits, and that are wrong all the same. */
@@ -271,11 +402,16 @@ static void test_checkpoint_forged(void **state) {
     (void)state;
     check_ok(read_changed(change_value, true));
     check_ok(read_changed(change_kernel_path, true));
-    check_refused(read_changed(change_to_nan, true), AE_ERROR_IO, "not finite");
-    check_refused(read_changed(change_position_below_zero, true), AE_ERROR_IO, "negative");
-    check_refused(read_changed(change_position_type, true), AE_ERROR_IO, "not one whole number");
-    check_refused(read_changed(change_missing, true), AE_ERROR_IO, "missing or left over");
-    check_refused(read_changed(change_extra, true), AE_ERROR_IO, "missing or left over");
+    check_refused(read_changed(change_to_nan, true), AE_ERROR_IO,
+                  "encoder.0.bias holds a number that is not finite");
+    check_refused(read_changed(change_position_below_zero, true), AE_ERROR_IO,
+                  "step of /position is -1");
+    check_refused(read_changed(change_position_type, true), AE_ERROR_IO,
+                  "step of /position is not one whole number");
+    check_refused(read_changed(change_missing, true), AE_ERROR_IO,
+                  "can't open /parameters/encoder.0.bias");
+    check_refused(read_changed(change_extra, true), AE_ERROR_IO,
+                  "/optimizer/exp_avg holds 9 objects and should hold 8");
     check_refused(read_changed(change_shape, true), AE_ERROR_IO, "encoder.0.bias has the wrong");
     check_refused(read_changed(change_type, true), AE_ERROR_IO, "wrong type");
     check_refused(read_changed(change_format_version, true), AE_ERROR_USAGE, "version 99");
@@ -319,6 +455,7 @@ int main(void) {
         TEST(test_checkpoint_without_seal),
         TEST(test_checkpoint_changed),
         TEST(test_checkpoint_forged),
+        TEST(test_checkpoint_forged_objects),
         TEST(test_checkpoint_of_another_configuration),
         TEST(test_checkpoint_unwritable),
     };
