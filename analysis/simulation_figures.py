@@ -31,7 +31,7 @@ class Simulation:
 def networks_of(study):
     """(place, label, colour, marker) of each network."""
     for place, (network, latency_s) in enumerate(zip(study.networks, study.latencies_s)):
-        yield (place, f"{network}, {1e6 * latency_s:g} us", COLORS[place % len(COLORS)],
+        yield (place, f"{network}, {1e6 * latency_s:g} us latency", COLORS[place % len(COLORS)],
                MARKERS[place % len(MARKERS)])
 
 
@@ -70,8 +70,9 @@ def draw_simulation(study, path):
     axes[0, 0].set_ylabel("us of a step")
     axes[1, 0].set_ylabel("efficiency")
     axes[0, 2].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    figure.suptitle(f"Simulated with SimGrid; an image takes {1e6 * study.image_s:.1f} us, measured "
-                    f"on one core of {study.processor or 'an unknown processor'}", fontsize=9,
+    figure.suptitle("Simulated with SimGrid; the time of an image was measured: "
+                    f"{1e6 * study.image_s:.1f} us on one core "
+                    f"({study.processor or 'processor unknown'})", fontsize=9,
                     x=0.01, ha="left")
     figure.savefig(path)
     plt.close(figure)

@@ -9,8 +9,7 @@ AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarr
 python3-h5netcdf"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
-slurmctld slurmd slurm-client munge iproute2 procps \
-libsimgrid-dev"
+slurmctld slurmd slurm-client munge iproute2 procps libsimgrid-dev"
 
 ae_say() {
     printf '== %s\n' "$*"
