@@ -12,11 +12,9 @@
 # jobs/local.sh does; the simulation's build is in build-simulate/. A minute or two.
 #
 # Environment, each with a default:
-#     RANKS     numbers of ranks (16 32 64 128 256 512 1024)
+#     RANKS     numbers of ranks, up to 2032 (16 32 64 128 256 512 1024)
 #     MEASURED  a folder with JSON files of ae_bench --batch 1 and --batch 100 on one rank and
 #               thread, from a machine to be simulated; default: measured here
-#     ALLREDUCE one of SimGrid's names, as rab_rdb for Rabenseifner's reduction (what Open MPI 4.1
-#               would choose)
 #     OUT       the folder to write to (runs/simulate)
 #     PYTHON    as in jobs/local.sh
 set -eu
@@ -72,19 +70,10 @@ write_platform() {
 XML
 }
 
-# What the MPI library does on $1 ranks, in SimGrid's words; unless ALLREDUCE names it, as Open MPI
-# 4.1 does for a message of 8 to 16 kB: Rabenseifner's reduction, recursive doubling, or a reduction
-# to one rank and a broadcast, along trees.
+# SimGrid's name of what Open MPI 4.1 does for a message of 8 to 16 kB on $1 ranks, one of each node
+# or all of one node (up to 127): Rabenseifner's reduction or recursive doubling.
 allreduce() {
-    if [ "${ALLREDUCE-}" ]; then
-        echo "$ALLREDUCE"
-    elif [ "$1" -lt 64 ]; then
-        echo rab_rdb
-    elif [ "$1" -lt 128 ]; then
-        echo rdb
-    elif [ "$1" -lt 256 ]; then
-        echo redbcast
-    elif [ "$1" -lt 512 ]; then
+    if [ "$1" -ge 4 ] && [ "$1" -lt 64 ]; then
         echo rab_rdb
     else
         echo rdb
@@ -95,6 +84,8 @@ allreduce() {
 # nothing counts; a message takes its latency and its share of the links' bandwidth.
 simulate() {
     nodes=$((($1 + NODE_CORES - 1) / NODE_CORES))
+    reducing=$nodes
+    [ "$nodes" -gt 1 ] || reducing=$1
     write_platform "$nodes" "$2" "$3" >"$scratch/platform.xml"
     node=0
     while [ "$node" -lt "$nodes" ]; do
@@ -105,7 +96,7 @@ simulate() {
     # shellcheck disable=SC2086 # a list
     if ! (cd -- "$scratch" && smpirun -np "$1" -platform platform.xml -hostfile hosts \
         --cfg=smpi/simulate-computation:no --cfg=smpi/host-speed:1Gf --cfg=network/model:CM02 \
-        --cfg=network/crosstraffic:0 --cfg=smpi/allreduce:"$(allreduce "$1")" \
+        --cfg=network/crosstraffic:0 --cfg=smpi/allreduce:"$(allreduce "$reducing")" \
         --cfg=smpi/reduce:ompi_binomial --cfg=smpi/bcast:binomial_tree --log=root.thres:error \
         "$top/build-simulate/ae_simulate" $seconds 100 4096 $((100 * $1)) \
         </dev/null >"simulated-$1-$2-$3.json" 2>log); then

@@ -1,8 +1,7 @@
 /* ae_simulate: the training step on a simulated cluster, run by SimGrid's smpirun.
  *
- * Real are the ranks, their shards and the reduction: its message, its values and every message of
- * the MPI library. Simulated are the network, and the seconds that images and the update take,
- * which are given. */
+ * Real are the ranks, their shards, and the reduction with its messages and sums. Simulated are the
+ * network, and the seconds that images and the update take, which are given. */
 #include <smpi/smpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include "comm/comm.h"
 #include "data/order.h"
 
-enum { BLOCK = 1 }; /* images: configs' train.block */
+enum { BLOCK = 1 }; /* images: the default of train.block */
 
 /* Of the hosts in the platform, so that a second of work is a second of theirs. */
 static const double FLOPS_PER_S = 1e9;
