@@ -308,8 +308,8 @@ def test_host_loses_power(hosts, slurm, undisturbed, tmp_path):
 def test_host_is_cut_off(hosts, slurm, undisturbed, tmp_path):
     """mpirun notices by itself that a host doesn't answer, and ends the job."""
     job = slurm.submit(tmp_path, write_config(tmp_path, RUN), ranks=1, launcher="mpirun",
-                       options=["-N2", "-x", LAST_HOST], OMPI_MCA_oob_tcp_keepalive_time="2",
-                       OMPI_MCA_oob_tcp_keepalive_intvl="1", OMPI_MCA_oob_tcp_keepalive_probes="3")
+                       options=["-N2", "-x", LAST_HOST], OMPI_MCA_oob_tcp_keepalive_time="4",
+                       OMPI_MCA_oob_tcp_keepalive_intvl="2", OMPI_MCA_oob_tcp_keepalive_probes="3")
     slurm.wait_text(tmp_path, job, "epoch  2/20")
     lost = slurm.nodes(job)[1]
     slurm.host("cut", lost)
