@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "base/watchdog.h"
 #include "comm/comm.h"
 #include "config/config.h"
 #include "h5/h5.h"
@@ -209,6 +210,7 @@ done:
 int main(int argc, char **argv) {
     ae_comm *comm = NULL;
     ae_stop_install();
+    ae_watchdog_start();
     ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, false);
     ae_status status = run(comm, argc, argv);

@@ -7,11 +7,14 @@
 
 #include <stdbool.h>
 
-/* Starts the thread. After `stall_s` seconds without ae_watchdog_progress() (0: never) the process
- * leaves with AE_STALLED; `order` (>= 0) staggers the ranks by a second each, up to ten, so
- * that as a rule one of them tells the reason: that with the lowest. Time in which this process
- * itself is stopped doesn't count. Local; call once, before other threads. */
-void ae_watchdog_start(double stall_s, int order);
+/* Starts the thread, which from then on ends the process with AE_STALLED after a time without
+ * ae_watchdog_progress(): until ae_watchdog_limit() says otherwise, five minutes. Time in which
+ * this process itself is stopped doesn't count. Local; call once, before MPI and other threads. */
+void ae_watchdog_start(void);
+
+/* That time, in seconds (0: for ever); `order` (>= 0) staggers the ranks by a second each, up to
+ * ten, so that as a rule one of them tells the reason: that with the lowest. Local. */
+void ae_watchdog_limit(double stall_s, int order);
 
 /* What this process is at, for the message; text that is never freed. Counts as progress. Local,
  * for the main thread. */

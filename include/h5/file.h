@@ -12,9 +12,10 @@ const char *ae_file_cure(int error);
  * file, is empty or has more than `limit` bytes. */
 ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *size);
 
-/* Makes `size` bytes the content of `path`: writes them to PATH.tmp.PID, syncs and renames that,
- * and syncs the folder. AE_ERROR_IO: the temporary file is gone, what stood at `path` before
- * stands (only where the sync of the folder fails does the new content stand there). */
+/* Makes `size` bytes the content of `path`: writes them to PATH.tmp.PID, syncs it, reads it
+ * back, renames it, and syncs the folder. AE_ERROR_IO: the temporary file is gone, what stood at
+ * `path` before stands (only where the sync of the folder fails does the new content stand there).
+ */
 ae_status ae_file_replace(const char *path, const void *bytes, size_t size);
 
 #endif

@@ -20,6 +20,9 @@ ae_status ae_trainer_check(ae_trainer *trainer);
  * rank. The images are loaded, and as many steps done, before. */
 ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds);
 
+/* int64 values of a step's reduction. Local. */
+int ae_trainer_message_size(const ae_trainer *trainer);
+
 /* Trains to the end, going on from the newest whole checkpoint where the run folder has one.
  * AE_STOPPED: stopped early on request, state saved. AE_ERROR_USAGE, AE_ERROR_DATA, AE_ERROR_IO,
  * AE_ERROR_NUMERIC: what was saved before stands. */

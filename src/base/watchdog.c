@@ -14,7 +14,7 @@
 static const double TICK_S = 0.05, VOTE_S = 0.5;
 enum { ORDER_MAX = 10 };
 
-static double stall_s;
+static _Atomic double stall_s = 300;
 static atomic_uint progress;
 static _Atomic(const char *) phase = "starting";
 static atomic_bool voting;
@@ -32,8 +32,8 @@ static _Noreturn void leave_stalled(double seconds) {
     _exit(AE_STALLED);
 }
 
-static void *watch(void *limit_ptr) {
-    const double limit_s = *(double *)limit_ptr;
+static void *watch(void *unused) {
+    (void)unused;
     double idle_s = 0, voting_s = 0, last_s = ae_now_s();
     unsigned seen = atomic_load(&progress);
     for (;;) {
@@ -46,6 +46,7 @@ static void *watch(void *limit_ptr) {
         unsigned made = atomic_load(&progress);
         idle_s = made == seen ? idle_s + passed_s : 0;
         seen = made;
+        double limit_s = atomic_load(&stall_s);
         if (limit_s > 0 && idle_s >= limit_s) leave_stalled(idle_s);
         voting_s = atomic_load(&voting) && idle_s > 0 ? voting_s + passed_s : 0;
         if (voting_s >= VOTE_S && ae_stop_terminated_s() >= VOTE_S) _exit(128 + SIGTERM);
@@ -53,19 +54,23 @@ static void *watch(void *limit_ptr) {
     return NULL;
 }
 
-void ae_watchdog_start(double limit_s, int order) {
+void ae_watchdog_start(void) {
     pthread_t thread;
     pthread_attr_t attributes;
     sigset_t all, before;
-    stall_s = limit_s > 0 ? limit_s + (order < ORDER_MAX ? order : ORDER_MAX) : 0;
     /* Signals are the main thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_create(&thread, &attributes, watch, &stall_s); /* without it: as before */
+    pthread_create(&thread, &attributes, watch, NULL); /* without it: as before */
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void ae_watchdog_limit(double limit_s, int order) {
+    atomic_store(&stall_s, limit_s > 0 ? limit_s + (order < ORDER_MAX ? order : ORDER_MAX) : 0);
+    ae_watchdog_progress();
 }
 
 void ae_watchdog_phase(const char *now) {

@@ -16,10 +16,7 @@
 #include "data/dataset.h"
 #include "train/trainer.h"
 
-enum {
-    MESSAGE_EXTRAS = 6, /* of a step's reduction */
-    RANKS_SHOWN = 16
-};
+enum { RANKS_SHOWN = 16 };
 
 /* Seconds of a round. */
 static const double PEAK_S = 0.03, IMAGES_S = 0.08, STEPS_S = 0.15;
@@ -41,8 +38,10 @@ typedef struct measurement {
     int threads;            /* of this rank */
     lane *lanes;            /* [threads] */
     int64_t batch;
-    double *mine; /* [RATES][rounds] */
-    double *all;  /* [ranks][RATES][rounds] on rank 0, NULL elsewhere */
+    double *mine;       /* [RATES][rounds] */
+    double *all;        /* [ranks][RATES][rounds] on rank 0, NULL elsewhere */
+    int message;        /* int64 values of a step's reduction */
+    double allreduce_s; /* median */
 } measurement;
 
 /* ---- a rank by itself ---- */
@@ -121,7 +120,24 @@ static double measure_rate(measurement *m, double (*work)(const measurement *, l
 
 /* ---- all together ---- */
 
-/* The rounds of this rank, m->mine. Collective. */
+/* Median time of the step's reduction, m->allreduce_s. Collective. */
+static ae_status measure_allreduce(measurement *m) {
+    enum { REDUCTIONS = 301 };
+    double one[REDUCTIONS];
+    int64_t *message = ae_calloc((size_t)m->message, sizeof *message);
+    ae_status status =
+        ae_comm_agree(m->comm, message ? AE_OK : ae_fail_memory("the step's reduction"));
+    for (int r = 0; r < REDUCTIONS && status == AE_OK; ++r) {
+        double begin_s = ae_now_s();
+        ae_comm_sum(m->comm, message, m->message);
+        one[r] = ae_now_s() - begin_s;
+    }
+    if (status == AE_OK) m->allreduce_s = ae_bench_median(one, REDUCTIONS);
+    free(message);
+    return status;
+}
+
+/* The rounds of this rank, m->mine, and the reduction. Collective. */
 static ae_status measure_rounds(measurement *m) {
     enum { FIRST_STEPS = 3 };
     const int rounds = m->task->rounds;
@@ -140,6 +156,8 @@ static ae_status measure_rounds(measurement *m) {
         status = ae_trainer_measure(trainer, steps, &seconds);
         m->mine[STEPS * rounds + r] = (double)steps / seconds;
     }
+    m->message = ae_trainer_message_size(trainer);
+    if (status == AE_OK) status = measure_allreduce(m);
 done:
     ae_trainer_destroy(&trainer);
     return status;
@@ -171,18 +189,6 @@ static void sum_up(bench_team *team, const measurement *m) {
     }
 }
 
-/* Median time of the step's reduction. Collective. */
-static double measure_allreduce(ae_comm *comm, int64_t *message, int count) {
-    enum { REDUCTIONS = 301 };
-    double one[REDUCTIONS];
-    for (int r = 0; r < REDUCTIONS; ++r) {
-        double begin_s = ae_now_s();
-        ae_comm_sum(comm, message, count);
-        one[r] = ae_now_s() - begin_s;
-    }
-    return ae_bench_median(one, REDUCTIONS);
-}
-
 /* Useful multiply-adds of an image's step: forward, and gradients by the weights and, but for the
  * first layer's, by its input. */
 static double work_of(const ae_network *network) {
@@ -207,20 +213,19 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
                          .threads = placement.total_threads,
                          .cores = placement.total_cores,
                          .batch = ae_config_settings(task->config)->train.batch,
-                         .work = work_of(task->network),
-                         .message = (int)ae_network_size(task->network) + MESSAGE_EXTRAS};
+                         .work = work_of(task->network)};
     const double own_threads = m.threads;
-    int64_t *message = ae_calloc((size_t)team->message, sizeof *message);
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
     if (is_first) team->rank_threads = ae_calloc(3 * ranks, sizeof *team->rank_threads);
     ae_status status = create_lanes(&m);
-    if (!message || !m.mine || (is_first && (!m.all || !team->rank_threads)))
+    if (!m.mine || (is_first && (!m.all || !team->rank_threads)))
         status = ae_fail_memory("the measurements");
     status = ae_comm_agree(comm, status);
     if (status == AE_OK) status = measure_rounds(&m);
     if (status) goto done;
-    team->allreduce_s = measure_allreduce(comm, message, team->message);
+    team->message = m.message;
+    team->allreduce_s = m.allreduce_s;
     ae_comm_gather(comm, m.mine, RATES * rounds * sizeof *m.mine, m.all);
     ae_comm_gather(comm, &own_threads, sizeof own_threads, team->rank_threads);
     if (is_first) {
@@ -233,7 +238,7 @@ done:
         ae_workspace_destroy(&m.lanes[t].workspace);
         free(m.lanes[t].normals), free(m.lanes[t].sums), free(m.lanes[t].bytes);
     }
-    free(m.lanes), free(m.mine), free(m.all), free(message);
+    free(m.lanes), free(m.mine), free(m.all);
     return status;
 }
 

@@ -77,6 +77,7 @@ void ae_comm_set_nodes(ae_comm *comm) {
 
 void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     int provided = 0;
+    ae_watchdog_phase("starting MPI");
     yield_where_crowded();
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
     ae_comm *comm = calloc(1, sizeof *comm);
@@ -91,6 +92,7 @@ void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
 }
 
 void ae_comm_destroy(ae_comm **comm) {
+    ae_watchdog_phase("ending MPI");
     if ((*comm)->leaders != MPI_COMM_NULL) MPI_Comm_free(&(*comm)->leaders);
     MPI_Comm_free(&(*comm)->node);
     MPI_Comm_free(&(*comm)->world);

@@ -129,6 +129,28 @@ static int write_file(const char *path, const void *bytes, size_t size) {
     return error;
 }
 
+/* Does the file hold these bytes? Asks the disk, where the system forgets what it was just given to
+ * write. 0, or the errno. */
+static int compare_file(const char *path, const char *bytes, size_t size) {
+    char piece[1 << 16];
+    size_t done = 0;
+    int error = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* no matter if it doesn't */
+    for (ssize_t n = 1; n > 0 && error == 0; done += (size_t)n) {
+        n = read_all(fd, piece, sizeof piece);
+        if (n < 0) {
+            error = errno;
+            n = 0;
+        } else if ((size_t)n > size - done || memcmp(piece, bytes + done, (size_t)n) != 0) {
+            error = EIO;
+        }
+    }
+    close(fd);
+    return error == 0 && done != size ? EIO : error;
+}
+
 /* Makes a rename in the folder of `path` last. 0, or the errno. */
 static int sync_folder(const char *path) {
     char *folder = strdup(path);
@@ -150,6 +172,7 @@ ae_status ae_file_replace(const char *path, const void *bytes, size_t size) {
     if (asprintf(&temporary, "%s.tmp.%ld", path, (long)getpid()) < 0)
         return ae_fail_memory("a file name");
     int error = write_file(temporary, bytes, size);
+    if (error == 0) error = compare_file(temporary, bytes, size);
     if (error == 0 && rename(temporary, path) != 0) error = errno;
     if (error != 0)
         unlink(temporary);

@@ -79,7 +79,7 @@ void ae_plan_warn(const ae_trainer *trainer);
 
 /* limits.c: the time there is, and ranks that take too much of it. */
 
-/* Starts the watchdog and sets the time at which to stop. Local. */
+/* Sets the time at which to stop. Local. */
 void ae_limits_begin(const ae_trainer *trainer);
 
 /* Warns of ranks whose computing takes much longer than the median's. Collective. */

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
-#include "base/watchdog.h"
 #include "train/internal.h"
 
 /* Kept free for a checkpoint before a batch system ends the job: a tenth of the time left, at most
@@ -17,7 +16,6 @@ static double margin(double left_s) {
 void ae_limits_begin(const ae_trainer *trainer) {
     const ae_settings *settings = trainer->settings;
     const double now_s = ae_now_s();
-    ae_watchdog_start((double)settings->run.stall_seconds, ae_comm_rank(trainer->comm));
     if (settings->run.time_limit > 0) ae_stop_at(now_s + (double)settings->run.time_limit);
     const char *end = getenv("SLURM_JOB_END_TIME"); /* seconds since 1970 */
     double left_s = end ? (double)(atoll(end) - (long long)time(NULL)) : 0;

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/timer.h"
+#include "base/watchdog.h"
 #include "data/order.h"
 #include "nn/layers.h"
 #include "train/internal.h"
@@ -72,6 +73,7 @@ ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_co
     trainer->comm = comm;
     trainer->config = config;
     trainer->settings = ae_config_settings(config);
+    ae_watchdog_limit((double)trainer->settings->run.stall_seconds, ae_comm_rank(comm));
     status = create_network(trainer);
     if (status) goto done;
     trainer->placement = ae_placement_find(comm);
@@ -110,6 +112,10 @@ void ae_trainer_destroy(ae_trainer **trainer_ptr) {
     ae_network_destroy(&trainer->network);
     free(trainer);
     *trainer_ptr = NULL;
+}
+
+int ae_trainer_message_size(const ae_trainer *trainer) {
+    return (int)trainer->message_size;
 }
 
 ae_status ae_trainer_check(ae_trainer *trainer) {

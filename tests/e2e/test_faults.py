@@ -48,6 +48,18 @@ def test_stalled_rank(tmp_path, undisturbed):
     assert differences(numbers(tmp_path / "run"), undisturbed) == []
 
 
+def test_rank_stalled_before_training(tmp_path):
+    """While the run is set up; the pictures are made for longer than that takes."""
+    config = write_config(tmp_path, {**LONG, "data.train_images": 50000, "run.stall_seconds": 3})
+    with Run(tmp_path, [config]) as started:
+        started.wait_for("ae_dist")
+        os.kill(max(started.ranks()), signal.SIGSTOP)
+        started.wait(60)
+    assert "epoch  1/" not in started.stdout
+    assert started.code == STALLED, started.tail
+    assert started.stderr.count("ae_dist: error: no progress for 3 s while") == 1, started.tail
+
+
 def test_terminated_with_a_dead_vote(tmp_path, undisturbed):
     """Half a second after SIGTERM to all, those who wait for a rank in vain are gone, and nothing
     was written meanwhile."""
