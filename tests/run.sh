@@ -6,7 +6,7 @@
 # installs what is missing (Debian and its relatives, as root or with sudo), then builds and tests
 #
 #     gcc       in build/: every test but Valgrind's; a warning is an error
-#     valgrind  in build/: a whole run on two ranks under Valgrind's memcheck
+#     valgrind  in build/: a whole run on two and four ranks under Valgrind's memcheck
 #     clang     in build-clang/: unit and mpi tests; a warning is an error
 #     asan      in build-asan/: unit and mpi tests, and whole runs on two and four ranks, under
 #               AddressSanitizer and UndefinedBehaviorSanitizer

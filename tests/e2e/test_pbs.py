@@ -120,6 +120,18 @@ def test_killed_job_is_submitted_again(tmp_path, restarts):
     assert ("not submitted again" in output(tmp_path, "1.pbs")) == (restarts == "0")
 
 
+def test_launcher_that_hangs(tmp_path):
+    """It is ended while there is time to submit the job again."""
+    (tmp_path / "bin").mkdir()
+    launcher = tmp_path / "bin" / "mpirun"
+    launcher.write_text("#!/bin/sh\nexec sleep 1000\n")
+    launcher.chmod(0o755)
+    code = pbs_run(tmp_path, "1.pbs", walltime="00:00:04", CONFIG=write_config(tmp_path),
+                   PATH=f"{launcher.parent}:{os.environ['PATH']}")
+    assert code == KILLED, output(tmp_path, "1.pbs")
+    assert submitted(tmp_path) is not None
+
+
 def test_refused_submission_is_told(tmp_path):
     (tmp_path / "qsub_is_refused").touch()
     config = write_config(tmp_path, RUN)

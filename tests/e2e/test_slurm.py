@@ -213,6 +213,22 @@ def limited(slurm, tmp_path_factory):
                                 ranks=1, options=options)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hung(slurm, tmp_path_factory):
+    """The folder of a job whose launcher takes no notice of being stopped, which is done while the
+    other tests are at work; and the job."""
+    folder = tmp_path_factory.mktemp("hung")
+    launcher = folder / "mpirun"
+    launcher.write_text("#!/bin/sh\ntrap '' USR1\nexec sleep 1000\n")
+    launcher.chmod(0o755)
+    job = slurm.submit(folder, write_config(folder, RUN), ranks=1, launcher="mpirun",
+                       RESTARTS="0", PATH=f"{folder}:{slurm.env['PATH']}",
+                       options=["-p", "urgent"] + (["-w", LAST_HOST] if slurm.hosts else []))
+    slurm.wait_text(folder, job, "start 1:")
+    slurm.stop(job)
+    return folder, job
+
+
 @pytest.fixture(scope="module")
 def undisturbed(slurm, tmp_path_factory):
     """The folder of a job that nobody stopped, and the job."""
@@ -376,3 +392,10 @@ def test_time_limit(slurm, limited):
     assert slurm.wait_end(job) == ("COMPLETED", DONE), output(folder, job)
     alone = run(folder, "small.ini", "--set", "run.dir=alone")
     assert last_hash(folder) == alone.hash
+
+
+def test_launcher_that_hangs(slurm, hung):
+    """It is ended, and the job would be queued again."""
+    folder, job = hung
+    assert slurm.wait_end(job) == ("FAILED", 128 + signal.SIGKILL), output(folder, job)
+    assert "not queued again" in output(folder, job)

@@ -28,7 +28,7 @@ LAYOUTS = {
     "none": [((2, 1), (2, 1))],
     "asan": [((2, 1), (4, 1)), ((4, 1), (2, 1))],
     "tsan": [((1, 4), (2, 2)), ((2, 2), (1, 4))],
-    "valgrind": [((2, 1), (2, 1))],
+    "valgrind": [((2, 1), (4, 1))],
 }[TOOL]
 
 # The reference kernels are slow, so that a signal falls into the run. Under Valgrind all are.
