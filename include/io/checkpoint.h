@@ -41,8 +41,9 @@ typedef struct ae_state {
 ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_config *config,
                               const char *kernel_path);
 
-/* Is what stands at `path` a whole checkpoint? AE_ERROR_IO: no. Local. */
-ae_status ae_checkpoint_verify(const char *path);
+/* Is what stands at `path` a whole checkpoint, of the size that one of `state` can have?
+ * AE_ERROR_IO: no. Local. */
+ae_status ae_checkpoint_verify(const char *path, const ae_state *state);
 
 /* Reads `path` into `state` (network, parameters, optimizer given) and compares the options that
  * change the numbers (AE_EFFECT_NUMBERS) and the contract with today's;

@@ -39,9 +39,9 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
  * which is the disk's fault and not the checkpoint's. */
 ae_status ae_run_folder_set_aside(const char *path);
 
-/* Deletes what the newest checkpoint makes superfluous: all but the `keep` newest of whole epochs
- * (keep >= 1), every mid-epoch one older than the newest, and files left half-written by a run that
- * was killed. Local. AE_ERROR_IO. */
+/* Deletes what newer checkpoints make superfluous: of those of whole epochs all but the `keep`
+ * newest (keep >= 1), mid-epoch ones that aren't among the `keep` newest of all, and files left
+ * half-written by a run that was killed. Local. AE_ERROR_IO. */
 ae_status ae_run_folder_prune(const ae_run_folder *folder, int64_t keep);
 
 #endif

@@ -4,17 +4,19 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "base/stop.h"
 #include "base/timer.h"
 
-static const double TICK_S = 0.05, VOTE_S = 0.5;
+static const double TICK_S = 0.05, VOTE_S = 0.5, START_S = 300;
 enum { ORDER_MAX = 10 };
 
-static _Atomic double stall_s = 300;
+static _Atomic double stall_s;
 static atomic_uint progress;
 static _Atomic(const char *) phase = "starting";
 static atomic_bool voting;
@@ -54,16 +56,27 @@ static void *watch(void *unused) {
     return NULL;
 }
 
+/* This process's number among those that a launcher started, 0 where none says. */
+static int launched_as(void) {
+    static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t v = 0; v < sizeof variables / sizeof *variables; ++v)
+        if (getenv(variables[v])) return atoi(getenv(variables[v]));
+    return 0;
+}
+
 void ae_watchdog_start(void) {
     pthread_t thread;
     pthread_attr_t attributes;
     sigset_t all, before;
+    ae_watchdog_limit(START_S, launched_as());
     /* Signals are the main thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_create(&thread, &attributes, watch, NULL); /* without it: as before */
+    if (pthread_create(&thread, &attributes, watch, NULL) != 0)
+        ae_warn("no thread can be started to watch over the run: it may hang where another rank "
+                "does; raise the limit on processes (ulimit -u)");
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -122,7 +122,7 @@ ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit) {
     if (status != AE_OK) goto done;
     char name[AE_H5_NAME_SIZE];
     memory_name(name);
-    (*file)->limit = size > SIZE_MAX / DEFLATE_RATIO ? SIZE_MAX : size * DEFLATE_RATIO;
+    (*file)->limit = size > limit / DEFLATE_RATIO ? limit : size * DEFLATE_RATIO;
     if (H5Pset_file_image(access, bytes, size) < 0 ||
         ((*file)->id = H5Fopen(name, H5F_ACC_RDWR, access)) < 0)
         status = ae_h5_fail(*file, "open it as", "an HDF5 file");

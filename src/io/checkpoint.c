@@ -214,9 +214,16 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
     return status;
 }
 
-ae_status ae_checkpoint_verify(const char *path) {
+/* No checkpoint of this state is larger, in bytes: its tensors, and room for all the rest. */
+static size_t size_limit(const ae_state *state) {
+    const size_t rest = (size_t)16 << 20;
+    const size_t copies = 1 + (size_t)state->optimizer->moments;
+    return rest + 2 * copies * ae_network_size(state->network) * sizeof(float);
+}
+
+ae_status ae_checkpoint_verify(const char *path, const ae_state *state) {
     ae_h5 *file = NULL;
-    ae_status status = ae_h5_open(&file, path, SIZE_MAX);
+    ae_status status = ae_h5_open(&file, path, size_limit(state));
     if (status == AE_OK) status = check_whole(file, path);
     ae_h5_close(&file);
     return status;
@@ -317,7 +324,7 @@ static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
 
 ae_status ae_checkpoint_read(const char *path, ae_state *state, const ae_config *config) {
     ae_h5 *file = NULL;
-    ae_status status = ae_h5_open(&file, path, SIZE_MAX);
+    ae_status status = ae_h5_open(&file, path, size_limit(state));
     if (status == AE_OK) status = check_whole(file, path);
     if (status == AE_OK) status = check_same_run(file, path, config);
     if (status == AE_OK)

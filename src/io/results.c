@@ -326,8 +326,8 @@ static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_config
                     "choose another run.dir, or move the file away",
                     path, (long long)epochs, list.text);
     if (status == AE_OK)
-        ae_warn("%s holds %lld epochs and there is no checkpoint: they are made again", path,
-                (long long)epochs);
+        ae_warn("%s holds %lld epochs and there is no checkpoint of them: they are made again",
+                path, (long long)epochs);
     return status;
 }
 

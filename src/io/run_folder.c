@@ -277,7 +277,7 @@ ae_status ae_run_folder_prune(const ae_run_folder *folder, int64_t keep) {
     ae_status status = find(folder, &entries, &count);
     int64_t whole = 0;
     for (int i = 0; i < count && status == AE_OK; i++) {
-        bool superfluous = entries[i].step > 0 ? i > 0 : ++whole > keep;
+        bool superfluous = entries[i].step > 0 ? i >= keep : ++whole > keep;
         if (!superfluous) continue;
         char path[AE_PATH_SIZE];
         ae_run_folder_checkpoint(folder, path, entries[i].epoch, entries[i].step);

@@ -12,15 +12,38 @@ static bool is_writer(const ae_trainer *trainer) {
     return ae_comm_rank(trainer->comm) == 0;
 }
 
+/* Can the run have come to the position that a checkpoint tells? */
+static ae_status check_position(const ae_trainer *trainer, const char *path) {
+    const ae_position *position = &trainer->state.position;
+    const bool is_possible = position->epoch <= trainer->total_epochs &&
+                             position->step <= trainer->steps_per_epoch &&
+                             position->images <= trainer->train_count &&
+                             position->skipped <= trainer->settings->train.skip_steps &&
+                             (position->images > 0 || position->step <= position->skipped) &&
+                             position->best_epoch <= position->epoch;
+    if (is_possible) return AE_OK;
+    return ae_fail(AE_ERROR_IO,
+                   "%s is damaged, or no checkpoint of ae_dist: this run can't be where /position "
+                   "tells, after %lld epochs and %lld steps with %lld images",
+                   path, (long long)position->epoch, (long long)position->step,
+                   (long long)position->images);
+}
+
+/* Reads a checkpoint into the trainer's state. */
+static ae_status read_checkpoint(ae_trainer *trainer, const char *path) {
+    ae_status status = ae_checkpoint_read(path, &trainer->state, trainer->config);
+    return status == AE_OK ? check_position(trainer, path) : status;
+}
+
 /* Rank 0: takes the state of the newest checkpoint that is whole; none there: leaves it. */
 static ae_status read_newest(ae_trainer *trainer) {
     char(*paths)[AE_PATH_SIZE] = NULL;
     int count = 0;
     ae_status status = ae_run_folder_list(trainer->folder, &paths, &count);
     for (int i = 0; status == AE_OK && i < count; ++i) {
-        status = ae_checkpoint_read(paths[i], &trainer->state, trainer->config);
+        status = read_checkpoint(trainer, paths[i]);
         if (status == AE_ERROR_IO) /* a passing fault of a network's disk, perhaps */
-            status = ae_checkpoint_read(paths[i], &trainer->state, trainer->config);
+            status = read_checkpoint(trainer, paths[i]);
         if (status == AE_OK) break;
         if (status != AE_ERROR_IO) continue;
         if (i + 1 < count) {
@@ -170,7 +193,8 @@ static ae_status write_checkpoint(ae_trainer *trainer) {
     ae_run_folder_checkpoint(trainer->folder, path, position->epoch, position->step);
     ae_status status =
         ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
-    if (status == AE_OK) status = ae_checkpoint_verify(path); /* before older ones go */
+    if (status == AE_OK)
+        status = ae_checkpoint_verify(path, &trainer->state); /* before older ones go */
     trainer->saved_s = ae_now_s();
     if (status == AE_OK)
         status = ae_run_folder_prune(trainer->folder, trainer->settings->output.keep);
@@ -189,10 +213,11 @@ ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool
     ae_watchdog_phase("writing the run's files");
     ae_status status = is_writer(trainer) ? write_results(trainer, row) : AE_OK;
     ae_position_next_epoch(&trainer->state.position);
+    /* Best first: killed in between, the run does the epoch again, and writes it once more. */
+    if (status == AE_OK && is_writer(trainer) && is_best) status = write_best(trainer);
     if (status == AE_OK && is_writer(trainer) &&
         is_due(trainer, row->epoch, trainer->settings->output.checkpoint_epochs))
         status = write_checkpoint(trainer);
-    if (status == AE_OK && is_writer(trainer) && is_best) status = write_best(trainer);
     trainer->phase_s[AE_PHASE_IO] += ae_now_s() - begin_s;
     return ae_comm_agree(trainer->comm, status);
 }

@@ -168,13 +168,20 @@ static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SI
     }
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;
-    if (!ae_comm_equals_first(trainer->comm, hash, AE_HASH_TEXT_SIZE))
-        status =
-            ae_fail(AE_ERROR_NUMERIC,
-                    "after epoch %lld its parameters (hash %s) differ from rank 0's; its memory "
-                    "or processor is at fault: leave the host out and start again, which goes "
-                    "on from the last checkpoint",
-                    (long long)trainer->state.position.epoch + 1, hash);
+    int64_t differing = !ae_comm_equals_first(trainer->comm, hash, AE_HASH_TEXT_SIZE);
+    const bool differs = differing > 0, is_first = ae_comm_rank(trainer->comm) == 0;
+    const int size = ae_comm_size(trainer->comm);
+    ae_comm_sum(trainer->comm, &differing, 1);
+    if (differing == 0) return AE_OK;
+    /* One alone against all others is wrong, rank 0 too; of two, nobody knows which. */
+    const bool first_is_alone = size > 2 && differing == size - 1;
+    if (first_is_alone ? is_first : differs)
+        status = ae_fail(
+            AE_ERROR_NUMERIC,
+            "%safter epoch %lld its parameters (hash %s) differ from %s; %s memory or processor is "
+            "at fault: leave the host out and start again, which goes on from the last checkpoint",
+            is_first ? "rank 0: " : "", (long long)trainer->state.position.epoch + 1, hash,
+            is_first ? "those of all others" : "rank 0's", size > 2 ? "its" : "one of the two's");
     return ae_comm_agree(trainer->comm, status);
 }
 

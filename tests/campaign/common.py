@@ -36,7 +36,8 @@ EPOCHS = 6
 OPTIONS = {
     "run.dir": "campaign-run",
     "data.source": "deadleaves",
-    "data.train_images": 64,
+    "data.train_images": 80,
+    "train.validation_images": 16,
     "data.test_images": 10,
     "model.layers": "conv 4 3 relu, tconv 3 3 sigmoid",
     "train.pretrain_epochs": 2,
@@ -64,14 +65,15 @@ class Case:
 
     def __init__(self, folder, generator, paths):
         self.folder, self.generator, self.paths = folder, generator, paths
-        self.config = support.write_config(folder, OPTIONS, "run.ini")
+        options = {**OPTIONS, "output.checkpoint_epochs": generator.choice([1, 3])}
+        self.config = support.write_config(folder, options, "run.ini")
         self.run_dir = folder / OPTIONS["run.dir"]
         self.story = []
         self.events = collections.Counter()
 
     def submit(self, variables=None):
         """Starts the program on a random layout, in a session of its own."""
-        ranks, threads = self.generator.randint(2, 4), self.generator.randint(1, 2)
+        ranks, threads = self.generator.randint(1, 4), self.generator.randint(1, 2)
         kernels = self.generator.choice(self.paths)
         self.tell(f"{ranks} ranks x {threads}, {kernels}")
         return support.Run(self.folder, [self.config], ranks=ranks, threads=threads,

@@ -283,7 +283,7 @@ def numbers(run_dir):
         epochs = file["epochs"]
         found["parameters_hash"] = text_column(epochs["parameters_hash"])
         for name in ("epoch", "train_loss", "test_loss", "psnr_db", "psnr_pooled_db", "ssim",
-                     "psnr_first10_db", "ssim_first10_range2", "learning_rate"):
+                     "validation_loss", "psnr_first10_db", "ssim_first10_range2", "learning_rate"):
             found[name] = epochs[name][()].tobytes()
         for name in ("psnr_db", "ssim", "input_psnr_db", "input_ssim"):
             found[f"test/{name}"] = file["test"][name][()].tobytes()
@@ -292,6 +292,10 @@ def numbers(run_dir):
         tensors = arrays(checkpoints(run_dir)[-1], group)
         assert tensors or group == "optimizer"
         found.update({f"{group}/{name}": value.tobytes() for name, value in tensors.items()})
+    best = run_dir / "checkpoints" / "best.h5"
+    if best.exists():
+        found.update({f"best/{name}": value.tobytes()
+                      for name, value in arrays(best, "parameters").items()})
     return found
 
 

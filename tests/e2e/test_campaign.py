@@ -163,5 +163,11 @@ def test_flip_sees_a_wrong_value(tmp_path):
 
 
 def test_checkpoint_after_a_signal(tmp_path):
-    """It is there under its final name, before the bound on hangs."""
-    assert measure.latency_s(tmp_path, ranks=8, delay_s=0.1, images=2000) > 0
+    """It is there under its final name soon enough for those who have but a second between TERM and
+    KILL. On an idle machine it takes a tenth of this; the best of some tries is seldom disturbed."""
+    times = []
+    while min(times, default=1) > 0.2 and len(times) < 5:
+        folder = tmp_path / str(len(times))
+        folder.mkdir()
+        times.append(measure.latency_s(folder, ranks=8, delay_s=0.1, images=2000))
+    assert min(times) <= 0.2, times

@@ -103,10 +103,23 @@ def test_slow_rank(tmp_path):
         slow = stop_a_rank(started, 2)
         time.sleep(3)
         os.kill(slow, signal.SIGCONT)
-        started.wait_for("warning: rank", 20)
+        started.wait_for("warning: rank 2 ", 20)
         started.send(signal.SIGUSR1)
         started.wait()
-    assert re.search(r"warning: rank \d on .* computed for [\d.]+ s in epoch", started.stderr)
+    names = r"warning: rank 2 on (\S+) computed for [\d.]+ s in epoch"
+    assert re.search(names, started.stderr).group(1) == os.uname().nodename, started.stderr
+
+
+# ---- memory ----
+
+
+def test_rank_without_memory(tmp_path):
+    """One that may have less than the images take: one message that names it, and all leave."""
+    config = write_config(tmp_path, {"data.train_images": 2000000})  # 6 GB that nobody touches
+    script = 'if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then ulimit -v 4000000; fi; exec "$0" "$@"'
+    done = run(tmp_path, config, ranks=3, program=["sh", "-c", script, support.PROGRAM],
+               expect=None)
+    assert_refused(done, 1, "rank 1 on", "no memory for", "use fewer ranks on a node")
 
 
 # ---- launchers ----

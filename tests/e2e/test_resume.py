@@ -47,6 +47,11 @@ def change_a_byte(path):
     path.write_bytes(content)
 
 
+def enlarge(path):
+    """To a size that no memory holds; the disk gives it no room."""
+    os.truncate(path, 1 << 43)
+
+
 # ---- a whole run, and parts of one ----
 
 
@@ -82,17 +87,20 @@ def test_options_that_change_no_numbers_may_change(folder, template):
         assert file["reconstructions/output"].shape[1:] == (3, 3, 32, 32)
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, change_a_byte, lambda path: path.write_bytes(b"")],
-                         ids=["cut in half", "changed", "empty"])
+@pytest.mark.parametrize("damage", [cut_in_half, change_a_byte, enlarge,
+                                    lambda path: path.write_bytes(b"")],
+                         ids=["cut in half", "changed", "enlarged", "empty"])
 def test_damaged_checkpoint(folder, template, damage):
     newest = checkpoints(folder / "run")[-1]
     damage(newest)
-    damaged = newest.read_bytes()
+    size = newest.stat().st_size
+    damaged = newest.open("rb").read(1 << 20)
     done = run(folder, "small.ini", ranks=RANKS)
     assert done.stderr.count("ae_dist: warning: ") == 1 + done.stderr.count("threads share")
     assert done.stderr.count(f"run/checkpoints/{newest.name}") == 1
     assert done.stderr.count("it is set aside, and the one before is taken") == 1
-    assert newest.with_name(newest.name + ".damaged").read_bytes() == damaged
+    aside = newest.with_name(newest.name + ".damaged")
+    assert aside.stat().st_size == size and aside.open("rb").read(1 << 20) == damaged
     assert "goes on  after 2 whole epochs" in done.stdout
     assert differences(numbers(folder / "run"), numbers(template / "run")) == []
 

@@ -18,7 +18,7 @@ from support import (DONE, PROGRAM, ROOT, STOPPED, USAGE, checkpoints, environme
 SCRIPT = ROOT / "jobs" / "train.sbatch"
 ARRAY = ROOT / "jobs" / "array.sbatch"
 SLURM_SH = Path(__file__).with_name("slurm.sh")
-TOOLS = "munged mungekey slurmctld slurmd sbatch srun scancel scontrol sinfo".split()
+TOOLS = "munged mungekey slurmctld slurmd sbatch srun squeue scancel scontrol sinfo".split()
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 LIFE_S = 580  # of the daemons, should nobody end them
 TIMEOUT_S = 60  # of a job
@@ -302,6 +302,7 @@ def test_preempted(slurm, undisturbed, tmp_path, partition):
     urgent = slurm.call("sbatch", "--parsable", "-p", "urgent", "-N1", "-w",
                         *slurm.nodes(job), f"-n{CPUS - 1}", "-o", "/dev/null", "--wrap", "true", cwd=tmp_path)
     slurm.goes_on(tmp_path, job)
+    assert ("stopped on request" in output(tmp_path, job)) == (partition == "polite")
     assert slurm.wait_end(urgent) == ("COMPLETED", DONE)
     assert last_hash(tmp_path) == last_hash(undisturbed[0])
 
@@ -372,6 +373,17 @@ def test_arguments_are_passed_on(slurm, tmp_path):
     job = slurm.submit(tmp_path, write_config(tmp_path), "--check", "--set", "run.dir=elsewhere")
     assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
     assert "elsewhere" in output(tmp_path, job)
+
+
+def test_ranks_know_the_end(slurm, tmp_path):
+    program = tmp_path / "tells"
+    program.write_text("#!/bin/sh\necho end $SLURM_JOB_END_TIME\n")
+    program.chmod(0o755)
+    job = slurm.submit(tmp_path, write_config(tmp_path), ranks=1, options=["--time=30"],
+                       AE_DIST=str(program))
+    assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
+    started_s = time.mktime(time.strptime(slurm.show(job)["StartTime"], "%Y-%m-%dT%H:%M:%S"))
+    assert f"\nend {started_s + 30 * 60:.0f}\n" in output(tmp_path, job)
 
 
 @pytest.mark.parametrize("arguments, message", [

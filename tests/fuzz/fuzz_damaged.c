@@ -57,7 +57,7 @@ static ae_status check_file(void) {
         REQUIRE(status == AE_ERROR_IO, "status %d: %s", (int)status, ae_message());
         REQUIRE(strstr(ae_message(), file.path), "%s", ae_message());
     }
-    bool verified = ae_checkpoint_verify(file.path) == AE_OK;
+    bool verified = ae_checkpoint_verify(file.path, &read.state) == AE_OK;
     REQUIRE(verified == (status == AE_OK), "verified: %d, read: %d", verified, (int)status);
     require_all_closed();
     run_free(&read);

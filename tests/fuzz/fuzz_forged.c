@@ -8,9 +8,10 @@ enum {
     PATHS_MAX = 64,
     CHANGES_MAX = 4,
     RANK_MAX = 6,
-    WRITTEN_MAX = 1 << 16, /* bytes of a dataset that is written, not only declared */
-    CHUNK_MAX = 1 << 20,   /* values of its chunks */
-    NAME_SIZE = 400,       /* more than the reader takes */
+    WRITTEN_MAX = 1 << 16,   /* bytes of a dataset that is written, not only declared */
+    CHUNK_MAX = 1 << 20,     /* values of its chunks */
+    ATTRIBUTE_MAX = 1 << 20, /* bytes of an attribute */
+    NAME_SIZE = 400,         /* more than the reader takes */
     VALUE_SIZE = 2000
 };
 
@@ -219,7 +220,11 @@ static void change_attribute(ae_h5 *h5, input *in) {
     take_name(in, name);
     hid_t type = take_type(in);
     int rank = take_shape(in, shape, most);
-    for (int d = 0; d < rank; d++) shape[d] = shape[d] > 16 ? 16 : shape[d];
+    size_t size = H5Tget_size(type);
+    for (int d = 0; d < rank; d++) {
+        if (shape[d] > 16 || size * shape[d] > ATTRIBUTE_MAX) shape[d] = 1;
+        size *= shape[d];
+    }
     hid_t space = rank == RANK_MAX ? H5Screate(H5S_NULL) : H5Screate_simple(rank, shape, NULL);
     H5Adelete_by_name(h5->id, path, name, H5P_DEFAULT);
     hid_t attribute =

@@ -285,10 +285,11 @@ static void test_folder_list_and_prune(void **state) {
                           "epoch-0000-step-00005.h5"));
 
     check_ok(ae_run_folder_prune(run, 3));
-    check_list(run, NAMES("epoch-10000.h5", "epoch-0009.h5", "epoch-0002.h5"));
+    check_list(run, NAMES("epoch-10000.h5", "epoch-0009-step-00250.h5", "epoch-0009-step-00030.h5",
+                          "epoch-0009.h5", "epoch-0002.h5"));
     assert_int_equal(access(stray, F_OK), -1);
     snprintf(stray, sizeof stray, "%s/runs/a/checkpoints", folder);
-    assert_int_equal(count_files(stray), 3 + 3); /* others' files stay */
+    assert_int_equal(count_files(stray), 5 + 3); /* others' files stay */
 
     touch_checkpoint(run, 10000, 4);
     touch_checkpoint(run, 10000, 3);
