@@ -113,10 +113,24 @@ def test_slow_rank(tmp_path):
 # ---- memory ----
 
 
+def virtual_kb(pid):
+    """The most virtual memory the process has had."""
+    with open(f"/proc/{pid}/status") as file:
+        [line] = [line for line in file if line.startswith("VmPeak")]
+    return int(line.split()[1])
+
+
 def test_rank_without_memory(tmp_path):
-    """One that may have less than the images take: one message that names it, and all leave."""
-    config = write_config(tmp_path, {"data.train_images": 2000000})  # 6 GB that nobody touches
-    script = 'if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then ulimit -v 4000000; fi; exec "$0" "$@"'
+    """One that may have less than its network takes: one message that names it, and all leave."""
+    with Run(tmp_path, [write_config(tmp_path, {**LONG, "data.train_images": 100})],
+             ranks=3) as started:
+        started.wait_for("epoch  2/")
+        small_kb = max(map(virtual_kb, started.ranks()))
+    # 7 million parameters: as floats, as int64 and as moments 280 MB.
+    config = write_config(tmp_path, {"model.layers": "conv 512 5 relu, conv 512 5 relu, "
+                                                     "tconv 8 5 relu, tconv 3 5 sigmoid"})
+    script = (f'if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then ulimit -v {small_kb + 100000}; fi; '
+              'exec "$0" "$@"')
     done = run(tmp_path, config, ranks=3, program=["sh", "-c", script, support.PROGRAM],
                expect=None)
     assert_refused(done, 1, "rank 1 on", "no memory for", "use fewer ranks on a node")
