@@ -5,16 +5,16 @@ usage: collect_simulation.py --seconds MEASURED
        collect_simulation.py FOLDER FILE --measured MEASURED
 
 MEASURED holds JSON files of ae_bench on one rank and thread, with --batch 1 and --batch 100. The
-first form prints what ae_simulate needs of them: seconds of an image, seconds of the rest of a step,
-int64 values in its message. FOLDER holds the lines that ae_simulate printed, in files named
-simulated-RANKS-LATENCY-BANDWIDTH.json (in us and Gbit/s).
+first form prints what ae_simulate needs of them: seconds of an image, seconds of the rest of a step.
+FOLDER holds the run folders of ae_simulate, named simulated-RANKS-LATENCY-BANDWIDTH-BATCH (in us and
+Gbit/s). Those with the same batch must have come to the same parameters.
 
 The file holds
 
     /              attributes: title, description, program, format "ae_dist simulation",
                    format_version
     /provenance    what was measured, where, when
-    /strong_100, /strong_4096, /weak_100
+    /strong_100, /strong_4096, /weak_40
                    [network][ranks]: a step's time and its parts, speed-up, efficiency
 """
 
@@ -33,14 +33,14 @@ except ImportError as error:
     sys.exit(f"collect_simulation.py: {error.name} is missing: apt install python3-h5py "
              "python3-numpy, or pip install h5py numpy")
 
-FORMAT, FORMAT_VERSION = "ae_dist simulation", 1
-NAME = re.compile(r"simulated-(\d+)-([\d.]+)-(\d+)\.json")
+FORMAT, FORMAT_VERSION = "ae_dist simulation", 2
+NAME = re.compile(r"simulated-(\d+)-([\d.]+)-(\d+)-(\d+)")
 
 # name, title, batch of a number of ranks, batch of the one core it is compared with
 KINDS = [
     ("strong_100", "strong scaling: 100 images in a step", lambda ranks: 100, 100),
     ("strong_4096", "strong scaling: 4,096 images in a step", lambda ranks: 4096, 4096),
-    ("weak_100", "weak scaling: 100 images a rank", lambda ranks: 100 * ranks, 100),
+    ("weak_40", "weak scaling: 40 images a rank", lambda ranks: 40 * ranks, 40),
 ]
 
 
@@ -50,8 +50,6 @@ class Measured:
     def __init__(self, folder):
         fastest = {}
         for path in sorted(folder.glob("*.json")):
-            if NAME.fullmatch(path.name):
-                continue
             run = json.loads(path.read_text())
             if run["threads"] != 1:
                 raise ValueError(f"{path} isn't of one rank and thread")
@@ -73,14 +71,37 @@ class Measured:
         return batch / (batch * self.image_s + self.update_s)
 
 
+def read_step(path):
+    """A step of the last epoch: its times as rank 0 took them, and of computing and updating those
+    of the rank that took most; and the parameters' hash."""
+    with h5py.File(path, "r") as file:
+        batch = int(file["config"].attrs["train.batch"])
+        steps = int(file["config"].attrs["data.train_images"]) // batch
+        epoch = {name: file["epochs"][name][-1] for name in
+                 ("images_per_s", "seconds_compute", "seconds_optimizer", "parameters_hash")}
+        ranks = int(file["provenance/ranks"][-1])
+    most = 2  # behind lowest and mean
+    return {"ranks": ranks, "batch": batch, "step_s": batch / epoch["images_per_s"],
+            "compute_s": epoch["seconds_compute"][most] / steps,
+            "update_s": epoch["seconds_optimizer"][most] / steps,
+            "hash": epoch["parameters_hash"].decode()}
+
+
 def read_simulations(folder):
     """The steps by (latency in us, Gbit/s, ranks, batch)."""
-    found = {}
-    for path in folder.iterdir():
+    found, hashes = {}, {}
+    for path in sorted(folder.iterdir()):
         name = NAME.fullmatch(path.name)
-        for line in path.read_text().splitlines() if name else []:
-            step = json.loads(line)
-            found[float(name[2]), int(name[3]), step["ranks"], step["batch"]] = step
+        if not name:
+            continue
+        step = read_step(path / "results.h5")
+        if (step["ranks"], step["batch"]) != (int(name[1]), int(name[4])):
+            raise ValueError(f"{path} is of {step['ranks']} ranks and a batch of {step['batch']}")
+        first, expected = hashes.setdefault(step["batch"], (path, step["hash"]))
+        if step["hash"] != expected:
+            raise ValueError(f"{path} came to other parameters than {first}: {step['hash']}, not "
+                             f"{expected}")
+        found[float(name[2]), int(name[3]), step["ranks"], step["batch"]] = step
     if not found:
         raise ValueError(f"{folder} holds no simulations")
     return found
@@ -136,6 +157,9 @@ def add_kind(file, measured, found, kind):
     add(group, "latency_s", [latency / 1e6 for latency, _ in networks], "s", "Latency",
         "Of a message from one node to another", ["network"])
     add(group, "batch", list(map(batch_of, ranks)), "1", "Batch", "Images in a step", ["ranks"])
+    add(group, "parameters_hash",
+        [found[*networks[0], number, batch_of(number)]["hash"] for number in ranks], "text",
+        "Hash of the parameters", "After the two epochs, on either network", ["ranks"])
     for column, units, long_name, text, value in FIGURES:
         values = [[value(found[*network, number, batch_of(number)], measured.images_per_s(alone))
                    for number in ranks] for network in networks]
@@ -147,7 +171,7 @@ def write(path, measured, found):
         file.attrs["title"] = "Simulated scaling of a convolutional autoencoder's training step"
         file.attrs["description"] = (
             "Each group opens as a dataset of its own: xarray.open_dataset(path, "
-            "group='weak_100', engine='h5netcdf'). Simulated with SimGrid: only image_s and "
+            "group='weak_40', engine='h5netcdf'). Simulated with SimGrid: only image_s and "
             "update_s in provenance were measured.")
         file.attrs["program"] = f"ae_bench {measured.run['version']} ({measured.run['revision']})"
         file.attrs["format"] = FORMAT
@@ -181,7 +205,7 @@ def print_table(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", metavar="FOLDER", type=pathlib.Path, nargs="?",
-                        help="where what ae_simulate printed is")
+                        help="where the run folders of ae_simulate are")
     parser.add_argument("file", metavar="FILE", type=pathlib.Path, nargs="?",
                         help="the HDF5 file to write")
     parser.add_argument("--seconds", metavar="MEASURED", type=pathlib.Path,
@@ -194,8 +218,7 @@ def main():
     try:
         measured = Measured(arguments.seconds or arguments.measured)
         if arguments.seconds:
-            print(f"{measured.image_s:.9g} {measured.update_s:.9g} "
-                  f"{measured.run['message_bytes'] // 8}")
+            print(f"{measured.image_s:.9g} {measured.update_s:.9g}")
             return
         beside = arguments.file.with_name(arguments.file.name + ".new")
         write(beside, measured, read_simulations(arguments.folder))

@@ -10,7 +10,7 @@ GREY, DARK = "#888888", "#444444"
 COLORS, MARKERS = (VERMILION, BLUE), "so"
 KINDS = {"strong_100": "Strong scaling: 100 images in a step",
          "strong_4096": "Strong scaling: 4,096 images in a step",
-         "weak_100": "Weak scaling: 100 images a rank"}
+         "weak_40": "Weak scaling: 40 images a rank"}
 
 
 class Simulation:
@@ -22,8 +22,8 @@ class Simulation:
         with h5py.File(path, "r") as file:
             self.kinds = {name: {key: item[()] for key, item in file[name].items()}
                           for name in KINDS}
-            self.networks = list(file["weak_100/network"].asstr()[()])
-            self.latencies_s = file["weak_100/latency_s"][()]
+            self.networks = list(file["weak_40/network"].asstr()[()])
+            self.latencies_s = file["weak_40/latency_s"][()]
             self.processor = file["provenance/processor"].asstr()[()]
             self.image_s = file["provenance/image_s"][()]
 

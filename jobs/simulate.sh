@@ -4,15 +4,16 @@
 #     sh jobs/simulate.sh
 #
 # measures on one core of this machine, which should have nothing else to do, what an image and what
-# the rest of a step take (ae_bench). Then it runs ae_simulate on clusters of nodes with 16 cores, a
-# rank each, and two networks: its ranks divide the batch as ae_dist's do and reduce the same message
-# by the same call; images and update take the time that was measured. Batches: 100 and 4,096 (strong
-# scaling), and 100 for each rank (weak scaling). It writes runs/simulate/simulate.h5, replacing the
-# one there, prints it as a table and draws the figure. It installs and builds what is missing, as
-# jobs/local.sh does; the simulation's build is in build-simulate/. A minute or two.
+# the rest of a step take (ae_bench). Then it trains with ae_simulate, which is ae_dist on SimGrid's
+# simulated clock, on clusters of nodes with 16 cores, a rank each, and two networks: all is computed
+# and sent, but takes the time that was measured, or that the network would need. Batches: 100 and
+# 4,096 (strong scaling), and 40 for each rank (weak scaling; there are 50,000 pictures). Runs with
+# the same batch must come to the same parameters. It writes runs/simulate/simulate.h5, replacing
+# the one there, prints it as a table and draws the figure. It installs and builds what is missing,
+# as jobs/local.sh does; the simulation's build is in build-simulate/. Some minutes.
 #
 # Environment, each with a default:
-#     RANKS     numbers of ranks, up to 2032 (16 32 64 128 256 512 1024)
+#     RANKS     numbers of ranks, up to 1250 (16 32 64 128 256 512 1024)
 #     MEASURED  a folder with JSON files of ae_bench --batch 1 and --batch 100 on one rank and
 #               thread, from a machine to be simulated; default: measured here
 #     OUT       the folder to write to (runs/simulate)
@@ -34,7 +35,7 @@ trap 'rm -rf "$scratch"' EXIT
 ae_need "$AE_RUN_PACKAGES libsimgrid-dev"
 ae_say "building"
 if ! { SMPI_PRETEND_CC=1 ae_configure build-simulate -S . -B build-simulate \
-    -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=smpicc -DBUILD_TESTING=OFF &&
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=smpicc -DAE_SIMULATE=ON &&
     cmake --build build-simulate --parallel "$cores" --target ae_simulate; } \
     >"$scratch/log" 2>&1; then
     cat "$scratch/log" >&2
@@ -53,7 +54,8 @@ if [ -z "${MEASURED-}" ]; then
     done
 fi
 seconds=$("$AE_PYTHON" analysis/collect_simulation.py --seconds "$MEASURED")
-echo "an image, the rest of a step (s), message (int64): $seconds"
+echo "an image, the rest of a step (s): $seconds"
+export AE_IMAGE_S="${seconds% *}" AE_UPDATE_S="${seconds#* }" OMP_NUM_THREADS=1
 
 # A cluster without a bottleneck between its nodes: latency $2 (in us) and bandwidth $3 (in Gbit/s,
 # each way) are those of a message from one node to another. A rank's core does 1 Gflop/s, by
@@ -80,9 +82,26 @@ allreduce() {
     fi
 }
 
-# Simulates $1 ranks on a network of latency $2 us and bandwidth $3 Gbit/s. Of this machine's time
-# nothing counts; a message takes its latency and its share of the links' bandwidth.
-simulate() {
+# The run whose steps are timed, those of its second epoch.
+cat >"$scratch/simulate.ini" <<INI
+[run]
+slow_percent = 0
+[data]
+source = deadleaves
+test_images = 1
+[train]
+epochs = 2
+[noise]
+sigma = 0.1
+[output]
+checkpoint_epochs = 2
+reconstructions = 0
+INI
+
+# Trains with a batch of $4, $5 steps an epoch, on $1 ranks and a network of latency $2 us and
+# bandwidth $3 Gbit/s. Of this machine's time nothing counts; a message takes its latency and its
+# share of the links' bandwidth.
+train() {
     nodes=$((($1 + NODE_CORES - 1) / NODE_CORES))
     reducing=$nodes
     [ "$nodes" -gt 1 ] || reducing=$1
@@ -93,17 +112,23 @@ simulate() {
         node=$((node + 1))
     done >"$scratch/hosts"
     # smpirun leaves files in the folder where it fails.
-    # shellcheck disable=SC2086 # a list
     if ! (cd -- "$scratch" && smpirun -np "$1" -platform platform.xml -hostfile hosts \
-        --cfg=smpi/simulate-computation:no --cfg=smpi/host-speed:1Gf --cfg=network/model:CM02 \
+        --cfg=smpi/simulate-computation:no --cfg=smpi/wtime:0 --cfg=smpi/host-speed:1Gf --cfg=network/model:CM02 \
         --cfg=network/crosstraffic:0 --cfg=smpi/allreduce:"$(allreduce "$reducing")" \
         --cfg=smpi/reduce:ompi_binomial --cfg=smpi/bcast:binomial_tree --log=root.thres:error \
-        "$top/build-simulate/ae_simulate" $seconds 100 4096 $((100 * $1)) \
-        </dev/null >"simulated-$1-$2-$3.json" 2>log); then
+        "$top/build-simulate/ae_simulate" simulate.ini --set "train.batch=$4" \
+        --set "data.train_images=$(($4 * $5))" --set "run.dir=simulated-$1-$2-$3-$4" \
+        </dev/null >log 2>&1); then
         cat "$scratch/log" >&2
         ae_say "the simulation of $1 ranks failed" >&2
         exit 1
     fi
+}
+
+simulate() {
+    train "$1" "$2" "$3" 100 5
+    train "$1" "$2" "$3" 4096 2
+    train "$1" "$2" "$3" $((40 * $1)) 1
     echo "$1 ranks, $3 Gbit/s: done"
 }
 

@@ -1,5 +1,6 @@
 """jobs/simulate.sh on few ranks and with measurements that are given: its file explains itself, its
-times add up, and more ranks compute less and reduce longer."""
+times add up, more ranks compute less and reduce longer, and what is trained has the bits of the
+program on a real rank."""
 import json
 import os
 import shutil
@@ -88,12 +89,34 @@ def test_the_file(study):
 
 
 def test_more_ranks_compute_less_and_reduce_longer(study):
-    for name in ("strong_100", "strong_4096", "weak_100"):
+    for name in ("strong_100", "strong_4096", "weak_40"):
         table = columns(study[0][name])
         assert table["ranks"].tolist() == RANKS
         assert violations(table) == []
-        if name != "weak_100":
+        if name != "weak_40":
             assert (np.diff(table["compute_s"]) < 0).all()
+
+
+def test_the_same_bits_as_on_a_real_rank(study, tmp_path):
+    options = {"data.train_images": 500, "data.test_images": 1, "train.batch": 100,
+               "train.pretrain_epochs": 0, "train.epochs": 2}
+    done = support.run(tmp_path, support.write_config(tmp_path, options), ranks=1)
+    assert support.text_column(study[0]["strong_100/parameters_hash"]) == [done.hash] * len(RANKS)
+    other = support.run(tmp_path, support.write_config(
+        tmp_path, {**options, "run.dir": "other", "run.seed": 1}), ranks=1)
+    assert other.hash != done.hash
+
+
+def test_other_parameters_are_refused(tmp_path):
+    """Two runs with the same batch that came to different ones."""
+    for number, seed in enumerate((0, 1)):
+        options = {"run.dir": f"simulated-{number + 1}-20-10-20", "run.seed": seed}
+        support.run(tmp_path, support.write_config(tmp_path, options), ranks=number + 1)
+    measured = write_measured(tmp_path / "measured", measurement(1), measurement(100))
+    script = support.ROOT / "analysis" / "collect_simulation.py"
+    done = subprocess.run([sys.executable, script, tmp_path, tmp_path / "out.h5", "--measured",
+                           measured], text=True, capture_output=True)
+    assert done.returncode == 1 and "came to other parameters than" in done.stderr, done.stderr
 
 
 def test_wrong_tables_are_seen(study):
