@@ -11,8 +11,9 @@ enum { AE_PATH_SIZE = 4096 }; /* bytes, with the final NUL */
 typedef struct ae_run_folder ae_run_folder;
 
 /* Makes `dir` and `dir`/checkpoints (with parents) where they aren't there, and takes the folder's
- * lock (flock on `dir`/.lock; it goes with the process), for which it waits some seconds. The
- * caller owns *folder. Local. AE_ERROR_IO: can't be made or written; another run holds it. */
+ * lock (flock on `dir`/.lock; it goes with the process), for which it waits some seconds, in a
+ * batch job two minutes. The caller owns *folder. Local. AE_ERROR_IO: can't be made or written;
+ * another run holds it. */
 ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir);
 void ae_run_folder_close(ae_run_folder **folder); /* gives the lock back */
 

@@ -1,6 +1,7 @@
 /* A run's folder:
  *
- *     .lock                                   held with flock() while a run is under way
+ *     .lock                                   held with flock() while a run is under way; in it the
+ *                                             host and process that took it last
  *     results.h5
  *     checkpoints/epoch-0003.h5               after three whole epochs
  *     checkpoints/epoch-0003-step-00250.h5    and 250 steps of the fourth
@@ -23,12 +24,15 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
+#include "base/watchdog.h"
 #include "h5/file.h"
 
 enum { NAME_ROOM = 300 }; /* bytes of AE_PATH_SIZE that names in the folder may need */
 
-/* The processes of a run that was killed a moment ago may live on for a while. */
-static const double LOCK_S = 5;
+/* The processes of a run that was killed a moment ago may live on for a while; and a network's disk
+ * frees the lock of a host that it lost only after a minute or two, for which a job waits that goes
+ * on by itself. */
+static const double LOCK_S = 5, JOB_LOCK_S = 120;
 
 struct ae_run_folder {
     char dir[AE_PATH_SIZE];
@@ -83,22 +87,46 @@ static int make_folders(const char *path) {
     }
 }
 
+/* Tells others who holds the lock; no matter if it can't be written. */
+static void write_holder(int lock) {
+    char host[128] = "", text[192];
+    gethostname(host, sizeof host - 1);
+    int length = snprintf(text, sizeof text, "process %ld on %s\n", (long)getpid(), host);
+    if (ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)length, 0) != length)
+        (void)!ftruncate(lock, 0);
+}
+
+static void read_holder(int lock, char *text, size_t size) {
+    ssize_t length = pread(lock, text, size - 1, 0);
+    text[length < 0 ? 0 : length] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
+    if (!text[0]) snprintf(text, size, "nobody knows which");
+}
+
 static ae_status take_lock(ae_run_folder *folder) {
-    char path[AE_PATH_SIZE + 8];
+    const bool is_job = getenv("SLURM_JOB_ID") || getenv("PBS_JOBID");
+    char path[AE_PATH_SIZE + 8], holder[192];
     snprintf(path, sizeof path, "%s/.lock", folder->dir);
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (folder->lock < 0) return fail("write", path, errno);
     int result;
     for (double begin_s = ae_now_s(); (result = flock(folder->lock, LOCK_EX | LOCK_NB)) != 0;) {
         bool may_come = errno == EINTR || (errno == EWOULDBLOCK && !ae_stop_requested());
-        if (!may_come || ae_now_s() - begin_s > LOCK_S) break;
+        if (!may_come || ae_now_s() - begin_s > (is_job ? JOB_LOCK_S : LOCK_S)) break;
+        ae_watchdog_progress();
         struct timespec pause = {0, 50 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
-    if (result == 0) return AE_OK;
-    if (errno == EWOULDBLOCK)
-        return ae_fail(AE_ERROR_IO, "another run holds %s; wait for it or choose another run.dir",
-                       folder->dir);
+    if (result == 0) {
+        write_holder(folder->lock);
+        return AE_OK;
+    }
+    if (errno == EWOULDBLOCK) {
+        read_holder(folder->lock, holder, sizeof holder);
+        return ae_fail(AE_ERROR_IO,
+                       "another run holds %s (%s); wait for it, end it, or choose another run.dir",
+                       folder->dir, holder);
+    }
     ae_warn("this file system can't lock %s (%s): see to it that no other run uses %s", path,
             strerror(errno), folder->dir);
     return AE_OK;
@@ -231,14 +259,19 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
     return status;
 }
 
-/* 0, or the error that reading the file's bytes gives. */
+/* 0, or the error that reading the file's bytes gives; the first so many, as one that was damaged
+ * may be of any size. */
 static int read_error(const char *path) {
+    enum { READ_MAX = 1 << 26 };
     char bytes[4096];
+    size_t done = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return errno;
     ssize_t n;
-    do n = read(fd, bytes, sizeof bytes);
-    while (n > 0 || (n < 0 && errno == EINTR));
+    do {
+        n = read(fd, bytes, sizeof bytes);
+        if (n > 0) done += (size_t)n;
+    } while ((n > 0 && done < READ_MAX) || (n < 0 && errno == EINTR));
     int error = n < 0 ? errno : 0;
     close(fd);
     return error;

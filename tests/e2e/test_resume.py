@@ -32,9 +32,10 @@ def folder(template, tmp_path):
 
 
 def tree(folder):
-    """Every file below a folder, by path, with its bytes."""
+    """Every file below a folder, by path, with its bytes; but for the lock, which tells who took
+    it last."""
     return {path.relative_to(folder): path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}
+            for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
 def cut_in_half(path):
@@ -206,8 +207,9 @@ def test_two_runs_in_one_folder(tmp_path):
     with Run(tmp_path, [config]) as first:
         first.wait_for(epoch_line(2, ENDLESS))
         second = run(tmp_path, config, expect=None, ranks=RANKS)
-        assert_refused(second, FILES, "another run holds run",
-                       "wait for it or choose another run.dir")
+        holder = f"process {min(first.ranks())} on {os.uname().nodename}"
+        assert_refused(second, FILES, f"another run holds run ({holder})",
+                       "wait for it, end it, or choose another run.dir")
         said = first.stdout.count("epoch ")
         first.wait_for(epoch_line(said + 3, ENDLESS))  # it goes on
         first.send(signal.SIGUSR1)

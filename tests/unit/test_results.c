@@ -217,6 +217,9 @@ static void test_folder_lock(void **state) {
     snprintf(dir, sizeof dir, "%s/runs/a", folder);
     ae_run_folder *run = open_run(), *second;
     check_refused(ae_run_folder_open(&second, dir), AE_ERROR_IO, "another run holds");
+    char holder[64];
+    snprintf(holder, sizeof holder, "(process %ld on ", (long)getpid());
+    assert_non_null(strstr(ae_message(), holder));
     assert_null(second);
     ae_run_folder_close(&run);
     run = open_run();
