@@ -5,8 +5,8 @@
 #
 # measures on one core of this machine, which should have nothing else to do, what an image and what
 # the rest of a step take (ae_bench). Then it trains with ae_simulate, which is ae_dist on SimGrid's
-# clock, on clusters of nodes with 16 cores, a rank each, and two networks: all is computed and sent,
-# and takes the time that was measured, or that the network would need. Batches: 100 and 4,096
+# clock, on clusters of nodes with 16 cores, a rank each, and two networks: all is computed and
+# sent, and takes the time that was measured, or that the network would need. Batches: 100 and 4,096
 # (strong scaling), and 40 for each rank (weak scaling; there are 50,000 pictures). Runs with the
 # same batch must come to the same parameters. It writes runs/simulate/simulate.h5, replacing the
 # one there, prints it as a table and draws the figure. It installs and builds what is missing, as
@@ -116,7 +116,7 @@ train() {
         --cfg=smpi/simulate-computation:no --cfg=smpi/wtime:0 --cfg=smpi/host-speed:1Gf \
         --cfg=network/model:CM02 --cfg=network/crosstraffic:0 \
         --cfg=smpi/allreduce:"$(allreduce "$reducing")" --cfg=smpi/reduce:ompi_binomial \
-        --cfg=smpi/bcast:binomial_tree --log=root.thres:error \
+        --cfg=smpi/gather:ompi_binomial --cfg=smpi/bcast:binomial_tree --log=root.thres:error \
         "$top/build-simulate/ae_simulate" simulate.ini --set "train.batch=$4" \
         --set "data.train_images=$(($4 * $5))" --set "run.dir=simulated-$1-$2-$3-$4" \
         </dev/null >log 2>&1); then
