@@ -302,7 +302,8 @@ def test_preempted(slurm, undisturbed, tmp_path, partition):
     urgent = slurm.call("sbatch", "--parsable", "-p", "urgent", "-N1", "-w",
                         *slurm.nodes(job), f"-n{CPUS - 1}", "-o", "/dev/null", "--wrap", "true", cwd=tmp_path)
     slurm.goes_on(tmp_path, job)
-    assert ("stopped on request" in output(tmp_path, job)) == (partition == "polite")
+    if partition == "polite":
+        assert "stopped on request" in output(tmp_path, job)
     assert slurm.wait_end(urgent) == ("COMPLETED", DONE)
     assert last_hash(tmp_path) == last_hash(undisturbed[0])
 
