@@ -79,6 +79,16 @@ ssize_t write(int fd, const void *bytes, size_t size) {
     return result;
 }
 
+/* What stood there before, and nothing beside it. */
+static void check_old_stands(void) {
+    void *bytes;
+    size_t size;
+    assert_int_equal(count_files(folder), 1);
+    check_ok(ae_file_read(path, 3, &bytes, &size));
+    assert_memory_equal(bytes, "old", 3);
+    free(bytes);
+}
+
 static void test_replace_reads_back(void **state) {
     (void)state;
     check_ok(ae_file_replace(path, "old", 3));
@@ -86,12 +96,7 @@ static void test_replace_reads_back(void **state) {
     ae_status status = ae_file_replace(path, "newer", 5);
     disk_is_faulty = false;
     check_refused(status, AE_ERROR_IO, "check that disk");
-    assert_int_equal(count_files(folder), 1);
-    void *bytes;
-    size_t size;
-    check_ok(ae_file_read(path, 3, &bytes, &size));
-    assert_memory_equal(bytes, "old", 3);
-    free(bytes);
+    check_old_stands();
 }
 
 static void test_replace(void **state) {
@@ -119,12 +124,7 @@ static void test_replace_fails_whole(void **state) {
     WITH_SMALL_FILES(status = ae_file_replace(path, large, sizeof large));
     check_refused(status, AE_ERROR_IO, "ulimit -f");
 
-    assert_int_equal(count_files(folder), 1);
-    void *bytes;
-    size_t size;
-    check_ok(ae_file_read(path, 3, &bytes, &size));
-    assert_memory_equal(bytes, "old", 3);
-    free(bytes);
+    check_old_stands();
 
     snprintf(path, sizeof path, "%s/gone/file.h5", folder);
     check_refused(ae_file_replace(path, "new", 3), AE_ERROR_IO, "No such file");
