@@ -129,15 +129,13 @@ static int write_file(const char *path, const void *bytes, size_t size) {
     return error;
 }
 
-/* Does the file hold these bytes? Asks the disk, where the system forgets what it was just given to
- * write. 0, or the errno. */
+/* Does the file hold these bytes, as far as the system tells? 0, or the errno. */
 static int compare_file(const char *path, const char *bytes, size_t size) {
     char piece[1 << 16];
     size_t done = 0;
     int error = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno;
-    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* no matter if it doesn't */
     for (ssize_t n = 1; n > 0 && error == 0; done += (size_t)n) {
         n = read_all(fd, piece, sizeof piece);
         if (n < 0) {
