@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,12 +176,14 @@ static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SI
     if (differing == 0) return AE_OK;
     /* One alone against all others is wrong, rank 0 too; of two, nobody knows which. */
     const bool first_is_alone = size > 2 && differing == size - 1;
+    char self[512] = ""; /* other ranks are named as the message is passed on */
+    if (is_first) snprintf(self, sizeof self, "rank 0 on %s: ", ae_comm_host_of(trainer->comm, 0));
     if (first_is_alone ? is_first : differs)
         status = ae_fail(
             AE_ERROR_NUMERIC,
             "%safter epoch %lld its parameters (hash %s) differ from %s; %s memory or processor is "
             "at fault: leave the host out and start again, which goes on from the last checkpoint",
-            is_first ? "rank 0: " : "", (long long)trainer->state.position.epoch + 1, hash,
+            self, (long long)trainer->state.position.epoch + 1, hash,
             is_first ? "those of all others" : "rank 0's", size > 2 ? "its" : "one of the two's");
     return ae_comm_agree(trainer->comm, status);
 }
