@@ -64,9 +64,6 @@ ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size) 
 
 int __wrap_MPI_Gatherv(const void *piece, int count, MPI_Datatype type, void *all,
                        const int *counts, const int *offsets, MPI_Datatype type_all, int root,
-                       MPI_Comm comm);
-int __wrap_MPI_Gatherv(const void *piece, int count, MPI_Datatype type, void *all,
-                       const int *counts, const int *offsets, MPI_Datatype type_all, int root,
                        MPI_Comm comm) {
     int rank, size, bytes;
     MPI_Comm_rank(comm, &rank);

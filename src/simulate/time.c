@@ -21,7 +21,6 @@ static void pass(const char *variable) {
 }
 
 double __real_ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss);
-double __wrap_ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss);
 double __wrap_ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss) {
     pass("AE_IMAGE_S");
     return __real_ae_network_backward(workspace, packed, loss);
@@ -30,19 +29,15 @@ double __wrap_ae_network_backward(ae_workspace *workspace, const float *packed, 
 double __real_ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient,
                                 double lr);
 double __wrap_ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient,
-                                double lr);
-double __wrap_ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient,
                                 double lr) {
     pass("AE_UPDATE_S");
     return __real_ae_optimizer_step(optimizer, parameters, gradient, lr);
 }
 
 /* A thread of the system can't live among simulated ranks. */
-void __wrap_ae_watchdog_start(void);
 void __wrap_ae_watchdog_start(void) {
 }
 
 /* A signal is for the simulation, which it ends. */
-void __wrap_ae_stop_install(void);
 void __wrap_ae_stop_install(void) {
 }
