@@ -2,10 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/status.h"
 
 static bool is_speaker = true;
@@ -23,7 +23,7 @@ bool ae_log_is_speaker(void) {
 
 bool ae_log_on_terminal(void) {
     if (!isatty(STDOUT_FILENO)) return false;
-    if (!getenv("OMPI_COMM_WORLD_RANK")) return true;
+    if (!ae_environment_text("OMPI_COMM_WORLD_RANK")) return true;
     char link[64], target[64];
     snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
     ssize_t length = readlink(link, target, sizeof target - 1);
@@ -54,12 +54,13 @@ void ae_say(const char *format, ...) {
 void ae_warn(const char *format, ...) {
     if (!is_speaker) return;
     wipe_progress();
-    fputs("ae_dist: warning: ", stderr);
+    char text[AE_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "ae_dist: warning: %s\n",
+            text); /* at once, or a launcher mixes it with others */
 }
 
 void ae_report_error(void) {

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/stop.h"
@@ -59,9 +60,10 @@ static void *watch(void *unused) {
 /* This process's number among those that a launcher started, 0 where none says. */
 static int launched_as(void) {
     static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+    int64_t rank = 0;
     for (size_t v = 0; v < sizeof variables / sizeof *variables; ++v)
-        if (getenv(variables[v])) return atoi(getenv(variables[v]));
-    return 0;
+        if (ae_environment_whole(&rank, variables[v], 0)) break;
+    return (int)rank;
 }
 
 void ae_watchdog_start(void) {

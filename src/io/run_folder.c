@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
@@ -104,7 +105,7 @@ static void read_holder(int lock, char *text, size_t size) {
 }
 
 static ae_status take_lock(ae_run_folder *folder) {
-    const bool is_job = getenv("SLURM_JOB_ID") || getenv("PBS_JOBID");
+    const bool is_job = ae_environment_text("SLURM_JOB_ID") || ae_environment_text("PBS_JOBID");
     char path[AE_PATH_SIZE + 8], holder[192];
     snprintf(path, sizeof path, "%s/.lock", folder->dir);
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);

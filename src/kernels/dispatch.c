@@ -1,6 +1,6 @@
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/environment.h"
 #include "kernels/kernels.h"
 #include "kernels/tables.h"
 
@@ -39,7 +39,7 @@ const ae_kernels *ae_kernels_at(int level) {
 }
 
 ae_status ae_kernels_find(int *level) {
-    const char *name = getenv("AE_KERNELS");
+    const char *name = ae_environment_text("AE_KERNELS");
     char known[128] = "";
     for (int l = ae_kernels_count() - 1; l >= 0; --l) {
         if (!ae_kernels_at(l)) continue;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
@@ -100,7 +101,7 @@ ae_status ae_files_open(ae_trainer *trainer) {
 static const char *job_id(void) {
     static const char *const variables[] = {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"};
     for (size_t i = 0; i < sizeof variables / sizeof *variables; ++i)
-        if (getenv(variables[i])) return getenv(variables[i]);
+        if (ae_environment_text(variables[i])) return ae_environment_text(variables[i]);
     return "";
 }
 

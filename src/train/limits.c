@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
@@ -17,8 +18,13 @@ void ae_limits_begin(const ae_trainer *trainer) {
     const ae_settings *settings = trainer->settings;
     const double now_s = ae_now_s();
     if (settings->run.time_limit > 0) ae_stop_at(now_s + (double)settings->run.time_limit);
-    const char *end = getenv("SLURM_JOB_END_TIME"); /* seconds since 1970 */
-    double left_s = end ? (double)(atoll(end) - (long long)time(NULL)) : 0;
+    const char *variable = "SLURM_JOB_END_TIME"; /* seconds since 1970 */
+    int64_t end_s = 0;
+    if (!ae_environment_whole(&end_s, variable, 0) && ae_environment_text(variable))
+        ae_warn("%s=%s is taken as unset, as it isn't the seconds since 1970: the run doesn't stop "
+                "by itself before the job ends; run.time_limit makes it",
+                variable, ae_environment_text(variable));
+    double left_s = (double)(end_s - (int64_t)time(NULL));
     if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s));
 }
 
