@@ -206,6 +206,7 @@ static double work_of(const ae_network *network) {
 
 ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_task *task) {
     ae_placement placement = ae_placement_find(comm);
+    ae_placement_warn(&placement);
     const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
     const bool is_first = ae_comm_rank(comm) == 0;
     measurement m = {.comm = comm, .task = task, .threads = placement.threads};

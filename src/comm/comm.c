@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/watchdog.h"
 #include "comm/internal.h"
+#include "comm/quota.h"
 
 /* Around what can block while other ranks are late, or dead. */
 static void begin_wait(void) {
@@ -58,12 +60,16 @@ static void find_hosts(ae_comm *comm) {
 
 /* Open MPI's waiting ranks keep their core busy unless told to yield it, which it finds out by
  * itself only where the launcher says that there are more ranks than slots. With more ranks than
- * cores on a node an Allreduce would take a scheduler's time slices. */
+ * cores on a node, or than a quota has the time of, an Allreduce would take a scheduler's time
+ * slices. */
 static void yield_where_crowded(void) {
-    const char *ranks = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    int64_t ranks;
     cpu_set_t cores; /* of the launcher, which isn't bound */
-    if (ranks && sched_getaffinity(getppid(), sizeof cores, &cores) == 0 &&
-        atol(ranks) > CPU_COUNT(&cores))
+    ae_quota quota;
+    if (!ae_environment_whole(&ranks, "OMPI_COMM_WORLD_LOCAL_SIZE", 1)) return;
+    ae_quota_find(&quota, "");
+    if ((double)ranks > ae_quota_share(&quota, &quota, 1) ||
+        (sched_getaffinity(getppid(), sizeof cores, &cores) == 0 && ranks > CPU_COUNT(&cores)))
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
 }
 
@@ -112,15 +118,17 @@ ae_status ae_comm_check_launcher(const ae_comm *comm) {
                      {"srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
     if (comm->size > 1) return AE_OK;
     for (size_t l = 0; l < sizeof launchers / sizeof *launchers; ++l) {
-        const char *size = getenv(launchers[l].size), *rank = getenv(launchers[l].rank);
-        if (!size || !rank) continue;
-        if (atol(size) <= 1) return AE_OK; /* the innermost launcher counts */
-        if (atol(rank) != 0) return ae_fail(AE_ERROR_USAGE, "%s", ""); /* the first one tells */
+        int64_t size, rank;
+        if (!ae_environment_whole(&size, launchers[l].size, 1) ||
+            !ae_environment_whole(&rank, launchers[l].rank, 0))
+            continue;
+        if (size == 1) return AE_OK;                             /* the innermost launcher counts */
+        if (rank != 0) return ae_fail(AE_ERROR_USAGE, "%s", ""); /* the first one tells */
         return ae_fail(AE_ERROR_USAGE,
-                       "%s started %s processes, but each is alone for the MPI library this "
+                       "%s started %lld processes, but each is alone for the MPI library this "
                        "program was built with, %s; start it with that library's mpirun, or with "
                        "srun --mpi=pmix where the library knows PMIx",
-                       launchers[l].launcher, size, ae_comm_library());
+                       launchers[l].launcher, (long long)size, ae_comm_library());
     }
     return AE_OK;
 }

@@ -60,6 +60,10 @@ void ae_plan_print(const ae_trainer *trainer) {
            placement->total_threads, placement->total_cores, plural(placement->total_cores),
            ae_comm_node_count(trainer->comm), plural(ae_comm_node_count(trainer->comm)),
            ae_comm_hosts(trainer->comm), range, trainer->kernels->name);
+    if (placement->quota_cores > 0)
+        ae_say("quota    the time of %.3g core%s, by the CPU quota of the ranks' control groups "
+               "(cgroups)",
+               placement->quota_cores, plural(placement->quota_cores == 1 ? 1 : 2));
 }
 
 void ae_plan_print_memory(const ae_trainer *trainer) {
@@ -85,14 +89,7 @@ void ae_plan_print_memory(const ae_trainer *trainer) {
 void ae_plan_warn(const ae_trainer *trainer) {
     const ae_placement *placement = &trainer->placement;
     const int64_t blocks = full_batch(trainer, 0).batch_blocks;
-    if (placement->idle_cores > 0 && placement->one_core_rank)
-        ae_warn("mpirun bound a rank to one core and %d core%s idle; start it as mpirun --bind-to "
-                "none, or --map-by slot:PE=n for n cores a rank",
-                placement->idle_cores, placement->idle_cores == 1 ? " is" : "s are");
-    if (placement->total_threads > placement->total_cores)
-        ae_warn("%d threads share %d core%s; fewer ranks (mpirun -np), or a lower OMP_NUM_THREADS, "
-                "are faster",
-                placement->total_threads, placement->total_cores, plural(placement->total_cores));
+    ae_placement_warn(placement);
     if (placement->total_threads > blocks)
         ae_warn("a step has %lld block%s of images for %d threads, the others wait; raise "
                 "train.batch, lower train.block, or start fewer",
