@@ -1,4 +1,5 @@
 """Where the ranks' threads run, how many they are, and what the environment has to do with it."""
+import errno
 import os
 import re
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from support import run, write_config
 
 CORES = sorted(os.sched_getaffinity(0))
 UNBOUND, BOUND = ["--bind-to", "none"], ["--bind-to", "core"]
+FORBID = Path(os.environ.get("AE_BUILD_DIR", support.ROOT / "build")) / "tests" / "e2e_forbid"
 SHARING = re.compile(r"\d+ threads share |binds \d+ threads to |(bound|binds) a rank to ")
 
 two_cores = pytest.mark.skipif(len(CORES) < 2, reason="this machine has one core")
@@ -206,3 +208,36 @@ def test_a_quota_of_more_than_all_cores_is_none(tmp_path):
         done = run(tmp_path, "--check", write_config(tmp_path), ranks=1, threads=None,
                    launcher=UNBOUND, before=joining(procs))
     assert f"({len(CORES)} in all)" in done.stdout and "quota" not in done.stdout
+
+
+# ---- containers ----
+
+
+COMPLAINT = re.compile(r"Read -1, expected \d+, errno = \d+")
+
+
+def forbidding(error):
+    if not FORBID.exists():
+        pytest.skip("e2e_forbid isn't built")
+    return [str(FORBID), str(error)]
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
+def test_where_ranks_may_not_read_each_others_memory(tmp_path, error):
+    """Open MPI would complain twice a step."""
+    done = run(tmp_path, write_config(tmp_path), before=forbidding(error))
+    assert not COMPLAINT.search(done.text), done.tail
+    assert done.hash == run(tmp_path, write_config(tmp_path), "--set", "run.dir=plain").hash
+
+
+@pytest.mark.parametrize("how", ["variable", "option"])
+def test_what_somebody_set_for_ranks_memory_stays(tmp_path, how):
+    """And without what the program does of itself the complaints are there."""
+    setting = "btl_vader_single_copy_mechanism"
+    variables = {f"OMPI_MCA_{setting}": "cma"} if how == "variable" else {}
+    options = [*UNBOUND, "--mca", setting, "cma"] if how == "option" else UNBOUND
+    done = run(tmp_path, write_config(tmp_path), before=forbidding(errno.EPERM), launcher=options,
+               variables=variables)
+    if "Open MPI v4" not in run(tmp_path, "--version", ranks=None).stdout:
+        pytest.skip("the variable is one of Open MPI 4's")
+    assert COMPLAINT.search(done.text), done.tail
