@@ -28,6 +28,11 @@ import sys
 import tempfile
 import time
 
+# These would have OpenMP bind this process to one core as torch is loaded, and all ranks to the same.
+for variable in ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
+                 "OMP_THREAD_LIMIT"):
+    os.environ.pop(variable, None)
+
 try:
     import h5py
     import numpy as np

@@ -16,18 +16,20 @@ cd -- "$(pwd -P)"
 config=configs/quickstart.ini
 run=runs/quickstart
 
-cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
-ranks=${RANKS:-$((cores < 8 ? cores : 8))}
+ae_count_cores
+ranks=${RANKS:-$((AE_CORES < 8 ? AE_CORES : 8))}
+ae_need_number RANKS "$ranks"
 
 ae_need "$AE_RUN_PACKAGES"
 
 ae_say "building"
-ae_build ae_dist "$cores"
+ae_build ae_dist "$AE_CORES"
 
 # Open MPI refuses to run as root, as containers do, unless told otherwise. Ranks that wait let
 # others run: the cores may be fewer, or busy.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+ae_unbind
 
 ae_say "mpirun -np $ranks --bind-to none build/ae_dist $config"
 mpirun -np "$ranks" --bind-to none build/ae_dist "$config" </dev/null

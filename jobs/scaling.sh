@@ -29,9 +29,9 @@ cd -- "$(dirname -- "$0")/.."
 cd -- "$(pwd -P)"
 . jobs/setup.sh
 
-unset OMP_NUM_THREADS # nproc heeds it
-here=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
-found=$here
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT # threads are what is measured
+ae_count_cores
+found=$AE_CORES
 [ -z "${SLURM_JOB_ID-}" ] || found=$((${SLURM_CPUS_ON_NODE:-1} * ${SLURM_JOB_NUM_NODES:-1}))
 CORES=${CORES:-$found}
 MAX_RANKS=${MAX_RANKS:-$CORES}
@@ -42,12 +42,7 @@ OUT=${OUT:-runs/scaling}
 for name in CORES MAX_RANKS MAX_THREADS ROUNDS BATCH; do
     value= # of the variable named
     eval "value=\$$name"
-    case $value in
-    *[!0-9]* | "" | 0*)
-        echo "scaling.sh: $name=$value; it can be a whole number from 1" >&2
-        exit 2
-        ;;
-    esac
+    ae_need_number "$name" "$value"
 done
 
 # What the launcher is, unless it was named: srun where it speaks PMIx, else mpirun. Unbound, the
@@ -58,13 +53,14 @@ if [ -z "${LAUNCH-}" ]; then
         LAUNCH='srun --mpi=pmix -n $ranks -c $threads --cpu-bind=cores'
     else
         LAUNCH='mpirun --bind-to none -x OMP_NUM_THREADS -np $ranks'
+        ae_unbind
     fi
 fi
 
 if [ -z "${AE_BENCH-}" ]; then
     ae_need "$AE_RUN_PACKAGES"
     ae_say "building"
-    ae_build ae_bench "$here"
+    ae_build ae_bench "$AE_CORES"
     AE_BENCH=build/ae_bench
 else
     ae_need "python3 python3-h5py python3-numpy python3-matplotlib"

@@ -15,6 +15,50 @@ ae_say() {
     printf '== %s\n' "$*"
 }
 
+# "QUOTA PERIOD" of this process's control group and each around it: processor time, of so much.
+ae_quotas() {
+    while IFS=: read -r _ kinds group; do
+        case ,$kinds, in
+        ,,) top=/sys/fs/cgroup ;;
+        *,cpu,*) top=/sys/fs/cgroup/cpu ;;
+        *) continue ;;
+        esac
+        above=none
+        until [ "$group" = "$above" ]; do
+            cat "$top$group/cpu.max" || :
+            paste "$top$group/cpu.cfs_quota_us" "$top$group/cpu.cfs_period_us" || :
+            above=$group
+            group=${group%/*}
+        done
+    done </proc/self/cgroup 2>/dev/null
+}
+
+# Sets AE_CORES to the number of cores that this process may use, and has the time of. OpenMP's
+# variables, which nproc heeds, are not about that.
+ae_count_cores() {
+    AE_CORES=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null ||
+        getconf _NPROCESSORS_ONLN)
+    AE_CORES=$(ae_quotas | awk -v cores="$AE_CORES" '
+        $1 > 0 && $2 > 0 && $1 < cores * $2 { cores = $1 / $2 }
+        END { print cores < 1 ? 1 : int(cores) }')
+}
+
+# Leaves with 2 unless $2, the value of the variable $1, is a whole number from 1.
+ae_need_number() {
+    case $2 in
+    *[!0-9]* | "" | 0*)
+        echo "${0##*/}: $1=$2; it can be a whole number from 1" >&2
+        exit 2
+        ;;
+    esac
+}
+
+# The ranks have all cores to share, and OpenMP, which would give each of them the same ones, isn't
+# to bind their threads.
+ae_unbind() {
+    unset OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY
+}
+
 # Can the Python $1 import the modules that follow?
 ae_python_has() {
     # shellcheck disable=SC2086 # a list

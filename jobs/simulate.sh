@@ -27,7 +27,10 @@ top=$PWD
 RANKS=${RANKS:-16 32 64 128 256 512 1024}
 OUT=${OUT:-runs/simulate}
 NODE_CORES=16
-cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+ae_count_cores
+for ranks in $RANKS; do
+    ae_need_number RANKS "$ranks"
+done
 mkdir -p "$OUT"
 scratch=$(mktemp -d "$OUT/simulated-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -36,14 +39,14 @@ ae_need "$AE_RUN_PACKAGES libsimgrid-dev"
 ae_say "building"
 if ! { SMPI_PRETEND_CC=1 ae_configure build-simulate -S . -B build-simulate \
     -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=smpicc -DAE_SIMULATE=ON &&
-    cmake --build build-simulate --parallel "$cores" --target ae_simulate; } \
+    cmake --build build-simulate --parallel "$AE_CORES" --target ae_simulate; } \
     >"$scratch/log" 2>&1; then
     cat "$scratch/log" >&2
     exit 1
 fi
 
 if [ -z "${MEASURED-}" ]; then
-    ae_build ae_bench "$cores"
+    ae_build ae_bench "$AE_CORES"
     ae_say "measuring one core"
     MEASURED=$scratch
     for round in 1 2 3 4 5; do

@@ -47,8 +47,8 @@ static void print_help(void) {
          "  SIGUSR1 and the 75 on; interrupted or terminated itself, it gives the ranks a second,\n"
          "  and returns 1.\n"
          "\n"
-         "Environment: OMP_NUM_THREADS  threads a rank (else: cores the rank may use, shared "
-         "fairly)\n"
+         "Environment: OMP_NUM_THREADS  threads a rank (else: cores the rank may use, and has the\n"
+         "                              time of by its CPU quota, shared fairly)\n"
          "             AE_KERNELS       kernel path: ref, avx2, avx512 (else: the fastest)\n"
          "\n"
          "Configuration: [section], key, default, what is allowed:\n");

@@ -22,9 +22,9 @@
 set -u
 cd -- "$(dirname -- "$0")/.." && cd -- "$(pwd -P)" || exit
 . jobs/setup.sh
-unset OMP_NUM_THREADS AE_KERNELS
-
-cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT AE_KERNELS
+ae_unbind
+ae_count_cores
 passed=0 failed=0 skipped=0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -74,7 +74,7 @@ add_results() {
 build() {
     directory=$1
     shift
-    ae_configure "$directory" "$@" && cmake --build "$directory" --parallel "$cores"
+    ae_configure "$directory" "$@" && cmake --build "$directory" --parallel "$AE_CORES"
 }
 
 # Builds the part $1 in build folder $2 with the cmake arguments $3, and runs the tests that the
@@ -94,7 +94,7 @@ run_part() {
     fi
     ae_say "$part: testing, the build took $(($(date +%s) - began_s)) s"
     rm -f "$scratch/junit.xml"
-    ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error \
+    ctest --test-dir "$folder" --parallel "$AE_CORES" --output-on-failure --no-tests=error \
         --test-output-size-passed 1000000 --output-junit "$scratch/junit.xml" "$@" </dev/null
     if [ -f "$scratch/junit.xml" ]; then
         add_results "$part" $(($(date +%s) - began_s))

@@ -62,6 +62,23 @@ def write_cifar10(folder, images=200):
     return folder
 
 
+def cores():
+    """How many cores this process may use, and has the time of: a container may have a quota."""
+    count = len(os.sched_getaffinity(0))
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, kinds, group = line.split(":", 2)
+        if kinds and "cpu" not in kinds.split(","):
+            continue
+        top = Path("/sys/fs/cgroup", "cpu" if kinds else "")
+        names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"] if kinds else ["cpu.max"]
+        for folder in [top / group.strip("/"), *(top / group.strip("/")).parents]:
+            if all((folder / name).exists() for name in names):
+                quota, period = " ".join((folder / name).read_text() for name in names).split()
+                if quota not in ("max", "-1"):
+                    count = min(count, int(quota) / int(period))
+    return max(1, int(count))
+
+
 # ---- running ----
 
 

@@ -143,7 +143,7 @@ def test_more_threads_than_cores(tmp_path, threads, warned):
 
 def test_threads_where_none_are_asked_for(tmp_path):
     """Cores that the rank may use, over the ranks that share them, and at least one."""
-    cores = len(os.sched_getaffinity(0))
+    cores = support.cores()
     config = write_config(tmp_path)
     for ranks, total in ((1, cores), (cores + 1, cores + 1)):
         said = run(tmp_path, "--check", config, ranks=ranks, threads=None).stdout

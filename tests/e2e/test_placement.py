@@ -2,6 +2,7 @@
 import errno
 import os
 import re
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,8 @@ UNBOUND, BOUND = ["--bind-to", "none"], ["--bind-to", "core"]
 FORBID = Path(os.environ.get("AE_BUILD_DIR", support.ROOT / "build")) / "tests" / "e2e_forbid"
 SHARING = re.compile(r"\d+ threads share |binds \d+ threads to |(bound|binds) a rank to ")
 
-two_cores = pytest.mark.skipif(len(CORES) < 2, reason="this machine has one core")
+two_cores = pytest.mark.skipif(len(CORES) < 2 or support.cores() < len(CORES),
+                               reason="this machine has one core, or a CPU quota")
 
 
 def check(folder, ranks, variables, threads=None, launcher=UNBOUND, **how):
@@ -189,6 +191,15 @@ def joining(procs):
     return ["sh", "-c", 'echo $$ >"$0"; exec "$@"', str(procs)]
 
 
+def cores_of_scripts(before=(), **variables):
+    """What jobs/setup.sh takes for the number of cores."""
+    script = "set -eu; . jobs/setup.sh; ae_count_cores; echo $AE_CORES"
+    done = subprocess.run([*before, "sh", "-c", script], cwd=support.ROOT, text=True,
+                          env=support.environment(None, variables=variables), check=True,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+    return int(done.stdout)
+
+
 @two_cores
 def test_a_quota_caps_the_threads_and_is_named(tmp_path):
     config = write_config(tmp_path)
@@ -197,17 +208,57 @@ def test_a_quota_caps_the_threads_and_is_named(tmp_path):
                   before=joining(procs))
         many = run(tmp_path, "--check", config, ranks=2, threads=1, launcher=UNBOUND,
                    before=joining(procs))
+        scripts = cores_of_scripts(joining(procs))
+    assert scripts == 1
     assert "1 rank x 1 thread (1 in all)" in one.stdout
     assert one.stdout.count("quota    the time of 1 core, by the CPU quota of the ranks' ") == 1
     assert "warning" not in one.stderr
     assert many.stderr.count("2 threads share the time of 1 core, the CPU quota of their ") == 1
 
 
+@two_cores
 def test_a_quota_of_more_than_all_cores_is_none(tmp_path):
     with control_group(len(CORES)) as procs:
         done = run(tmp_path, "--check", write_config(tmp_path), ranks=1, threads=None,
                    launcher=UNBOUND, before=joining(procs))
     assert f"({len(CORES)} in all)" in done.stdout and "quota" not in done.stdout
+
+
+# ---- what the job scripts read ----
+
+
+@pytest.mark.parametrize("variables", [{}, {"OMP_NUM_THREADS": "77"}, {"OMP_THREAD_LIMIT": "1"},
+                                       {"OMP_NUM_THREADS": ""}], ids=name)
+def test_scripts_count_cores_and_not_threads(variables):
+    assert cores_of_scripts(**variables) == support.cores()
+
+
+@pytest.mark.parametrize("script, variable, value", [
+    ("local.sh", "RANKS", "two"), ("local.sh", "RANKS", "0"), ("simulate.sh", "RANKS", "16 x"),
+    ("scaling.sh", "ROUNDS", "1.5")])
+def test_scripts_refuse_what_is_no_number(tmp_path, script, variable, value):
+    env = support.environment(None, variables={variable: value, "OUT": str(tmp_path)})
+    done = subprocess.run(["sh", support.ROOT / "jobs" / script], env=env, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=support.TIMEOUT_S)
+    assert done.returncode == support.USAGE and done.stdout == ""
+    assert done.stderr == (f"{script}: {variable}={value.split()[-1]}; it can be a whole number "
+                           "from 1\n")
+
+
+@pytest.mark.parametrize("script, variables", [
+    ("train.sbatch", {"SLURM_JOB_ID": "1"}), ("train.pbs", {"PBS_JOBID": "1"})])
+def test_jobs_refuse_restarts_that_are_no_number(tmp_path, script, variables):
+    """They would go on without end."""
+    config = write_config(tmp_path)
+    env = support.environment(None, variables={
+        "RESTARTS": "few", "AE_DIST": support.PROGRAM, "CONFIG": config, **variables})
+    done = subprocess.run(["bash", support.ROOT / "jobs" / script, config], cwd=tmp_path, env=env,
+                          text=True, stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=support.TIMEOUT_S)
+    output = tmp_path / "ae_dist-1.out"
+    told = output.read_text() if output.exists() else done.stderr
+    assert done.returncode == support.USAGE
+    assert told == f"{script}: RESTARTS=few; it can be a whole number\n"
 
 
 # ---- containers ----
