@@ -8,6 +8,7 @@
 #include <smpi/smpi.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/environment.h"
 #include "base/status.h"
@@ -29,7 +30,7 @@ static double seconds_of(const char *variable) {
     if (!text || (end != text && !*end && isfinite(seconds) && seconds >= 0)) return seconds;
     fprintf(stderr, "ae_simulate: error: %s=%s: it can be a number of seconds, from 0\n", variable,
             text);
-    exit(AE_ERROR_USAGE);
+    _exit(AE_ERROR_USAGE); /* exit() would end this rank alone */
 }
 
 static void pass(const char *variable) {

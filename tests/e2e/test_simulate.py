@@ -138,3 +138,21 @@ def test_measurements_that_do_not_fit(tmp_path):
                               capture_output=True)
         assert done.returncode == 1 and text in done.stderr, done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_times_that_are_no_numbers(tmp_path, study):
+    """The study has built the program."""
+    (tmp_path / "platform.xml").write_text(
+        "<?xml version='1.0'?><!DOCTYPE platform SYSTEM "
+        '"https://simgrid.org/simgrid.dtd"><platform version="4.1"><cluster id="cluster" '
+        'prefix="node" suffix="" radical="0-0" speed="1Gf" core="2" bw="1Gbps" lat="1us"/>'
+        "</platform>")
+    (tmp_path / "hosts").write_text("node0:2\n")
+    command = ["smpirun", "-np", "2", "-platform", "platform.xml", "-hostfile", "hosts",
+               "--log=root.thres:error", support.ROOT / "build-simulate" / "ae_simulate", "--check",
+               support.write_config(tmp_path)]
+    env = support.environment(None, variables={"AE_IMAGE_S": "fast"})
+    done = subprocess.run(command, cwd=tmp_path, env=env, text=True, stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=support.TIMEOUT_S)
+    assert done.returncode == support.USAGE
+    assert (done.stdout + done.stderr).count("AE_IMAGE_S=fast: it can be a number of seconds") == 1
