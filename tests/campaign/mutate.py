@@ -224,7 +224,7 @@ class Mutate:
     def time_tests(self):
         """The seconds of each test that passes without any fault."""
         names = self.copies[0].tests(self.options.tests)
-        todo = iter([name for name in names if name not in self.times])
+        todo = iter([name for name in names if self.times.get(name, {"fails": "?"})["fails"]])
 
         def task(copy):
             while name := self.take(todo):
