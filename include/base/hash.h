@@ -1,4 +1,5 @@
-/* 128-bit content hashes (XXH3, from the xxHash library). Not for use against an adversary. */
+/* 128-bit content hashes: XXH3, from the xxHash library, and MD5, which data sets are published
+ * with. Not for use against an adversary. */
 #ifndef AE_BASE_HASH_H
 #define AE_BASE_HASH_H
 
@@ -19,5 +20,8 @@ void ae_hash_text(const ae_hash *hash, char text[AE_HASH_TEXT_SIZE]);
 
 /* The hash of one run of bytes. */
 void ae_hash_of(const void *bytes, size_t size, char text[AE_HASH_TEXT_SIZE]);
+
+/* The MD5 (RFC 1321) of one run of bytes. */
+void ae_md5_of(const void *bytes, size_t size, char text[AE_HASH_TEXT_SIZE]);
 
 #endif

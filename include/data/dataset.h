@@ -42,9 +42,9 @@ typedef struct ae_dataset ae_dataset;
 ae_status ae_dataset_count(ae_comm *comm, const ae_settings *settings, int64_t *train,
                            int64_t *test);
 
-/* Reads or makes the images, each rank of a node its slice, and checks the labels. Collective; the
- * caller owns *dataset. AE_ERROR_DATA as above, and a label beyond 9; AE_STOPPED where a rank was
- * asked to stop meanwhile. */
+/* Reads or makes the images, each rank of a node its slice, and checks the labels; warns of files
+ * of CIFAR-10 that are not as published. Collective; the caller owns *dataset. AE_ERROR_DATA as
+ * above, and a label beyond 9; AE_STOPPED where a rank was asked to stop meanwhile. */
 ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings);
 void ae_dataset_destroy(ae_dataset **dataset); /* collective */
 

@@ -11,8 +11,8 @@
 #include "data/dataset.h"
 
 enum {
-    FILES = 6,
-    FILE_RECORDS = 10000,
+    FILES = AE_CIFAR10_FILES,
+    FILE_RECORDS = AE_CIFAR10_FILE_RECORDS,
     CHUNK_RECORDS = 1000, /* read between two looks at the stop request */
     PATH_SIZE = AE_TEXT_SIZE + 32
 };
@@ -22,9 +22,7 @@ static const char *const file_names[FILES] = {"data_batch_1.bin", "data_batch_2.
                                               "data_batch_3.bin", "data_batch_4.bin",
                                               "data_batch_5.bin", "test_batch.bin"};
 
-#define CURE                                                                                       \
-    "fetch CIFAR-10 with 'cmake --build build --target cifar10', or point data.dir at the folder " \
-    "that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin"
+#define CURE AE_CIFAR10_CURE
 
 typedef struct cifar_file {
     char path[PATH_SIZE];
@@ -155,4 +153,15 @@ ae_status ae_cifar10_read(uint8_t *records, const char *dir, int64_t train, int6
         start += count;
     }
     return AE_OK;
+}
+
+void ae_cifar10_split(ae_cifar10_part parts[FILES], const uint8_t *records, int64_t train,
+                      int64_t test) {
+    int64_t start = 0;
+    for (int i = 0; i < FILES; ++i) {
+        int64_t left = i == FILES - 1 ? test : train - start;
+        int64_t count = left < FILE_RECORDS ? left : FILE_RECORDS;
+        parts[i] = (ae_cifar10_part){file_names[i], records + start * AE_RECORD_SIZE, count};
+        start += count;
+    }
 }

@@ -100,6 +100,8 @@ ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settin
                          "files in data.dir",
                          d->hash);
     status = ae_comm_agree(comm, status);
+    if (status == AE_OK && settings->data.source == AE_SOURCE_CIFAR10)
+        ae_cifar10_review(comm, ae_shared_bytes(d->shared), settings->data.dir, d->train, d->test);
 done:
     if (status != AE_OK) ae_dataset_destroy(&d);
     *dataset = d;
