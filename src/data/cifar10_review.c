@@ -64,9 +64,9 @@ static void report(const ae_cifar10_part parts[FILES], const findings *found, co
     for (int i = 0; i < FILES; ++i) {
         int first = ae_cifar10_repeats(parts, i);
         if (first >= 0) {
-            list_add(changed, "%s repeats %s", parts[i].name, parts[first].name);
+            list_add(changed, "%s (the same as %s)", parts[i].name, parts[first].name);
         } else if (found->changed[i]) {
-            list_add(changed, "%s has another MD5", parts[i].name);
+            list_add(changed, "%s", parts[i].name);
         }
         if (found->blank[i]) {
             list_add(blank, "%lld of %s", (long long)found->blank[i], parts[i].name);

@@ -230,6 +230,44 @@ static void hash_depends_on_content(void **state) {
     assert_string_not_equal(whole, pieces);
 }
 
+/* The suite of RFC 1321, and lengths around the last block's edges (against Python's hashlib). */
+static void md5_known_values(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *md5;
+    } known[] = {
+        {"", "d41d8cd98f00b204e9800998ecf8427e"},
+        {"a", "0cc175b9c0f1b6a831c399e269772661"},
+        {"abc", "900150983cd24fb0d6963f7d28e17f72"},
+        {"message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
+        {"abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"},
+        {"12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+         "57edf4a22be3c955ac49da2e2107b67a"},
+    };
+    char text[AE_HASH_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
+        ae_md5_of(known[i].text, strlen(known[i].text), text);
+        assert_string_equal(text, known[i].md5);
+    }
+    static const struct {
+        size_t size;
+        const char *md5;
+    } counted[] = {
+        {55, "d6d2efc82dc741239c7842b3ff76253c"},  {56, "08bb79ba2b6a113ee5d87d497d3e63fa"},
+        {63, "9c1f0e823687a0b02c8120ae0ebdfea1"},  {64, "23180e05b1a20e1c8184f052b39aea3d"},
+        {65, "bcc789bd06be1857bb8b598e3f47ea96"},  {119, "d89dd277c164eebadd649748b624031e"},
+        {4096, "2ef1fe7362858be35f1c0d070ec7c32b"}};
+    uint8_t bytes[4096];
+    for (size_t i = 0; i < sizeof bytes; ++i) bytes[i] = (uint8_t)(i * i % 251);
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; ++i) {
+        ae_md5_of(bytes, counted[i].size, text);
+        assert_string_equal(text, counted[i].md5);
+    }
+    bytes[4095] ^= 1;
+    ae_md5_of(bytes, 4096, text);
+    assert_string_not_equal(text, counted[sizeof counted / sizeof *counted - 1].md5);
+}
+
 static void hash_separates_texts(void **state) {
     (void)state;
     static const char *const texts[2][2] = {{"ab", "c"}, {"a", "bc"}};
@@ -275,19 +313,13 @@ static void status_keeps_message(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_known_answers),
-        cmocka_unit_test(random_streams_differ),
-        cmocka_unit_test(random_ranges),
-        cmocka_unit_test(logarithms_are_close),
-        cmocka_unit_test(logarithms_special),
-        cmocka_unit_test(cosine_is_close),
-        cmocka_unit_test(powers_are_close),
-        cmocka_unit_test(fixed_rounds_to_even),
-        cmocka_unit_test(fixed_counts_faults),
-        cmocka_unit_test(fixed_bound_holds),
-        cmocka_unit_test(hash_depends_on_content),
-        cmocka_unit_test(hash_separates_texts),
-        cmocka_unit_test(memory_is_aligned_and_zero),
+        cmocka_unit_test(random_known_answers),    cmocka_unit_test(random_streams_differ),
+        cmocka_unit_test(random_ranges),           cmocka_unit_test(logarithms_are_close),
+        cmocka_unit_test(logarithms_special),      cmocka_unit_test(cosine_is_close),
+        cmocka_unit_test(powers_are_close),        cmocka_unit_test(fixed_rounds_to_even),
+        cmocka_unit_test(fixed_counts_faults),     cmocka_unit_test(fixed_bound_holds),
+        cmocka_unit_test(hash_depends_on_content), cmocka_unit_test(md5_known_values),
+        cmocka_unit_test(hash_separates_texts),    cmocka_unit_test(memory_is_aligned_and_zero),
         cmocka_unit_test(status_keeps_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
