@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/build.h"
+#include "base/found.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"
@@ -144,9 +145,10 @@ static ae_status read_file(char **text, int64_t *size, const char *path) {
     bool failed = !file || ferror(file);
     int error = errno;
     if (file) fclose(file);
+    char found[AE_FOUND_SIZE];
     if (failed)
-        return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s", path,
-                       strerror(error));
+        return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s; there is %s",
+                       path, strerror(error), ae_found_at(found, path));
     if (read == CONFIG_SIZE_MAX)
         return ae_fail(AE_ERROR_USAGE, "%s is too large for a configuration file", path);
     *size = (int64_t)read;

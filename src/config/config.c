@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/found.h"
 #include "base/memory.h"
 #include "config/ini.h"
 #include "config/options.h"
@@ -170,6 +171,12 @@ ae_status ae_config_create(ae_config **config, const char *path, const char *tex
                        "%s: is too large for a configuration: %zu bytes; allowed: "
                        "at most %d",
                        path, size, INI_MAX);
+    const char *kind = ae_found_kind(text, size);
+    if (kind)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: is %s, where the ini file of a configuration was expected (the one a "
+                       "run was made with is in its results.h5, as /config/ini)",
+                       path, kind);
     ae_config *new = ae_calloc(1, sizeof *new);
     if (!new) return ae_fail_memory("the configuration");
     ae_status status;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/found.h"
 #include "base/stop.h"
 #include "base/watchdog.h"
 #include "data/dataset.h"
@@ -18,9 +19,9 @@ enum {
 };
 _Static_assert(AE_CIFAR10_TRAIN % FILE_RECORDS == 0, "training images fill whole files");
 
-static const char *const file_names[FILES] = {"data_batch_1.bin", "data_batch_2.bin",
-                                              "data_batch_3.bin", "data_batch_4.bin",
-                                              "data_batch_5.bin", "test_batch.bin"};
+const char *const ae_cifar10_names[FILES] = {"data_batch_1.bin", "data_batch_2.bin",
+                                             "data_batch_3.bin", "data_batch_4.bin",
+                                             "data_batch_5.bin", "test_batch.bin"};
 
 #define CURE AE_CIFAR10_CURE
 
@@ -45,25 +46,41 @@ static ae_status file_check(const cifar_file *file) {
                        expected);
     }
     if (info.st_size != expected) {
+        char head[512];
+        ssize_t size = pread(file->descriptor, head, sizeof head, 0);
+        const char *kind = ae_found_kind(head, size > 0 ? (size_t)size : 0);
+        if (!kind) kind = info.st_size < expected ? "cut short" : "not a CIFAR-10 binary file";
         return ae_fail(AE_ERROR_DATA,
                        "'%s' has %lld bytes where %lld were expected: it is %s; " CURE, file->path,
-                       (long long)info.st_size, expected,
-                       info.st_size < expected ? "cut short" : "not a CIFAR-10 binary file");
+                       (long long)info.st_size, expected, kind);
     }
     return AE_OK;
 }
 
+/* Tells why a batch can't be opened, and what is there in its place. */
+static ae_status refuse_open(const char *dir, const char *path, int error) {
+    char found[AE_FOUND_SIZE];
+    struct stat info;
+    if (error == EACCES) {
+        return ae_fail(AE_ERROR_DATA, "cannot open '%s': %s; it is %s: make it readable (chmod)",
+                       path, strerror(error), ae_found_at(found, path));
+    }
+    if (error != ENOENT) {
+        return ae_fail(AE_ERROR_DATA, "cannot open '%s': %s; " CURE, path, strerror(error));
+    }
+    bool is_link = lstat(path, &info) == 0;
+    return ae_fail(AE_ERROR_DATA, "the batch '%s' is missing; there is %s; %s", path,
+                   ae_found_at(found, is_link ? path : dir), ae_cifar10_advice(dir));
+}
+
 /* Opens file `index` of the folder and checks its size. Where it fails, nothing stays open. */
 static ae_status file_open(cifar_file *file, const char *dir, int index) {
-    snprintf(file->path, sizeof file->path, "%s/%s", dir, file_names[index]);
+    snprintf(file->path, sizeof file->path, "%s/%s", dir, ae_cifar10_names[index]);
     do {
         file->descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
     } while (file->descriptor < 0 && errno == EINTR);
     if (file->descriptor < 0) {
-        if (errno == ENOENT) {
-            return ae_fail(AE_ERROR_DATA, "the batch '%s' is missing; " CURE, file->path);
-        }
-        return ae_fail(AE_ERROR_DATA, "cannot open '%s': %s; " CURE, file->path, strerror(errno));
+        return refuse_open(dir, file->path, errno);
     }
     ae_status status = file_check(file);
     if (status != AE_OK) close(file->descriptor);
@@ -100,14 +117,18 @@ static ae_status file_read(uint8_t *records, const cifar_file *file, int64_t fir
 }
 
 ae_status ae_cifar10_check(const char *dir) {
+    char found[AE_FOUND_SIZE];
     struct stat info;
     if (stat(dir, &info) != 0) {
-        return ae_fail(AE_ERROR_DATA, "the data folder '%s' %s%s; " CURE, dir,
-                       errno == ENOENT ? "does not exist" : "cannot be used: ",
-                       errno == ENOENT ? "" : strerror(errno));
+        int error = errno;
+        return ae_fail(AE_ERROR_DATA, "the data folder '%s' %s%s; there is %s; %s", dir,
+                       error == ENOENT ? "does not exist" : "cannot be used: ",
+                       error == ENOENT ? "" : strerror(error), ae_found_at(found, dir),
+                       ae_cifar10_advice(dir));
     }
     if (!S_ISDIR(info.st_mode)) {
-        return ae_fail(AE_ERROR_DATA, "data.dir '%s' is not a folder; " CURE, dir);
+        return ae_fail(AE_ERROR_DATA, "data.dir '%s' is not a folder, but %s; %s", dir,
+                       ae_found_at(found, dir), ae_cifar10_advice(dir));
     }
     for (int i = 0; i < FILES; ++i) {
         cifar_file file;
@@ -161,7 +182,7 @@ void ae_cifar10_split(ae_cifar10_part parts[FILES], const uint8_t *records, int6
     for (int i = 0; i < FILES; ++i) {
         int64_t left = i == FILES - 1 ? test : train - start;
         int64_t count = left < FILE_RECORDS ? left : FILE_RECORDS;
-        parts[i] = (ae_cifar10_part){file_names[i], records + start * AE_RECORD_SIZE, count};
+        parts[i] = (ae_cifar10_part){ae_cifar10_names[i], records + start * AE_RECORD_SIZE, count};
         start += count;
     }
 }

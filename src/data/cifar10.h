@@ -15,6 +15,12 @@ enum { AE_CIFAR10_FILES = 6, AE_CIFAR10_FILE_RECORDS = 10000 };
     "fetch CIFAR-10 with 'cmake --build build --target cifar10', or point data.dir at the folder " \
     "that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin"
 
+extern const char *const ae_cifar10_names[AE_CIFAR10_FILES]; /* of the files */
+
+/* What to do about a folder that is missing, or lacks batches: told from what it, the folders in
+ * it or the one around it hold instead. Owned by the module. Local. */
+const char *ae_cifar10_advice(const char *dir);
+
 /* Are all six files in the folder, each of the right size? Local. AE_ERROR_DATA. */
 ae_status ae_cifar10_check(const char *dir);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/found.h"
 
 const char *ae_file_cure(int error) {
     switch (error) {
@@ -68,10 +69,14 @@ ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *siz
         goto done;
     }
     if (!S_ISREG(info.st_mode) || info.st_size <= 0 || (uintmax_t)info.st_size > limit) {
-        const char *fault = !S_ISREG(info.st_mode) ? "it is not a regular file"
-                            : info.st_size <= 0    ? "it is empty"
-                                                   : "it is too large to be one of ae_dist's";
-        status = ae_fail(AE_ERROR_IO, "can't read %s: %s; move it away", path, fault);
+        char found[AE_FOUND_SIZE];
+        if (!S_ISREG(info.st_mode))
+            status = ae_fail(AE_ERROR_IO,
+                             "can't read %s: it is not a regular file, but %s; move it away", path,
+                             ae_found_at(found, path));
+        else
+            status = ae_fail(AE_ERROR_IO, "can't read %s: it is %s; move it away", path,
+                             info.st_size <= 0 ? "empty" : "too large to be one of ae_dist's");
         goto done;
     }
     *size = (size_t)info.st_size;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/found.h"
 #include "h5/file.h"
 
 enum { GROWTH = 1 << 20 }; /* bytes by which a file in memory grows */
@@ -86,9 +87,10 @@ static void make_seal(char *seal, const char *bytes, size_t size) {
     seal[SEAL_SIZE - 1] = '\n';
 }
 
+static const char signature[] = "\x89HDF\r\n\x1a\n";
+
 /* Are the bytes an HDF5 file up to the end that its superblock names? */
 static bool ends_well(const char *bytes, size_t size) {
-    static const char signature[] = "\x89HDF\r\n\x1a\n";
     static const size_t places[] = {40, 44, 28, 28}; /* of the end, by the superblock's version */
     size_t version = size < 64 ? SIZE_MAX : (unsigned char)bytes[sizeof signature - 1];
     if (version >= sizeof places / sizeof *places) return false;
@@ -103,6 +105,9 @@ static ae_status check_bytes(const ae_h5 *file, const char *bytes, size_t size) 
     char seal[SEAL_SIZE];
     if (size <= SEAL_SIZE || memcmp(bytes + size - SEAL_SIZE, seal_mark, MARK_SIZE) != 0) {
         if (ends_well(bytes, size)) return AE_OK;
+        const char *kind = ae_found_kind(bytes, size);
+        if (kind && memcmp(bytes, signature, sizeof signature - 1) != 0)
+            return ae_fail(AE_ERROR_IO, "%s is not an HDF5 file, but %s", file->path, kind);
         return ae_fail(AE_ERROR_IO, "%s is damaged: its end is not that of an HDF5 file",
                        file->path);
     }

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/environment.h"
+#include "base/found.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
@@ -148,9 +149,12 @@ ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
     snprintf(new->results, sizeof new->results, "%.*s/results.h5", AE_PATH_SIZE - NAME_ROOM, dir);
 
     ae_status status = AE_OK;
+    char found[AE_FOUND_SIZE];
     int error = make_folders(new->checkpoints);
     if (error != 0)
-        status = fail("make the folder", new->checkpoints, error);
+        status =
+            ae_fail(AE_ERROR_IO, "can't make the folder %s: %s (there is %s); %s", new->checkpoints,
+                    strerror(error), ae_found_at(found, new->checkpoints), ae_file_cure(error));
     else if (access(new->checkpoints, W_OK | X_OK) != 0)
         status = fail("write into", new->checkpoints, errno);
     else

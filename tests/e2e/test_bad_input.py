@@ -2,6 +2,8 @@
 
 Starts under mpirun take a second where they fail, so some faults of a kind are tried alone.
 """
+import gzip
+
 import pytest
 import support
 from support import DATA, FILES, NUMERIC, USAGE, assert_refused, run, write_config
@@ -100,6 +102,69 @@ def test_whole_images_are_taken(tmp_path):
     run(tmp_path, write_config(tmp_path, CIFAR), ranks=RANKS)
 
 
+NOT_PUBLISHED = "are not CIFAR-10 as published: "
+
+
+def check_warnings(folder, *arguments):
+    """Warnings of --check about the images in cifar/, which it takes."""
+    config = write_config(folder, {**CIFAR, "data.train_images": 0, "data.test_images": 0})
+    done = run(folder, "--check", config, *arguments, ranks=RANKS)
+    return [line for line in done.stderr.splitlines() if "data.dir 'cifar'" in line]
+
+
+def test_one_batch_six_times(tmp_path):
+    """Each file has the right size and labels, and is trained on; but it is said."""
+    folder = support.write_cifar10(tmp_path / "cifar", images=support.FILE_RECORDS)
+    for name in support.BATCH_NAMES[1:]:
+        (folder / name).unlink()
+        (folder / name).hardlink_to(folder / support.BATCH_NAMES[0])
+    warning, = check_warnings(tmp_path)
+    repeated = ", ".join(f"{name} (the same as data_batch_1.bin)"
+                         for name in support.BATCH_NAMES[1:])
+    assert f"'cifar' {NOT_PUBLISHED}data_batch_1.bin, {repeated}. " in warning
+    assert CIFAR_CURE in warning
+
+
+def test_holes(tmp_path):
+    """Zeros where something was not copied: half a file, and a whole one."""
+    folder = support.write_cifar10(tmp_path / "cifar", images=support.FILE_RECORDS)
+    cut(folder / "data_batch_2.bin", record(6000))
+    cut(folder / "data_batch_4.bin", 0)
+    for name in ("data_batch_2.bin", "data_batch_4.bin"):
+        cut(folder / name, record(support.FILE_RECORDS))
+    published, blank = check_warnings(tmp_path)
+    assert f"{NOT_PUBLISHED}{', '.join(support.BATCH_NAMES)}. " in published
+    assert "in every pixel: 4000 of data_batch_2.bin, 10000 of data_batch_4.bin. " in blank
+
+
+def test_parts_of_files_are_taken_as_they_are(tmp_path):
+    """Only whole files can be told from those published; pictures that are made never are."""
+    support.write_cifar10(tmp_path / "cifar")
+    assert check_warnings(tmp_path, "--set", "data.train_images=150", "--set",
+                          "data.test_images=150") == []
+    assert check_warnings(tmp_path, "--set", "data.source=deadleaves", "--set",
+                          "data.train_images=50", "--set", "data.test_images=20") == []
+
+
+def test_the_published_images(tmp_path):
+    """Where they are: no warning."""
+    published = support.ROOT / "data" / "cifar-10-batches-bin"
+    if not published.is_dir():
+        pytest.skip("CIFAR-10 isn't in data/")
+    (tmp_path / "cifar").symlink_to(published)
+    assert check_warnings(tmp_path) == []
+
+
+def test_python_version(tmp_path):
+    """What is there in place of the batches is told, once for all ranks."""
+    (tmp_path / "cifar").mkdir()
+    for name in ("batches.meta", "data_batch_1", "test_batch"):
+        (tmp_path / "cifar" / name).touch()
+    refuse(tmp_path, DATA, "there is a folder with batches.meta, data_batch_1, test_batch; ",
+           "'cifar' holds CIFAR-10's Python version, where the binary one is read", CIFAR_CURE,
+           options=CIFAR)
+
+
 def test_labels_of_images_not_asked_for_are_not_read(tmp_path):
     folder = support.write_cifar10(tmp_path / "cifar")
     change(folder / "data_batch_1.bin", record(130), 10)
@@ -151,6 +216,7 @@ FILE_FAULTS = {
                           ["x.ini:3: [train] block: is 6", "at most train.batch, which is 5"]),
     "no epochs": ("[train]\nepochs = 0\n", ["there is no epoch to train", "at least 1"]),
     "binary": ("\0\1\2", ["x.ini:1"]),
+    "a web page": ("<!DOCTYPE html>\n", ["x.ini: is a web page, where the ini file of a"]),
 }
 UNDER_MPIRUN = ("unknown key", "unknown section", "duplicate key", "batch 0", "sigma negative",
                 "lr nan", "trailing junk", "missing file", "no file", "unknown option")
@@ -166,8 +232,10 @@ def test_configuration_file(tmp_path, fault):
 
 
 COMMAND_FAULTS = {
-    "missing file": (["none.ini"], ["can't read the configuration file none.ini: No such file"]),
-    "a folder": (["."], ["can't read the configuration file .: Is a directory"]),
+    "missing file": (["none.ini"], ["can't read the configuration file none.ini: No such file",
+                                    "there is only '.', a folder with small.ini"]),
+    "a folder": (["."], ["can't read the configuration file .: Is a directory",
+                         "there is a folder with small.ini"]),
     "no file": ([], ["no configuration file given", "usage: ae_dist [options] CONFIG"]),
     "two files": (["small.ini", "more.ini"], ["more.ini: one configuration file is enough"]),
     "unknown option": (["--fast", "small.ini"], ["unknown option --fast", "see ae_dist --help"]),
@@ -180,6 +248,23 @@ COMMAND_FAULTS = {
     "set out of range": (["--set", "train.batch=0", "small.ini"],
                          ["--set train.batch: '0' is out of range"]),
 }
+
+
+def test_results_for_a_configuration(tmp_path):
+    run(tmp_path, write_config(tmp_path))
+    assert_refused(run(tmp_path, "run/results.h5", expect=None, ranks=RANKS), USAGE,
+                   "run/results.h5: is an HDF5 file, where the ini file of a configuration was",
+                   "in its results.h5, as /config/ini")
+
+
+def test_archive_for_a_checkpoint(tmp_path):
+    """What stands under a checkpoint's name is told for what it is, and set aside."""
+    config = write_config(tmp_path)
+    run(tmp_path, config)
+    newest = support.checkpoints(tmp_path / "run")[-1]
+    newest.write_bytes(gzip.compress(newest.read_bytes()))
+    done = run(tmp_path, config)
+    assert done.stderr.count(f"{newest.name} is not an HDF5 file, but a gzip archive") == 1, done.tail
 
 
 @pytest.mark.parametrize("fault", COMMAND_FAULTS)
@@ -224,6 +309,7 @@ def test_run_folder_that_cannot_be_made(tmp_path, run_dir):
     config = write_config(tmp_path, {"run.dir": run_dir})
     done = run(tmp_path, config, expect=None, ranks=RANKS)
     assert_refused(done, FILES, f"can't make the folder {run_dir}/checkpoints: Not a directory",
+                   "there is only 'file', a file of 10 bytes",
                    "move it, or choose another run.dir")
     assert (tmp_path / "file").read_text() == "of someone"
 
