@@ -1,4 +1,6 @@
-/* The images lie in a node's memory once, the same on every number of ranks. */
+/* The images lie in a node's memory once, the same on every number of ranks, and their hash tells
+ * them from others. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "comm/comm.h"
+#include "data/cifar10.h"
 #include "data/dataset.h"
 #include "data/deadleaves.h"
 
@@ -109,10 +113,121 @@ static void test_slices(void **state) {
     ae_shared_destroy(&shared);
 }
 
+/* Six files of images, zeros but for the first and last that are read of each. */
+enum { HASHED_TRAIN = 40003, HASHED_TEST = 5 };
+static char folder[64];
+
+static void batch_put(int index, int64_t record, int64_t byte, uint8_t value) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, ae_cifar10_names[index]);
+    int file = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(pwrite(file, &value, 1, record * AE_RECORD_SIZE + byte), 1);
+    assert_int_equal(ftruncate(file, (off_t)AE_CIFAR10_FILE_RECORDS * AE_RECORD_SIZE), 0);
+    close(file);
+}
+
+static int64_t last_record(int index) {
+    return index < 4 ? AE_CIFAR10_FILE_RECORDS - 1 : index == 4 ? 2 : HASHED_TEST - 1;
+}
+
+static int make_batches(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/ae_test_images_XXXXXX");
+    int64_t made = ae_comm_rank(comm) != 0 || mkdtemp(folder);
+    ae_comm_broadcast(comm, folder, sizeof folder);
+    for (int i = 0; ae_comm_rank(comm) == 0 && made && i < AE_CIFAR10_FILES; ++i) {
+        batch_put(i, 0, 1, (uint8_t)(i + 1));
+        batch_put(i, last_record(i), AE_IMAGE_PIXELS, (uint8_t)(i + 11));
+    }
+    return ae_comm_min(comm, made) ? 0 : -1;
+}
+
+static int remove_batches(void **state) {
+    (void)state;
+    char path[128];
+    for (int i = 0; ae_comm_rank(comm) == 0 && i < AE_CIFAR10_FILES; ++i) {
+        snprintf(path, sizeof path, "%s/%s", folder, ae_cifar10_names[i]);
+        unlink(path);
+    }
+    return ae_comm_rank(comm) == 0 ? rmdir(folder) : 0;
+}
+
+static void hash_of_images(char hash[AE_HASH_TEXT_SIZE], int64_t train, int64_t test) {
+    ae_settings settings = {
+        .data = {.source = AE_SOURCE_CIFAR10, .train_images = train, .test_images = test}};
+    snprintf(settings.data.dir, sizeof settings.data.dir, "%s", folder);
+    ae_dataset *dataset = NULL;
+    assert_int_equal(ae_dataset_create(&dataset, comm, &settings), AE_OK);
+    strcpy(hash, ae_dataset_hash(dataset));
+    ae_dataset_destroy(&dataset);
+}
+
+/* Rank 0 changes a byte of a file, which was `before`; returns whether the hash of `train` training
+ * images and HASHED_TEST test images is not `whole` then, and changes it back. */
+static bool is_hashed(const char *whole, int64_t train, int index, int64_t record, int64_t byte,
+                      uint8_t before) {
+    char changed[AE_HASH_TEXT_SIZE];
+    if (ae_comm_rank(comm) == 0) batch_put(index, record, byte, before ^ 1);
+    int64_t written = 0;
+    ae_comm_sum(comm, &written, 1);
+    hash_of_images(changed, train, HASHED_TEST);
+    if (ae_comm_rank(comm) == 0) batch_put(index, record, byte, before);
+    return strcmp(whole, changed) != 0;
+}
+
+/* The hash by which files tell that they belong together covers each training file to its end. */
+static void test_hash_covers_each_file(void **state) {
+    (void)state;
+    char whole[AE_HASH_TEXT_SIZE];
+    hash_of_images(whole, HASHED_TRAIN, HASHED_TEST);
+    for (int i = 0; i < AE_CIFAR10_FILES - 1; ++i)
+        assert_true(
+            is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_IMAGE_PIXELS, (uint8_t)(i + 11)));
+}
+
+/* It covers test images, labels and counts; and nothing that isn't read. */
+static void test_hash_covers_each_part(void **state) {
+    (void)state;
+    enum { TRAIN = 3, TEST = HASHED_TEST };
+    char whole[AE_HASH_TEXT_SIZE], other[AE_HASH_TEXT_SIZE];
+    hash_of_images(whole, TRAIN, TEST);
+    hash_of_images(other, TRAIN, TEST);
+    assert_string_equal(whole, other);
+    assert_true(is_hashed(whole, TRAIN, 0, 0, 1, 1));
+    assert_true(is_hashed(whole, TRAIN, 5, 0, 1, 6));
+    assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, AE_IMAGE_PIXELS, 16));
+    assert_true(is_hashed(whole, TRAIN, 0, TRAIN - 1, 0, 0)); /* labels */
+    assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, 0, 0));
+    assert_false(is_hashed(whole, TRAIN, 0, TRAIN, 1, 0)); /* not asked for */
+    assert_false(is_hashed(whole, TRAIN, 5, TEST, 1, 0));
+    hash_of_images(other, TRAIN - 1, TEST);
+    assert_string_not_equal(whole, other);
+    hash_of_images(other, TRAIN, TEST - 1);
+    assert_string_not_equal(whole, other);
+}
+
+/* The same images in another order are others. */
+static void test_hash_covers_their_order(void **state) {
+    (void)state;
+    char whole[AE_HASH_TEXT_SIZE], swapped[AE_HASH_TEXT_SIZE];
+    hash_of_images(whole, 2, 2);
+    if (ae_comm_rank(comm) == 0) batch_put(0, 0, 1, 0), batch_put(0, 1, 1, 1);
+    int64_t written = 0;
+    ae_comm_sum(comm, &written, 1);
+    hash_of_images(swapped, 2, 2);
+    assert_string_not_equal(whole, swapped);
+}
+
 int main(int argc, char **argv) {
     ae_comm_create(&comm, &argc, &argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_once_in_memory),
-                                       cmocka_unit_test(test_slices)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_once_in_memory),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test_setup_teardown(test_hash_covers_each_file, make_batches, remove_batches),
+        cmocka_unit_test_setup_teardown(test_hash_covers_each_part, make_batches, remove_batches),
+        cmocka_unit_test_setup_teardown(test_hash_covers_their_order, make_batches, remove_batches),
+    };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ae_comm_destroy(&comm);
     return failed;
