@@ -44,7 +44,8 @@ typedef struct ae_settings {
         int64_t block; /* images */
         int64_t loss;  /* ae_loss */
         int64_t skip_steps;
-        int64_t validation_images; /* 0 = none */
+        int64_t validation_images;    /* 0 = none */
+        char init_from[AE_TEXT_SIZE]; /* "" = none */
     } train;
     struct {
         double sigma, clamp_min, clamp_max, test_sigma; /* in units of the pixel range [0, 1] */

@@ -64,6 +64,10 @@ ae_status ae_h5_add_group(ae_h5 *file, const char *path, const char *description
 /* Number of objects in a group. */
 ae_status ae_h5_members(ae_h5 *file, const char *path, int64_t *count);
 
+/* Name of a group's object, 0 <= index < count, in alphabetical order. */
+ae_status ae_h5_member_name(ae_h5 *file, const char *path, int64_t index,
+                            char name[AE_H5_NAME_SIZE]);
+
 /* A dataset with its attributes, and its scales attached (they must be there already). data: all
  * values, in C order; NULL leaves zeros. Arrays of 4 KiB and more, and those that grow, are
  * chunked, shuffled and deflated. */

@@ -27,6 +27,12 @@ static inline void ae_position_next_epoch(ae_position *position) {
     position->step = position->loss_sum = position->images = 0;
 }
 
+/* Whose weights a run was begun with; both "" where they come from the seed. */
+typedef struct ae_origin {
+    char init_from[AE_TEXT_SIZE];            /* train.init_from, as it was given */
+    char parameters_hash[AE_HASH_TEXT_SIZE]; /* of what was read there */
+} ae_origin;
+
 /* What a checkpoint holds. The network, parameters and optimiser are borrowed. */
 typedef struct ae_state {
     const ae_network *network;
@@ -34,6 +40,7 @@ typedef struct ae_state {
     ae_optimizer *optimizer;
     ae_position position;
     char data_hash[AE_HASH_TEXT_SIZE]; /* of the images; "" where they weren't there yet */
+    ae_origin origin;
 } ae_state;
 
 /* Writes `path` beside its place, syncs and renames it: a file of that name is whole. Local.
@@ -52,5 +59,11 @@ ae_status ae_checkpoint_verify(const char *path, const ae_state *state);
  * AE_ERROR_USAGE: whole, but of another configuration or contract: the message lists what differs,
  * was and is. */
 ae_status ae_checkpoint_read(const char *path, ae_state *state, const ae_config *config);
+
+/* parameters[ae_network_size(network)] = those of the checkpoint at `path`, which may be of another
+ * configuration and contract. Local. AE_ERROR_IO: damaged, or not one of ours; AE_ERROR_USAGE: of a
+ * network with other tensors; the message lists both. */
+ae_status ae_checkpoint_read_parameters(const char *path, const ae_network *network,
+                                        float *parameters);
 
 #endif

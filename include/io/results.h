@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "config/config.h"
+#include "io/checkpoint.h"
 
 /* The phases of an epoch that are timed. */
 typedef enum ae_phase {
@@ -47,6 +48,7 @@ typedef struct ae_provenance {
     int64_t ranks, threads; /* threads: in all */
     const char *mpi, *kernel_path, *job_id /* "" outside a batch system */;
     const char *data_hash;
+    ae_origin origin;
     int64_t from_epoch, from_step; /* position gone on from; 0, 0 for a new run */
 } ae_provenance;
 

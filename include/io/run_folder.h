@@ -20,6 +20,13 @@ void ae_run_folder_close(ae_run_folder **folder); /* gives the lock back */
 /* Does `dir` hold results or checkpoints? Doesn't need the folder to exist. Local. */
 bool ae_run_folder_holds_run(const char *dir);
 
+/* Does it hold one that a run would go on from? As above. */
+bool ae_run_folder_holds_checkpoint(const char *dir);
+
+/* path[AE_PATH_SIZE] = that of the run's best checkpoint, else of its newest. Needs no lock: files
+ * are whole at any moment. Local. False: `dir` holds none. */
+bool ae_run_folder_weights(const char *dir, char *path);
+
 /* Path of results.h5. Borrowed. */
 const char *ae_run_folder_results(const ae_run_folder *folder);
 

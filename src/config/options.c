@@ -74,6 +74,8 @@ static const ae_option table[] = {
           "Steps with numbers that aren't finite to leave out before the run stops, 0 = stop at once"),
     WHOLE(train, validation_images, "0", FROM(0), UPTO(1e7), "images", NUMBERS,
           "The last so many training images are kept from training and choose the best checkpoint"),
+    TEXT(train, init_from, "", NONE,
+         "Checkpoint, or folder of a run, whose weights a new run begins with; empty = none"),
 
     REAL(noise, sigma, "0", FROM(0), UPTO(10), "pixel range", NUMBERS,
          "Standard deviation of the Gaussian noise on training images"),

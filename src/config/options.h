@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "config/ini.h"
 
-enum { AE_OPTION_COUNT = 41, AE_CHOICES_MAX = 4 };
+enum { AE_OPTION_COUNT = 42, AE_CHOICES_MAX = 4 };
 
 /* What a value looks like, and the type of its member of ae_settings. */
 typedef enum ae_option_kind {
@@ -22,7 +22,7 @@ typedef struct ae_option {
     const char *section, *key, *name; /* name: "section.key" */
     ae_option_kind kind;
     size_t offset;            /* of its member of ae_settings, bytes */
-    const char *initial;      /* the default, as in a file */
+    const char *initial;      /* the default, as in a file; "": the value may be empty */
     double low, high;         /* of numbers; whole ones lie within +-2^53 */
     bool low_open, high_open; /* is the bound itself left out? */
     const char *follows; /* NULL, or a key of the section whose name as a value means its value */

@@ -20,7 +20,8 @@ static void write_real(double value, char *text, size_t size) {
 void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]) {
     size_t size = AE_OPTION_ALLOWED_SIZE;
     if (option->kind == AE_OPTION_TEXT) {
-        snprintf(allowed, size, "a text of 1 to %d bytes", AE_TEXT_SIZE - 1);
+        snprintf(allowed, size, "a text of %d to %d bytes", option->initial[0] != '\0',
+                 AE_TEXT_SIZE - 1);
     } else if (option->kind == AE_OPTION_CHOICE) {
         allowed[0] = '\0';
         for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
@@ -46,7 +47,8 @@ void ae_option_notes(const ae_option *option, char notes[AE_OPTION_NOTES_SIZE]) 
     char allowed[AE_OPTION_ALLOWED_SIZE];
     ae_option_allowed(option, allowed);
     snprintf(notes, AE_OPTION_NOTES_SIZE, "%s%s%s%s; default %s", option->unit[0] ? "unit: " : "",
-             option->unit, option->unit[0] ? "; " : "", allowed, option->initial);
+             option->unit, option->unit[0] ? "; " : "", allowed,
+             option->initial[0] ? option->initial : "empty");
 }
 
 /* AE_ERROR_USAGE: where: 'value' fault; allowed: ... */
@@ -133,7 +135,7 @@ static ae_status read_text(const ae_option *option, ae_settings *settings, ae_sl
 
 ae_status ae_option_read(const ae_option *option, ae_settings *settings, ae_slice value,
                          const char *where) {
-    if (value.size == 0) return refuse(option, value, where, "is no value");
+    if (value.size == 0 && option->initial[0]) return refuse(option, value, where, "is no value");
     const char *fault = ae_slice_fault(value);
     if (fault) {
         char allowed[AE_OPTION_ALLOWED_SIZE];

@@ -194,6 +194,14 @@ ae_status ae_h5_members(ae_h5 *file, const char *path, int64_t *count) {
     return AE_OK;
 }
 
+ae_status ae_h5_member_name(ae_h5 *file, const char *path, int64_t index,
+                            char name[AE_H5_NAME_SIZE]) {
+    if (H5Lget_name_by_idx(file->id, path, H5_INDEX_NAME, H5_ITER_INC, (hsize_t)index, name,
+                           AE_H5_NAME_SIZE, H5P_DEFAULT) < 0)
+        return ae_h5_fail(file, "name the objects in group", path);
+    return AE_OK;
+}
+
 /* Makes or replaces an attribute of one value; `value` as for H5Awrite(). */
 static ae_status set(ae_h5 *file, const char *object, const char *name, hid_t type,
                      const void *value) {

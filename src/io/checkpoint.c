@@ -11,15 +11,16 @@
  *                           best_epoch, best_sum (ae_position)
  *     /contract             attributes: version, block, fraction_bits, kernel_path, data_hash
  *     /config               attributes: every option as text, "section.key"
+ *     /origin               (of a run begun with another's weights) attributes: init_from,
+ *                           init_hash (ae_origin)
  *     /out_channel_8 ...    dimension scales: indices 0, 1, ..., shared by the tensors; named by
  *                           what is counted and how many there are
  *
- * A file is read in three passes: its content must have the hash it names (it is whole), its
- * configuration and contract must be today's (it is of this run), and then its values are taken,
- * each into memory of the size expected. */
+ * A file is read in passes: its content must have the hash it names (it is whole). For its
+ * parameters alone, those must be the network's. To go on, its configuration and contract must be
+ * today's (it is of this run). Then values are taken, each into memory of the size expected. */
 #include "io/checkpoint.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,12 @@
 #include "base/fixed.h"
 #include "h5/h5.h"
 #include "io/config_group.h"
+#include "io/origin_group.h"
+#include "io/tensors.h"
 #include "kernels/kernels.h"
 
 static const char format[] = "ae_dist checkpoint";
 enum { FORMAT_VERSION = 1 };
-
-enum { SCALE_SIZE = 64 }; /* bytes of a scale's path */
 
 /* One number of /position, as a field of a position_record. */
 typedef struct position_record {
@@ -57,60 +58,6 @@ enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
 
 /* ---- writing ---- */
 
-/* path = that of the scale of one dimension; the scale is made where it isn't there yet. */
-static ae_status need_scale(ae_h5 *file, char path[SCALE_SIZE], const ae_parameter *parameter,
-                            bool transposed, int dimension) {
-    const char *const kinds[2][4] = {{"out_channel", "in_channel", "kernel_row", "kernel_column"},
-                                     {"in_channel", "out_channel", "kernel_row", "kernel_column"}};
-    int64_t size = parameter->shape[dimension];
-    const char *kind = kinds[transposed && parameter->rank > 1][dimension];
-    snprintf(path, SCALE_SIZE, "/%s_%lld", kind, (long long)size);
-    if (ae_h5_has(file, path)) return AE_OK;
-    int64_t *indices = malloc((size_t)size * sizeof *indices);
-    if (!indices) return ae_fail_memory(path);
-    for (int64_t i = 0; i < size; i++) indices[i] = i;
-    ae_h5_dataset scale = {.path = path,
-                           .type = AE_H5_INT64,
-                           .rank = 1,
-                           .shape = {size},
-                           .units = "1",
-                           .long_name = kind,
-                           .description = "Index along this dimension, counted from 0",
-                           .scales = {path}};
-    ae_status status = ae_h5_add(file, &scale, indices);
-    free(indices);
-    return status;
-}
-
-/* Writes a flat buffer as one dataset a tensor into `group`. */
-static ae_status write_tensors(ae_h5 *file, const char *group, const ae_network *network,
-                               const float *values, const char *what) {
-    int count;
-    const ae_parameter *table = ae_network_parameters(network, &count);
-    const ae_layers *layers = ae_network_layers(network);
-    for (int i = 0; i < count; i++) {
-        char path[AE_H5_NAME_SIZE], long_name[AE_H5_NAME_SIZE], scales[4][SCALE_SIZE];
-        snprintf(path, sizeof path, "%s/%s", group, table[i].name);
-        snprintf(long_name, sizeof long_name, "%s of %s", what, table[i].name);
-        bool transposed = layers->layer[i / 2].transposed;
-        ae_h5_dataset dataset = {.path = path,
-                                 .type = AE_H5_FLOAT,
-                                 .rank = table[i].rank,
-                                 .units = "1",
-                                 .long_name = long_name,
-                                 .description = "In the shape and layout of PyTorch's state_dict"};
-        ae_status status = AE_OK;
-        for (int d = 0; d < table[i].rank && status == AE_OK; d++) {
-            status = need_scale(file, scales[d], &table[i], transposed, d);
-            dataset.shape[d] = table[i].shape[d];
-            dataset.scales[d] = scales[d];
-        }
-        if (status == AE_OK) status = ae_h5_add(file, &dataset, values + table[i].offset);
-        if (status != AE_OK) return status;
-    }
-    return AE_OK;
-}
-
 static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
     ae_status status = ae_h5_add_group(file, "/optimizer",
                                        "State of the optimiser: a group for each moment, in it a "
@@ -121,7 +68,8 @@ static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
         snprintf(group, sizeof group, "/optimizer/%s", name);
         status = ae_h5_add_group(file, group, "One moment, under PyTorch's name");
         if (status == AE_OK)
-            status = write_tensors(file, group, state->network, state->optimizer->moment[m], name);
+            status =
+                ae_tensors_write(file, group, state->network, state->optimizer->moment[m], name);
     }
     return status;
 }
@@ -155,6 +103,14 @@ static ae_status write_contract(ae_h5 *file, const ae_state *state, const ae_con
     return status;
 }
 
+static ae_status write_origin(ae_h5 *file, const ae_origin *origin) {
+    if (!origin->parameters_hash[0]) return AE_OK;
+    ae_status status = ae_h5_add_group(file, "/origin",
+                                       "Whose weights the run was begun with: train.init_from, and "
+                                       "the XXH3-128 of the parameters that were read");
+    return status == AE_OK ? ae_origin_group_write(file, "/origin", origin) : status;
+}
+
 static ae_status write_head(ae_h5 *file) {
     char program[AE_H5_NAME_SIZE];
     snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
@@ -177,11 +133,12 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
                                  "The network's weights and biases, under the names of PyTorch's "
                                  "state_dict");
     if (status == AE_OK)
-        status = write_tensors(file, "/parameters", state->network, state->parameters, "Value");
+        status = ae_tensors_write(file, "/parameters", state->network, state->parameters, "Value");
     if (status == AE_OK) status = write_optimizer(file, state);
     if (status == AE_OK) status = write_position(file, state);
     if (status == AE_OK) status = write_contract(file, state, config, kernel_path);
     if (status == AE_OK) status = ae_config_group_write(file, config);
+    if (status == AE_OK) status = write_origin(file, &state->origin);
     if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", hash);
     if (status == AE_OK) status = ae_h5_set_text(file, "/", "content_hash", hash);
     if (status == AE_OK) status = ae_h5_publish(file);
@@ -191,16 +148,13 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
 
 /* ---- reading ---- */
 
-/* Begins the message that names `path`, and then the fault. */
-#define DAMAGED "%s is damaged, or no checkpoint of ae_dist: "
-
 /* Is it a checkpoint, and is it whole? */
 static ae_status check_whole(ae_h5 *file, const char *path) {
     char text[AE_H5_NAME_SIZE], stored[AE_HASH_TEXT_SIZE], found[AE_HASH_TEXT_SIZE];
     int64_t version;
     ae_status status = ae_h5_get_text(file, "/", "format", text, sizeof text);
     if (status == AE_OK && strcmp(text, format) != 0)
-        status = ae_fail(AE_ERROR_IO, DAMAGED "its format is not \"%s\"", path, format);
+        status = ae_fail(AE_ERROR_IO, AE_DAMAGED "its format is not \"%s\"", path, format);
     if (status == AE_OK) status = ae_h5_get_int64(file, "/", "format_version", &version);
     if (status == AE_OK && version != FORMAT_VERSION)
         return ae_fail(AE_ERROR_USAGE,
@@ -210,7 +164,7 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
     if (status == AE_OK) status = ae_h5_get_text(file, "/", "content_hash", stored, sizeof stored);
     if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", found);
     if (status == AE_OK && strcmp(stored, found) != 0)
-        status = ae_fail(AE_ERROR_IO, DAMAGED "its content differs from its content_hash", path);
+        status = ae_fail(AE_ERROR_IO, AE_DAMAGED "its content differs from its content_hash", path);
     return status;
 }
 
@@ -221,10 +175,16 @@ static size_t size_limit(const ae_state *state) {
     return rest + 2 * copies * ae_network_size(state->network) * sizeof(float);
 }
 
+/* Opens a checkpoint that is whole. */
+static ae_status open_whole(ae_h5 **file, const char *path, size_t limit) {
+    ae_status status = ae_h5_open(file, path, limit);
+    if (status == AE_OK) status = check_whole(*file, path);
+    return status;
+}
+
 ae_status ae_checkpoint_verify(const char *path, const ae_state *state) {
     ae_h5 *file = NULL;
-    ae_status status = ae_h5_open(&file, path, size_limit(state));
-    if (status == AE_OK) status = check_whole(file, path);
+    ae_status status = open_whole(&file, path, size_limit(state));
     ae_h5_close(&file);
     return status;
 }
@@ -262,46 +222,16 @@ static ae_status check_same_run(ae_h5 *file, const char *path, const ae_config *
     return status;
 }
 
-/* Is there nothing in the group but what was read? */
-static ae_status check_members(ae_h5 *file, const char *path, const char *group, int64_t count) {
-    int64_t members;
-    ae_status status = ae_h5_members(file, group, &members);
-    if (status == AE_OK && members != count)
-        status = ae_fail(AE_ERROR_IO, DAMAGED "%s holds %lld objects and should hold %lld", path,
-                         group, (long long)members, (long long)count);
-    return status;
-}
-
-static ae_status read_tensors(ae_h5 *file, const char *path, const char *group,
-                              const ae_network *network, float *values) {
-    int count;
-    const ae_parameter *table = ae_network_parameters(network, &count);
-    ae_status status = AE_OK;
-    for (int i = 0; i < count && status == AE_OK; i++) {
-        char name[AE_H5_NAME_SIZE];
-        int64_t shape[4];
-        snprintf(name, sizeof name, "%s/%s", group, table[i].name);
-        for (int d = 0; d < table[i].rank; d++) shape[d] = table[i].shape[d];
-        float *tensor = values + table[i].offset;
-        status = ae_h5_read(file, name, AE_H5_FLOAT, table[i].rank, shape, tensor);
-        for (size_t e = 0; e < table[i].count && status == AE_OK; e++)
-            if (!isfinite(tensor[e]))
-                status = ae_fail(AE_ERROR_IO, DAMAGED "%s holds a number that is not finite", path,
-                                 name);
-    }
-    return status == AE_OK ? check_members(file, path, group, count) : status;
-}
-
 static ae_status read_optimizer(ae_h5 *file, const char *path, ae_state *state) {
     ae_status status = AE_OK;
     for (int m = 0; m < state->optimizer->moments && status == AE_OK; m++) {
         char group[AE_H5_NAME_SIZE];
         snprintf(group, sizeof group, "/optimizer/%s",
                  ae_optimizer_moment_name(state->optimizer, m));
-        status = read_tensors(file, path, group, state->network, state->optimizer->moment[m]);
+        status = ae_tensors_read(file, path, group, state->network, state->optimizer->moment[m]);
     }
     if (status == AE_OK)
-        status = check_members(file, path, "/optimizer", state->optimizer->moments);
+        status = ae_tensors_check_members(file, path, "/optimizer", state->optimizer->moments);
     return status;
 }
 
@@ -313,8 +243,9 @@ static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
         status = ae_h5_get_int64(file, "/position", position_fields[i].name, &value);
         memcpy((char *)&record + position_fields[i].offset, &value, sizeof value);
         if (status == AE_OK && value < 0)
-            status = ae_fail(AE_ERROR_IO, DAMAGED "%s of /position is %lld, and can't be negative",
-                             path, position_fields[i].name, (long long)value);
+            status =
+                ae_fail(AE_ERROR_IO, AE_DAMAGED "%s of /position is %lld, and can't be negative",
+                        path, position_fields[i].name, (long long)value);
     }
     if (status != AE_OK) return status;
     state->position = record.position;
@@ -322,18 +253,29 @@ static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
     return AE_OK;
 }
 
+ae_status ae_checkpoint_read_parameters(const char *path, const ae_network *network,
+                                        float *parameters) {
+    const size_t limit = (size_t)1 << 30; /* of any network, which is then refused by its shapes */
+    ae_h5 *file = NULL;
+    ae_status status = open_whole(&file, path, limit);
+    if (status == AE_OK) status = ae_tensors_match(file, path, "/parameters", network);
+    if (status == AE_OK) status = ae_tensors_read(file, path, "/parameters", network, parameters);
+    ae_h5_close(&file);
+    return status;
+}
+
 ae_status ae_checkpoint_read(const char *path, ae_state *state, const ae_config *config) {
     ae_h5 *file = NULL;
-    ae_status status = ae_h5_open(&file, path, size_limit(state));
-    if (status == AE_OK) status = check_whole(file, path);
+    ae_status status = open_whole(&file, path, size_limit(state));
     if (status == AE_OK) status = check_same_run(file, path, config);
     if (status == AE_OK)
-        status = read_tensors(file, path, "/parameters", state->network, state->parameters);
+        status = ae_tensors_read(file, path, "/parameters", state->network, state->parameters);
     if (status == AE_OK) status = read_optimizer(file, path, state);
     if (status == AE_OK) status = read_position(file, path, state);
     if (status == AE_OK)
         status = ae_h5_get_text(file, "/contract", "data_hash", state->data_hash,
                                 sizeof state->data_hash);
+    if (status == AE_OK) status = ae_origin_group_read(&state->origin, file, "/origin");
     ae_h5_close(&file);
     return status;
 }

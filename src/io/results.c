@@ -4,7 +4,8 @@
  *                        format_version 1
  *     /config            attributes: every option as text, "section.key"; dataset `ini`: the
  *                        configuration file as it was read
- *     /provenance        [start]: a row for each start of the program
+ *     /provenance        [start]: a row for each start of the program; attributes: init_from and
+ *                        init_hash (ae_origin), empty where the seed's weights were begun with
  *     /epochs            [epoch]: a row for each epoch; seconds_* are [epoch][statistic]
  *     /test              [index]: label; once there are some, psnr_db, ssim, input_psnr_db and
  *                        input_ssim of every test image
@@ -30,6 +31,7 @@
 #include "base/timer.h"
 #include "h5/h5.h"
 #include "io/config_group.h"
+#include "io/origin_group.h"
 #include "io/results_schema.h"
 
 static const char format[] = "ae_dist results";
@@ -312,13 +314,23 @@ static bool holds_reconstructions(ae_results *results) {
            ae_h5_check(results->file, output.path, output.type, output.rank, output.shape) == AE_OK;
 }
 
+static ae_status compare_origin(ae_differences *list, ae_h5 *file, const ae_origin *is) {
+    ae_origin was;
+    ae_status status = ae_origin_group_read(&was, file, ae_provenance_table.group);
+    if (status == AE_OK && strcmp(was.parameters_hash, is->parameters_hash) != 0)
+        ae_differ(list, "\n    train.init_from was '%s' (hash %s), is '%s' (hash %s)",
+                  was.init_from, was.parameters_hash, is->init_from, is->parameters_hash);
+    return status;
+}
+
 /* With no checkpoint a run begins anew, and its file's epochs are made again: only where they are
  * the same run's. */
-static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_config *config,
+static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_results_setup *setup,
                                   int64_t epochs) {
     ae_differences list = {.length = 0};
     if (epochs == 0) return AE_OK;
-    ae_status status = ae_config_group_compare(&list, file, config);
+    ae_status status = ae_config_group_compare(&list, file, setup->config);
+    if (status == AE_OK) status = compare_origin(&list, file, &setup->provenance.origin);
     if (status == AE_OK && list.length > 0)
         status =
             ae_fail(AE_ERROR_USAGE,
@@ -332,7 +344,7 @@ static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_config
 }
 
 /* Loads the file and cuts its tables back. *starts = rows of provenance. */
-static ae_status load(ae_results *results, const char *path, const ae_config *config,
+static ae_status load(ae_results *results, const char *path, const ae_results_setup *setup,
                       int64_t epochs_kept, int64_t *starts) {
     char text[AE_H5_NAME_SIZE];
     int64_t version, epochs, kept;
@@ -345,7 +357,7 @@ static ae_status load(ae_results *results, const char *path, const ae_config *co
         status = ae_fail(AE_ERROR_IO, "%s is not a results file of this version of ae_dist", path);
     if (status == AE_OK) status = check_table(file, &ae_provenance_table, starts);
     if (status == AE_OK) status = check_table(file, &ae_epochs_table, &epochs);
-    if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(file, path, config, epochs);
+    if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(file, path, setup, epochs);
     if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epochs_kept, &kept);
     if (status != AE_OK) return status;
     if (kept < epochs_kept)
@@ -401,7 +413,7 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
     int64_t starts = 0;
     ae_status status;
     if (access(path, F_OK) == 0) {
-        status = load(*results, path, setup->config, epochs_kept, &starts);
+        status = load(*results, path, setup, epochs_kept, &starts);
     } else {
         status = begin(*results, path);
         if (status == AE_OK && epochs_kept > 0)
@@ -417,6 +429,9 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
                 reason);
     }
     if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);
+    if (status == AE_OK)
+        status = ae_origin_group_write((*results)->file, ae_provenance_table.group,
+                                       &setup->provenance.origin);
     if (status != AE_OK) ae_results_destroy(results);
     return status;
 }

@@ -134,6 +134,14 @@ static ae_status take_lock(ae_run_folder *folder) {
     return AE_OK;
 }
 
+static void set_names(ae_run_folder *folder, const char *dir) {
+    snprintf(folder->dir, sizeof folder->dir, "%s", dir);
+    snprintf(folder->checkpoints, sizeof folder->checkpoints, "%.*s/checkpoints",
+             AE_PATH_SIZE - NAME_ROOM, dir);
+    snprintf(folder->results, sizeof folder->results, "%.*s/results.h5", AE_PATH_SIZE - NAME_ROOM,
+             dir);
+}
+
 ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
     *folder = NULL;
     if (strlen(dir) == 0 || strlen(dir) >= AE_PATH_SIZE - NAME_ROOM)
@@ -143,10 +151,7 @@ ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
     ae_run_folder *new = calloc(1, sizeof *new);
     if (!new) return ae_fail_memory("the run folder's names");
     new->lock = -1;
-    snprintf(new->dir, sizeof new->dir, "%s", dir);
-    snprintf(new->checkpoints, sizeof new->checkpoints, "%.*s/checkpoints",
-             AE_PATH_SIZE - NAME_ROOM, dir);
-    snprintf(new->results, sizeof new->results, "%.*s/results.h5", AE_PATH_SIZE - NAME_ROOM, dir);
+    set_names(new, dir);
 
     ae_status status = AE_OK;
     char found[AE_FOUND_SIZE];
@@ -174,7 +179,11 @@ void ae_run_folder_close(ae_run_folder **folder) {
 bool ae_run_folder_holds_run(const char *dir) {
     char path[AE_PATH_SIZE];
     snprintf(path, sizeof path, "%s/results.h5", dir);
-    if (access(path, F_OK) == 0) return true;
+    return access(path, F_OK) == 0 || ae_run_folder_holds_checkpoint(dir);
+}
+
+bool ae_run_folder_holds_checkpoint(const char *dir) {
+    char path[AE_PATH_SIZE];
     snprintf(path, sizeof path, "%s/checkpoints", dir);
     DIR *stream = opendir(path);
     if (!stream) return false;
@@ -262,6 +271,19 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
         ae_run_folder_checkpoint(folder, (*paths)[i], entries[i].epoch, entries[i].step);
     free(entries);
     return status;
+}
+
+bool ae_run_folder_weights(const char *dir, char *path) {
+    ae_run_folder folder = {.lock = -1};
+    set_names(&folder, dir);
+    ae_run_folder_best(&folder, path);
+    if (access(path, F_OK) == 0) return true;
+    entry *entries;
+    int count;
+    if (find(&folder, &entries, &count) != AE_OK || count == 0) return false;
+    ae_run_folder_checkpoint(&folder, path, entries[0].epoch, entries[0].step);
+    free(entries);
+    return true;
 }
 
 /* 0, or the error that reading the file's bytes gives; the first so many, as one that was damaged

@@ -36,11 +36,12 @@ static ae_status read_checkpoint(ae_trainer *trainer, const char *path) {
     return status == AE_OK ? check_position(trainer, path) : status;
 }
 
-/* Rank 0: takes the state of the newest checkpoint that is whole; none there: leaves it. */
+/* Rank 0: takes the state of the newest checkpoint that is whole; none there: the run begins. */
 static ae_status read_newest(ae_trainer *trainer) {
     char(*paths)[AE_PATH_SIZE] = NULL;
     int count = 0;
     ae_status status = ae_run_folder_list(trainer->folder, &paths, &count);
+    if (status == AE_OK && count == 0) status = ae_origin_begin(trainer);
     for (int i = 0; status == AE_OK && i < count; ++i) {
         status = read_checkpoint(trainer, paths[i]);
         if (status == AE_ERROR_IO) /* a passing fault of a network's disk, perhaps */
@@ -59,7 +60,7 @@ static ae_status read_newest(ae_trainer *trainer) {
         }
     }
     free(paths);
-    return status;
+    return status == AE_OK && count > 0 ? ae_origin_check(trainer) : status;
 }
 
 /* Rank 0: the folder, its lock, and the newest state. */
@@ -97,6 +98,12 @@ ae_status ae_files_open(ae_trainer *trainer) {
     return status;
 }
 
+ae_status ae_files_check(ae_trainer *trainer) {
+    const bool begins =
+        is_writer(trainer) && !ae_run_folder_holds_checkpoint(trainer->settings->run.dir);
+    return ae_comm_agree(trainer->comm, begins ? ae_origin_begin(trainer) : AE_OK);
+}
+
 /* The batch system's name for this job, "" outside one. */
 static const char *job_id(void) {
     static const char *const variables[] = {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"};
@@ -131,6 +138,7 @@ static ae_status create_results(ae_trainer *trainer) {
                                              .kernel_path = trainer->kernels->name,
                                              .job_id = job_id(),
                                              .data_hash = trainer->state.data_hash,
+                                             .origin = trainer->state.origin,
                                              .from_epoch = position->epoch,
                                              .from_step = position->step},
                               .test_count = images.count,

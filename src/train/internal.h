@@ -123,10 +123,23 @@ ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, 
 typedef enum picture { PICTURE_CLEAN, PICTURE_NOISY, PICTURE_OUTPUT } picture;
 void ae_trainer_pictures(ae_trainer *trainer, float *images, int64_t count, picture kind);
 
+/* origin.c: whose weights the run begins with. Rank 0's alone; local. */
+
+/* Takes those that train.init_from names, if it names any. */
+ae_status ae_origin_begin(ae_trainer *trainer);
+
+/* Is it as when the run was begun? The file may have moved, or be gone: it is looked at only where
+ * the option has changed. AE_ERROR_USAGE: other weights. */
+ae_status ae_origin_check(ae_trainer *trainer);
+
 /* files.c: what rank 0 reads and writes; a failure is told to all ranks. Collective. */
 
-/* Opens the run's folder and takes the newest whole checkpoint's state, if there is one. */
+/* Opens the run's folder and takes the newest whole checkpoint's state, if there is one; else the
+ * run begins, with train.init_from's weights or the seed's. */
 ae_status ae_files_open(ae_trainer *trainer);
+
+/* Could the run begin, if it hasn't? Nothing is written. */
+ae_status ae_files_check(ae_trainer *trainer);
 
 /* Begins results.h5, or goes on with it, at the state's position. After the images are there. */
 ae_status ae_files_begin_results(ae_trainer *trainer);

@@ -122,6 +122,8 @@ int ae_trainer_message_size(const ae_trainer *trainer) {
 ae_status ae_trainer_check(ae_trainer *trainer) {
     ae_plan_print_memory(trainer);
     ae_plan_warn(trainer);
+    ae_status status = ae_files_check(trainer);
+    if (status) return status;
     if (trainer->settings->data.source == AE_SOURCE_DEADLEAVES) return AE_OK; /* always right */
     return ae_dataset_create(&trainer->dataset, trainer->comm, trainer->settings);
 }

@@ -26,8 +26,8 @@ def values(text):
         if line.startswith("["):
             section = line[1:-1]
         elif line and not line.startswith("#"):
-            key, _, value = line.partition(" = ")
-            found[f"{section}.{key}"] = value
+            key, _, value = line.partition("=")
+            found[f"{section}.{key.strip()}"] = value.strip()
     return found
 
 
