@@ -1,0 +1,57 @@
+/* What the tests of checkpoints share: a run to store. */
+#ifndef AE_TESTS_RUN_H
+#define AE_TESTS_RUN_H
+
+#include "files.h"
+
+#include "base/memory.h"
+#include "io/checkpoint.h"
+
+typedef struct run {
+    ae_config *config;
+    ae_network *network;
+    ae_optimizer optimizer;
+    ae_state state;
+} run;
+
+/* A run whose numbers follow from `first`. */
+static inline run *make_run(const char *override, float first) {
+    run *run = calloc(1, sizeof *run);
+    assert_non_null(run);
+    run->config = make_config(override);
+    const ae_settings *settings = ae_config_settings(run->config);
+    ae_layers layers;
+    check_ok(ae_layers_parse(&layers, settings->model.layers, "layers", 3, 32, 32));
+    check_ok(ae_network_create(&run->network, &layers));
+    size_t size = ae_network_size(run->network);
+    check_ok(ae_optimizer_init(&run->optimizer, settings, size));
+    run->state.network = run->network;
+    run->state.optimizer = &run->optimizer;
+    run->state.parameters = ae_calloc(size, sizeof(float));
+    assert_non_null(run->state.parameters);
+    for (size_t i = 0; i < size; i++) {
+        run->state.parameters[i] = first + (float)i;
+        for (int m = 0; m < run->optimizer.moments; m++)
+            run->optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
+    }
+    run->optimizer.steps = 1234;
+    run->state.position = (ae_position){3, 17, 5000000000000, 1700, 2, 3, 99};
+    strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
+    return run;
+}
+
+static inline void free_run(run *run) {
+    free(run->state.parameters);
+    ae_optimizer_release(&run->optimizer);
+    ae_network_destroy(&run->network);
+    ae_config_destroy(&run->config);
+    free(run);
+}
+
+static inline void write_checkpoint(void) {
+    run *run = make_run(NULL, 1.5f);
+    check_ok(ae_checkpoint_write(path, &run->state, run->config, "avx2"));
+    free_run(run);
+}
+
+#endif
