@@ -7,7 +7,6 @@
 
 #include "base/build.h"
 #include "base/found.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/watchdog.h"
@@ -65,37 +64,6 @@ static void print_version(void) {
     printf("MPI       %s\n", ae_comm_library());
     printf("HDF5      %s\n", ae_h5_version());
     printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
-}
-
-/* Every rank must be what rank 0 is: the same source, of the same contract. Compilers, flags and
- * kernels may differ, as they give the same bits. The first thing that ranks say to one another, so
- * that any two versions understand it. Collective. */
-static ae_status check_same_program(ae_comm *comm) {
-    char mine[256], first[256];
-    memset(mine, 0, sizeof mine);
-    snprintf(mine, sizeof mine, "ae_dist %s (%s), contract %d", ae_build_version(),
-             ae_build_revision(), AE_CONTRACT_VERSION);
-    memcpy(first, mine, sizeof first);
-    ae_comm_broadcast(comm, first, sizeof first);
-    ae_status status = AE_OK;
-    if (memcmp(mine, first, sizeof mine) != 0)
-        status = ae_fail(AE_ERROR_USAGE, "it is %s, and rank 0 is %s; install one build everywhere",
-                         mine, first);
-    return ae_comm_agree(comm, status);
-}
-
-/* Every rank must have been given what rank 0 was, or they would part ways. Collective. */
-static ae_status check_same_command(ae_comm *comm, int argc, char **argv) {
-    char hash[AE_HASH_TEXT_SIZE] = "";
-    ae_hash *sum = NULL;
-    ae_status status = ae_hash_create(&sum);
-    for (int i = 1; status == AE_OK && i < argc; ++i) ae_hash_add_text(sum, argv[i]);
-    if (status == AE_OK) ae_hash_text(sum, hash);
-    ae_hash_destroy(&sum);
-    if (!ae_comm_equals_first(comm, hash, sizeof hash))
-        status = ae_fail(AE_ERROR_USAGE,
-                         "its arguments are not those of rank 0; give all ranks the same");
-    return ae_comm_agree(comm, status);
 }
 
 static ae_status parse_command(command *cmd, int argc, char **argv) {
@@ -199,8 +167,7 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
     ae_config *config = NULL;
     ae_trainer *trainer = NULL;
     ae_status status = ae_comm_check_launcher(comm);
-    if (status == AE_OK) status = check_same_program(comm);
-    if (status == AE_OK) status = check_same_command(comm, argc, argv);
+    if (status == AE_OK) status = ae_comm_check_alike(comm, AE_CONTRACT_VERSION, argc, argv);
     if (status == AE_OK) status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
     if (status) goto done;
     ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet && !cmd.check);

@@ -18,6 +18,11 @@ void ae_comm_create(ae_comm **comm, int *argc, char ***argv);
  * Local. AE_ERROR_USAGE: yes; the message is empty on all but the first process. */
 ae_status ae_comm_check_launcher(const ae_comm *comm);
 
+/* Has every rank the version, revision, contract (of kernels/kernels.h) and arguments of rank 0?
+ * Compilers, flags and kernels may differ, as they give the same bits. To be called before anything
+ * else is said. Collective. AE_ERROR_USAGE: no, and which. */
+ae_status ae_comm_check_alike(ae_comm *comm, int contract, int argc, char **argv);
+
 /* Ends MPI. Collective. */
 void ae_comm_destroy(ae_comm **comm);
 

@@ -143,7 +143,8 @@ int main(int argc, char **argv) {
     ae_stop_install();
     ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, true);
-    ae_status status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
+    ae_status status = ae_comm_check_alike(comm, AE_CONTRACT_VERSION, argc, argv);
+    if (status == AE_OK) status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
     if (status == AE_OK && cmd.help) {
         if (ae_log_is_speaker()) print_help();
     } else if (status == AE_OK) {

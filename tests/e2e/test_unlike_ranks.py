@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 from support import (MPIEXEC, PROGRAM, USAGE, Run, assert_refused, differences, numbers, run,
@@ -62,6 +63,16 @@ def test_order_of_arguments_counts(tmp_path):
     assert_refused(done, USAGE, "its arguments are not those of rank 0")
 
 
+def test_other_arguments_of_the_bench(tmp_path):
+    """Different numbers of rounds would have to wait for one another for ever."""
+    bench = str(Path(PROGRAM).with_name("ae_bench"))
+    words = [[bench, "--steps-only", "--rounds", rounds] for rounds in ("1", "2")]
+    for other in (words[1], [bench, "--help"]):
+        done = run_unlike(tmp_path, words[0], other)
+        assert done.code == USAGE, done.tail
+        assert done.stderr.count(f"rank 1 on {HOST}: its arguments are not those of rank 0") == 1
+
+
 def other_build(folder, field, name="other_build"):
     """A program that says of itself another version or revision: its own text is changed."""
     said = run(folder, "--version", ranks=None).stdout
@@ -82,10 +93,10 @@ def test_other_build(tmp_path, field):
     write_config(tmp_path)
     program, old, new = other_build(tmp_path, field)
     done = run_unlike(tmp_path, [PROGRAM, "small.ini"], [program, "small.ini"], ranks=2)
-    assert_refused(done, USAGE, f"rank 1 on {HOST}: it is ae_dist ", "and rank 0 is ae_dist ",
+    assert_refused(done, USAGE, f"rank 1 on {HOST}: its program is of version ", "and rank 0's of ",
                    "install one build everywhere")
-    assert done.stderr.index(new) < done.stderr.index("and rank 0 is")
-    assert old in done.stderr.partition("and rank 0 is")[2]
+    assert done.stderr.index(new) < done.stderr.index("and rank 0's of")
+    assert old in done.stderr.partition("and rank 0's of")[2]
     assert not (tmp_path / "run").exists()
     assert run(tmp_path, "--version", ranks=2, program=(program,)).code == 0  # by itself it runs
 
