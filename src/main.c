@@ -8,6 +8,7 @@
 #include "base/build.h"
 #include "base/found.h"
 #include "base/log.h"
+#include "base/retry.h"
 #include "base/stop.h"
 #include "base/watchdog.h"
 #include "comm/comm.h"
@@ -121,17 +122,26 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
 /* The largest configuration file read, in bytes. */
 enum { CONFIG_SIZE_MAX = 1 << 20 };
 
+/* Reads what fits into text[CONFIG_SIZE_MAX]. 0, or the errno. */
+static int try_reading(char *text, size_t *size, const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file) return errno;
+    *size = fread(text, 1, CONFIG_SIZE_MAX, file);
+    int error = ferror(file) ? errno : 0;
+    fclose(file);
+    return error;
+}
+
 /* *text (the caller frees it) = the file's bytes. */
 static ae_status read_file(char **text, int64_t *size, const char *path) {
     *text = malloc(CONFIG_SIZE_MAX);
     if (!*text) return ae_fail_memory("the configuration");
-    FILE *file = fopen(path, "rb");
-    size_t read = file ? fread(*text, 1, CONFIG_SIZE_MAX, file) : 0;
-    bool failed = !file || ferror(file);
-    int error = errno;
-    if (file) fclose(file);
+    size_t read = 0;
+    double waited_s = 0;
+    int error;
     char found[AE_FOUND_SIZE];
-    if (failed)
+    while ((error = try_reading(*text, &read, path)) != 0 && ae_retry(&waited_s, error)) continue;
+    if (error != 0)
         return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s; there is %s",
                        path, strerror(error), ae_found_at(found, path));
     if (read == CONFIG_SIZE_MAX)

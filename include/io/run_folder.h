@@ -1,4 +1,5 @@
-/* A run's folder: made, locked, and searched for checkpoints. For rank 0 alone. */
+/* A run's folder: made, locked, and searched for checkpoints. For rank 0 alone. What fails for a
+ * moment is tried again (base/retry.h). */
 #ifndef AE_IO_RUN_FOLDER_H
 #define AE_IO_RUN_FOLDER_H
 
@@ -17,15 +18,16 @@ typedef struct ae_run_folder ae_run_folder;
 ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir);
 void ae_run_folder_close(ae_run_folder **folder); /* gives the lock back */
 
-/* Does `dir` hold results or checkpoints? Doesn't need the folder to exist. Local. */
-bool ae_run_folder_holds_run(const char *dir);
+/* *holds = are there results or checkpoints in `dir`? Doesn't need the folder to exist. Local.
+ * AE_ERROR_IO: the disk doesn't tell. */
+ae_status ae_run_folder_holds_run(bool *holds, const char *dir);
 
-/* Does it hold one that a run would go on from? As above. */
-bool ae_run_folder_holds_checkpoint(const char *dir);
+/* The same for a checkpoint that a run would go on from. */
+ae_status ae_run_folder_holds_checkpoint(bool *holds, const char *dir);
 
-/* path[AE_PATH_SIZE] = that of the run's best checkpoint, else of its newest. Needs no lock: files
- * are whole at any moment. Local. False: `dir` holds none. */
-bool ae_run_folder_weights(const char *dir, char *path);
+/* path[AE_PATH_SIZE] = that of the best checkpoint in `dir`, else of the newest; "" where it holds
+ * none. Needs no lock: files are whole at any moment. Local. AE_ERROR_IO: the disk doesn't tell. */
+ae_status ae_run_folder_weights(char *path, const char *dir);
 
 /* Path of results.h5. Borrowed. */
 const char *ae_run_folder_results(const ae_run_folder *folder);

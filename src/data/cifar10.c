@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/found.h"
+#include "base/retry.h"
 #include "base/stop.h"
 #include "base/watchdog.h"
 #include "data/dataset.h"
@@ -25,34 +26,48 @@ const char *const ae_cifar10_names[FILES] = {"data_batch_1.bin", "data_batch_2.b
 
 #define CURE AE_CIFAR10_CURE
 
+/* What to do about a failed file operation, from its errno. */
+static const char *cure(int error) {
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return CURE;
+    case EACCES:
+    case EPERM:
+        return "change the permissions, or point data.dir at another copy";
+    default:
+        return "check that disk, or point data.dir at another copy";
+    }
+}
+
+static ae_status fail(const char *what, const char *path, int error) {
+    return ae_fail(AE_ERROR_DATA, "cannot %s '%s': %s; %s", what, path, strerror(error),
+                   cure(error));
+}
+
 typedef struct cifar_file {
     char path[PATH_SIZE];
     int descriptor; /* -1: not open */
 } cifar_file;
 
 /* Does the size fit? */
-static ae_status file_check(const cifar_file *file) {
+static ae_status file_check(const cifar_file *file, const struct stat *info) {
     const long long expected = (long long)FILE_RECORDS * AE_RECORD_SIZE;
-    struct stat info;
-    if (fstat(file->descriptor, &info) != 0) {
-        return ae_fail(AE_ERROR_DATA, "cannot examine '%s': %s; " CURE, file->path,
-                       strerror(errno));
-    }
-    if (!S_ISREG(info.st_mode)) {
+    if (!S_ISREG(info->st_mode)) {
         return ae_fail(AE_ERROR_DATA, "'%s' is not a regular file; " CURE, file->path);
     }
-    if (info.st_size == 0) {
+    if (info->st_size == 0) {
         return ae_fail(AE_ERROR_DATA, "'%s' is empty, %lld bytes were expected; " CURE, file->path,
                        expected);
     }
-    if (info.st_size != expected) {
+    if (info->st_size != expected) {
         char head[512];
         ssize_t size = pread(file->descriptor, head, sizeof head, 0);
         const char *kind = ae_found_kind(head, size > 0 ? (size_t)size : 0);
-        if (!kind) kind = info.st_size < expected ? "cut short" : "not a CIFAR-10 binary file";
+        if (!kind) kind = info->st_size < expected ? "cut short" : "not a CIFAR-10 binary file";
         return ae_fail(AE_ERROR_DATA,
                        "'%s' has %lld bytes where %lld were expected: it is %s; " CURE, file->path,
-                       (long long)info.st_size, expected, kind);
+                       (long long)info->st_size, expected, kind);
     }
     return AE_OK;
 }
@@ -65,38 +80,57 @@ static ae_status refuse_open(const char *dir, const char *path, int error) {
         return ae_fail(AE_ERROR_DATA, "cannot open '%s': %s; it is %s: make it readable (chmod)",
                        path, strerror(error), ae_found_at(found, path));
     }
-    if (error != ENOENT) {
-        return ae_fail(AE_ERROR_DATA, "cannot open '%s': %s; " CURE, path, strerror(error));
-    }
+    if (error != ENOENT) return fail("open", path, error);
     bool is_link = lstat(path, &info) == 0;
     return ae_fail(AE_ERROR_DATA, "the batch '%s' is missing; there is %s; %s", path,
                    ae_found_at(found, is_link ? path : dir), ae_cifar10_advice(dir));
 }
 
+/* Opens the file at its path, in place of what is open. 0, or the errno: nothing has changed. */
+static int try_opening(cifar_file *file, struct stat *info) {
+    int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return errno;
+    if (fstat(descriptor, info) != 0) {
+        int error = errno;
+        close(descriptor);
+        return error;
+    }
+    if (file->descriptor >= 0) close(file->descriptor);
+    file->descriptor = descriptor;
+    return 0;
+}
+
 /* Opens file `index` of the folder and checks its size. Where it fails, nothing stays open. */
 static ae_status file_open(cifar_file *file, const char *dir, int index) {
+    struct stat info;
+    double waited_s = 0;
+    int error;
+    file->descriptor = -1;
     snprintf(file->path, sizeof file->path, "%s/%s", dir, ae_cifar10_names[index]);
-    do {
-        file->descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
-    } while (file->descriptor < 0 && errno == EINTR);
-    if (file->descriptor < 0) {
-        return refuse_open(dir, file->path, errno);
+    while ((error = try_opening(file, &info)) != 0 && ae_retry(&waited_s, error)) continue;
+    if (error != 0) {
+        return refuse_open(dir, file->path, error);
     }
-    ae_status status = file_check(file);
+    ae_status status = file_check(file, &info);
     if (status != AE_OK) close(file->descriptor);
     return status;
 }
 
 /* Reads `count` records from record `first` on and checks their labels. */
-static ae_status file_read(uint8_t *records, const cifar_file *file, int64_t first, int64_t count) {
+static ae_status file_read(uint8_t *records, cifar_file *file, int64_t first, int64_t count) {
     size_t size = (size_t)count * AE_RECORD_SIZE, done = 0;
     off_t offset = (off_t)first * AE_RECORD_SIZE;
+    struct stat ignored;
+    double waited_s = 0;
     while (done < size) {
         ssize_t got = pread(file->descriptor, records + done, size - done, offset + (off_t)done);
-        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && ae_retry(&waited_s, errno)) {
+            try_opening(file, &ignored); /* a stale descriptor stays so */
+            continue;
+        }
         if (got < 0) {
-            return ae_fail(AE_ERROR_DATA, "cannot read '%s' at byte %lld: %s; " CURE, file->path,
-                           (long long)(offset + (off_t)done), strerror(errno));
+            return ae_fail(AE_ERROR_DATA, "cannot read '%s' at byte %lld: %s; %s", file->path,
+                           (long long)(offset + (off_t)done), strerror(errno), cure(errno));
         }
         if (got == 0) {
             return ae_fail(AE_ERROR_DATA, "'%s' ended at byte %lld while it was read; " CURE,
@@ -119,12 +153,14 @@ static ae_status file_read(uint8_t *records, const cifar_file *file, int64_t fir
 ae_status ae_cifar10_check(const char *dir) {
     char found[AE_FOUND_SIZE];
     struct stat info;
-    if (stat(dir, &info) != 0) {
+    double waited_s = 0;
+    while (stat(dir, &info) != 0) {
+        if (ae_retry(&waited_s, errno)) continue;
         int error = errno;
         return ae_fail(AE_ERROR_DATA, "the data folder '%s' %s%s; there is %s; %s", dir,
                        error == ENOENT ? "does not exist" : "cannot be used: ",
                        error == ENOENT ? "" : strerror(error), ae_found_at(found, dir),
-                       ae_cifar10_advice(dir));
+                       error == ENOENT || error == ENOTDIR ? ae_cifar10_advice(dir) : cure(error));
     }
     if (!S_ISDIR(info.st_mode)) {
         return ae_fail(AE_ERROR_DATA, "data.dir '%s' is not a folder, but %s; %s", dir,

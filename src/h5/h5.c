@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
 #include "base/found.h"
-#include "h5/file.h"
 
 enum { GROWTH = 1 << 20 }; /* bytes by which a file in memory grows */
 

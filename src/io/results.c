@@ -24,8 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/build.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/timer.h"
@@ -411,10 +411,11 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
     memcpy((*results)->shape, setup->shape, sizeof setup->shape);
 
     int64_t starts = 0;
-    ae_status status;
-    if (access(path, F_OK) == 0) {
+    bool exists = false;
+    ae_status status = ae_file_exists(&exists, path);
+    if (status == AE_OK && exists) {
         status = load(*results, path, setup, epochs_kept, &starts);
-    } else {
+    } else if (status == AE_OK) {
         status = begin(*results, path);
         if (status == AE_OK && epochs_kept > 0)
             ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs", path,

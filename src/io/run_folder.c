@@ -22,12 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/environment.h"
+#include "base/file.h"
 #include "base/found.h"
 #include "base/log.h"
+#include "base/retry.h"
 #include "base/stop.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
-#include "h5/file.h"
 
 enum { NAME_ROOM = 300 }; /* bytes of AE_PATH_SIZE that names in the folder may need */
 
@@ -70,6 +71,27 @@ static bool parse_name(const char *name, entry *found) {
     return strcmp(name, again) == 0;
 }
 
+/* Keeps errno. */
+static bool is_folder(const char *path) {
+    const int error = errno;
+    struct stat info;
+    bool is = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    errno = error;
+    return is;
+}
+
+/* Makes one folder, which lasts, or finds it there. 0, or the errno. */
+static int make_folder(const char *path) {
+    double waited_s = 0;
+    int result;
+    /* Some systems answer otherwise (EROFS, EACCES) for a folder that is there. */
+    while ((result = mkdir(path, 0777)) != 0 && !is_folder(path) && ae_retry(&waited_s, errno))
+        continue;
+    if (result != 0 && !is_folder(path)) return errno == EEXIST ? ENOTDIR : errno;
+    const bool is_new = result == 0 || waited_s > 0; /* the first try may have made it after all */
+    return is_new ? ae_file_sync_name(path) : 0;
+}
+
 /* Makes a folder and its parents. 0, or the errno. */
 static int make_folders(const char *path) {
     char part[AE_PATH_SIZE];
@@ -78,15 +100,18 @@ static int make_folders(const char *path) {
         slash += strcspn(slash, "/");
         char rest = *slash;
         *slash = '\0';
-        struct stat info;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
-            int error = errno;
-            /* Some systems answer otherwise (EROFS, EACCES) for a folder that is there. */
-            if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) return error;
-        }
-        if (!rest) return stat(part, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+        int error = make_folder(part);
+        if (error != 0 || !rest) return error;
         *slash = rest;
     }
+}
+
+/* 0, or the errno that tells why it can't be written into. */
+static int find_write_error(const char *dir) {
+    double waited_s = 0;
+    int result;
+    while ((result = access(dir, W_OK | X_OK)) != 0 && ae_retry(&waited_s, errno)) continue;
+    return result == 0 ? 0 : errno;
 }
 
 /* Tells others who holds the lock; no matter if it can't be written. */
@@ -105,32 +130,43 @@ static void read_holder(int lock, char *text, size_t size) {
     if (!text[0]) snprintf(text, size, "nobody knows which");
 }
 
-static ae_status take_lock(ae_run_folder *folder) {
+/* Waits for the lock, if another has it. 0, or the errno. */
+static int wait_for_lock(int lock) {
     const bool is_job = ae_environment_text("SLURM_JOB_ID") || ae_environment_text("PBS_JOBID");
-    char path[AE_PATH_SIZE + 8], holder[192];
-    snprintf(path, sizeof path, "%s/.lock", folder->dir);
-    folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (folder->lock < 0) return fail("write", path, errno);
-    int result;
-    for (double begin_s = ae_now_s(); (result = flock(folder->lock, LOCK_EX | LOCK_NB)) != 0;) {
-        bool may_come = errno == EINTR || (errno == EWOULDBLOCK && !ae_stop_requested());
-        if (!may_come || ae_now_s() - begin_s > (is_job ? JOB_LOCK_S : LOCK_S)) break;
+    const double end_s = ae_now_s() + (is_job ? JOB_LOCK_S : LOCK_S);
+    double waited_s = 0;
+    while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) {
+            if (!ae_retry(&waited_s, errno)) return errno;
+            continue;
+        }
+        if (ae_stop_requested() || ae_now_s() > end_s) return EWOULDBLOCK;
         ae_watchdog_progress();
         struct timespec pause = {0, 50 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
-    if (result == 0) {
+    return 0;
+}
+
+static ae_status take_lock(ae_run_folder *folder) {
+    char path[AE_PATH_SIZE + 8], holder[192];
+    double waited_s = 0;
+    snprintf(path, sizeof path, "%s/.lock", folder->dir);
+    while ((folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0)
+        if (!ae_retry(&waited_s, errno)) return fail("write", path, errno);
+    int error = wait_for_lock(folder->lock);
+    if (error == 0) {
         write_holder(folder->lock);
         return AE_OK;
     }
-    if (errno == EWOULDBLOCK) {
+    if (error == EWOULDBLOCK) {
         read_holder(folder->lock, holder, sizeof holder);
         return ae_fail(AE_ERROR_IO,
                        "another run holds %s (%s); wait for it, end it, or choose another run.dir",
                        folder->dir, holder);
     }
     ae_warn("this file system can't lock %s (%s): see to it that no other run uses %s", path,
-            strerror(errno), folder->dir);
+            strerror(error), folder->dir);
     return AE_OK;
 }
 
@@ -160,10 +196,9 @@ ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
         status =
             ae_fail(AE_ERROR_IO, "can't make the folder %s: %s (there is %s); %s", new->checkpoints,
                     strerror(error), ae_found_at(found, new->checkpoints), ae_file_cure(error));
-    else if (access(new->checkpoints, W_OK | X_OK) != 0)
-        status = fail("write into", new->checkpoints, errno);
-    else
-        status = take_lock(new);
+    if (status == AE_OK && (error = find_write_error(new->checkpoints)) != 0)
+        status = fail("write into", new->checkpoints, error);
+    if (status == AE_OK) status = take_lock(new);
     *folder = new;
     if (status != AE_OK) ae_run_folder_close(folder);
     return status;
@@ -174,25 +209,6 @@ void ae_run_folder_close(ae_run_folder **folder) {
     if ((*folder)->lock >= 0) close((*folder)->lock);
     free(*folder);
     *folder = NULL;
-}
-
-bool ae_run_folder_holds_run(const char *dir) {
-    char path[AE_PATH_SIZE];
-    snprintf(path, sizeof path, "%s/results.h5", dir);
-    return access(path, F_OK) == 0 || ae_run_folder_holds_checkpoint(dir);
-}
-
-bool ae_run_folder_holds_checkpoint(const char *dir) {
-    char path[AE_PATH_SIZE];
-    snprintf(path, sizeof path, "%s/checkpoints", dir);
-    DIR *stream = opendir(path);
-    if (!stream) return false;
-    bool found = false;
-    entry ignored;
-    for (struct dirent *file; !found && (file = readdir(stream));)
-        found = parse_name(file->d_name, &ignored);
-    closedir(stream);
-    return found;
 }
 
 const char *ae_run_folder_results(const ae_run_folder *folder) {
@@ -213,137 +229,178 @@ void ae_run_folder_best(const ae_run_folder *folder, char *path) {
              folder->checkpoints, name);
 }
 
-static int newest_first(const void *left, const void *right) {
-    const entry *a = left, *b = right;
-    if (a->epoch != b->epoch) return a->epoch < b->epoch ? 1 : -1;
-    return (a->step < b->step) - (a->step > b->step);
+/* ---- what is there ---- */
+
+/* Names of files in a folder. */
+typedef struct listing {
+    struct dirent **files; /* owned, each of them too */
+    int count;
+} listing;
+
+static void free_listing(listing *list) {
+    for (int i = 0; i < list->count; i++) free(list->files[i]);
+    free(list->files);
+    *list = (listing){0};
 }
 
-/* The checkpoints there, newest first; the caller frees *entries. */
-static ae_status find(const ae_run_folder *folder, entry **entries, int *count) {
-    ae_status status = AE_OK;
-    int room = 0;
-    *entries = NULL;
-    *count = 0;
-    DIR *stream = opendir(folder->checkpoints);
-    if (!stream) return fail("look into", folder->checkpoints, errno);
-    for (;;) {
-        errno = 0;
-        struct dirent *file = readdir(stream);
-        if (!file && errno != 0) status = fail("look into", folder->checkpoints, errno);
-        if (!file) break;
-        entry found;
-        if (!parse_name(file->d_name, &found)) continue;
-        if (*count == room) {
-            room = 2 * room + 16;
-            entry *larger = realloc(*entries, (size_t)room * sizeof **entries);
-            if (!larger) {
-                status = ae_fail_memory("the list of checkpoints");
-                break;
-            }
-            *entries = larger;
-        }
-        (*entries)[(*count)++] = found;
-    }
-    closedir(stream);
-    if (status != AE_OK) {
-        free(*entries);
-        *entries = NULL;
-        *count = 0;
-    } else if (*count > 0) {
-        qsort(*entries, (size_t)*count, sizeof **entries, newest_first);
-    }
+static int is_checkpoint(const struct dirent *file) {
+    entry ignored;
+    return parse_name(file->d_name, &ignored);
+}
+
+static int is_half_written(const struct dirent *file) {
+    return strstr(file->d_name, ".h5.tmp.") != NULL;
+}
+
+static int newest_first(const struct dirent **left, const struct dirent **right) {
+    entry a, b;
+    parse_name((*left)->d_name, &a);
+    parse_name((*right)->d_name, &b);
+    if (a.epoch != b.epoch) return a.epoch < b.epoch ? 1 : -1;
+    return (a.step < b.step) - (a.step > b.step);
+}
+
+/* The files in `dir` that are meant, in that order; the caller frees the listing. */
+static ae_status list_files(listing *list, const char *dir, int (*is_meant)(const struct dirent *),
+                            int (*order)(const struct dirent **, const struct dirent **)) {
+    double waited_s = 0;
+    *list = (listing){0};
+    while ((list->count = scandir(dir, &list->files, is_meant, order)) < 0 &&
+           ae_retry(&waited_s, errno))
+        continue;
+    if (list->count >= 0) return AE_OK;
+    *list = (listing){0};
+    return errno == ENOMEM ? ae_fail_memory("a list of files") : fail("look into", dir, errno);
+}
+
+ae_status ae_run_folder_holds_checkpoint(bool *holds, const char *dir) {
+    char path[AE_PATH_SIZE];
+    listing list = {0};
+    snprintf(path, sizeof path, "%s/checkpoints", dir);
+    ae_status status = ae_file_exists(holds, path);
+    if (status == AE_OK && *holds) status = list_files(&list, path, is_checkpoint, newest_first);
+    *holds = list.count > 0;
+    free_listing(&list);
     return status;
+}
+
+ae_status ae_run_folder_holds_run(bool *holds, const char *dir) {
+    char path[AE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/results.h5", dir);
+    ae_status status = ae_file_exists(holds, path);
+    if (status != AE_OK || *holds) return status;
+    return ae_run_folder_holds_checkpoint(holds, dir);
 }
 
 ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE],
                              int *count) {
-    entry *entries;
+    listing list;
     *paths = NULL;
-    ae_status status = find(folder, &entries, count);
+    *count = 0;
+    ae_status status = list_files(&list, folder->checkpoints, is_checkpoint, newest_first);
     if (status != AE_OK) return status;
-    *paths = calloc((size_t)*count + 1, AE_PATH_SIZE);
-    if (!*paths) {
-        *count = 0;
+    *paths = calloc((size_t)list.count + 1, AE_PATH_SIZE);
+    if (*paths)
+        *count = list.count;
+    else
         status = ae_fail_memory("the list of checkpoints");
-    }
     for (int i = 0; i < *count; i++)
-        ae_run_folder_checkpoint(folder, (*paths)[i], entries[i].epoch, entries[i].step);
-    free(entries);
+        snprintf((*paths)[i], AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - NAME_ROOM,
+                 folder->checkpoints, list.files[i]->d_name);
+    free_listing(&list);
     return status;
 }
 
-bool ae_run_folder_weights(const char *dir, char *path) {
+ae_status ae_run_folder_weights(char *path, const char *dir) {
     ae_run_folder folder = {.lock = -1};
+    char(*paths)[AE_PATH_SIZE] = NULL;
+    int count = 0;
+    bool exists = false;
     set_names(&folder, dir);
     ae_run_folder_best(&folder, path);
-    if (access(path, F_OK) == 0) return true;
-    entry *entries;
-    int count;
-    if (find(&folder, &entries, &count) != AE_OK || count == 0) return false;
-    ae_run_folder_checkpoint(&folder, path, entries[0].epoch, entries[0].step);
-    free(entries);
-    return true;
+    ae_status status = ae_file_exists(&exists, path);
+    if (status != AE_OK || exists) return status;
+    path[0] = '\0';
+    status = ae_file_exists(&exists, folder.checkpoints);
+    if (status == AE_OK && exists) status = ae_run_folder_list(&folder, &paths, &count);
+    if (status == AE_OK && count > 0) memcpy(path, paths[0], AE_PATH_SIZE);
+    free(paths);
+    return status;
 }
 
-/* 0, or the error that reading the file's bytes gives; the first so many, as one that was damaged
- * may be of any size. */
-static int read_error(const char *path) {
+/* ---- changing it ---- */
+
+/* Reads the file's bytes: the first so many, as one that was damaged may be of any size. 0, or the
+ * errno. */
+static int try_reading(const char *path) {
     enum { READ_MAX = 1 << 26 };
     char bytes[4096];
     size_t done = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return errno;
     ssize_t n;
-    do {
-        n = read(fd, bytes, sizeof bytes);
-        if (n > 0) done += (size_t)n;
-    } while ((n > 0 && done < READ_MAX) || (n < 0 && errno == EINTR));
+    while ((n = read(fd, bytes, sizeof bytes)) > 0 && done < READ_MAX) done += (size_t)n;
     int error = n < 0 ? errno : 0;
     close(fd);
     return error;
 }
 
 ae_status ae_run_folder_set_aside(const char *path) {
-    int error = read_error(path);
-    if (error != 0) return fail("read", path, error);
     char aside[AE_PATH_SIZE + 16];
+    double waited_s = 0;
+    int error;
+    while ((error = try_reading(path)) != 0 && ae_retry(&waited_s, error)) continue;
+    if (error != 0) return fail("read", path, error);
     snprintf(aside, sizeof aside, "%s.damaged", path);
-    return rename(path, aside) != 0 ? fail("rename", path, errno) : AE_OK;
+    for (waited_s = 0; rename(path, aside) != 0;) {
+        if (errno == ENOENT && waited_s > 0) break; /* the first try did it after all */
+        if (!ae_retry(&waited_s, errno)) return fail("rename", path, errno);
+    }
+    error = ae_file_sync_name(path);
+    return error == 0 ? AE_OK : fail("rename", path, error);
 }
 
 static ae_status delete_file(const char *path) {
-    return unlink(path) != 0 && errno != ENOENT ? fail("delete", path, errno) : AE_OK;
+    double waited_s = 0;
+    while (unlink(path) != 0 && errno != ENOENT)
+        if (!ae_retry(&waited_s, errno)) return fail("delete", path, errno);
+    return AE_OK;
+}
+
+static ae_status delete_in(const char *dir, const char *name) {
+    char path[2 * AE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return delete_file(path);
 }
 
 /* Deletes the half-written files in one folder. */
 static ae_status delete_half_written(const char *dir) {
-    DIR *stream = opendir(dir);
-    if (!stream) return fail("look into", dir, errno);
+    listing list;
+    ae_status status = list_files(&list, dir, is_half_written, NULL);
+    for (int i = 0; i < list.count && status == AE_OK; i++)
+        status = delete_in(dir, list.files[i]->d_name);
+    free_listing(&list);
+    return status;
+}
+
+/* Deletes those checkpoints of a listing, newest first, that newer ones make superfluous. */
+static ae_status delete_superfluous(const char *dir, const listing *list, int64_t keep) {
+    int64_t whole = 0;
     ae_status status = AE_OK;
-    for (struct dirent *file; status == AE_OK && (file = readdir(stream));) {
-        if (!strstr(file->d_name, ".h5.tmp.")) continue;
-        char path[2 * AE_PATH_SIZE];
-        snprintf(path, sizeof path, "%s/%s", dir, file->d_name);
-        status = delete_file(path);
+    for (int i = 0; i < list->count && status == AE_OK; i++) {
+        entry at;
+        parse_name(list->files[i]->d_name, &at);
+        bool superfluous = at.step > 0 ? i >= keep : ++whole > keep;
+        if (superfluous) status = delete_in(dir, list->files[i]->d_name);
     }
-    closedir(stream);
     return status;
 }
 
 ae_status ae_run_folder_prune(const ae_run_folder *folder, int64_t keep) {
-    entry *entries;
-    int count;
-    ae_status status = find(folder, &entries, &count);
-    int64_t whole = 0;
-    for (int i = 0; i < count && status == AE_OK; i++) {
-        bool superfluous = entries[i].step > 0 ? i >= keep : ++whole > keep;
-        if (!superfluous) continue;
-        char path[AE_PATH_SIZE];
-        ae_run_folder_checkpoint(folder, path, entries[i].epoch, entries[i].step);
-        status = delete_file(path);
-    }
-    free(entries);
+    listing list;
+    ae_status status = list_files(&list, folder->checkpoints, is_checkpoint, newest_first);
+    if (status == AE_OK) status = delete_superfluous(folder->checkpoints, &list, keep);
+    free_listing(&list);
     if (status == AE_OK) status = delete_half_written(folder->checkpoints);
     if (status == AE_OK) status = delete_half_written(folder->dir);
     return status;

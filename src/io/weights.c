@@ -53,12 +53,15 @@ static ae_status fail_missing(const char *init_from, int error) {
                    parent, list);
 }
 
-/* file[AE_PATH_SIZE] = the checkpoint that `init_from` names. AE_ERROR_USAGE: there is none. */
+/* file[AE_PATH_SIZE] = the checkpoint that `init_from` names. AE_ERROR_USAGE: there is none;
+ * AE_ERROR_IO. */
 static ae_status find_file(char *file, const char *init_from) {
     struct stat info;
     if (stat(init_from, &info) != 0) return fail_missing(init_from, errno);
     snprintf(file, AE_PATH_SIZE, "%s", init_from);
-    if (!S_ISDIR(info.st_mode) || ae_run_folder_weights(init_from, file)) return AE_OK;
+    if (!S_ISDIR(info.st_mode)) return AE_OK;
+    ae_status status = ae_run_folder_weights(file, init_from);
+    if (status != AE_OK || file[0]) return status;
     char list[LIST_SIZE] = "what can't be listed";
     list_folder(list, init_from);
     return ae_fail(AE_ERROR_USAGE,

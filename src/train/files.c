@@ -66,9 +66,11 @@ static ae_status read_newest(ae_trainer *trainer) {
 /* Rank 0: the folder, its lock, and the newest state. */
 static ae_status open_folder(ae_trainer *trainer) {
     const ae_settings *settings = trainer->settings;
+    bool holds_run = false;
     ae_status status = ae_run_folder_open(&trainer->folder, settings->run.dir);
-    if (status == AE_OK && settings->run.resume == AE_RESUME_NEVER &&
-        ae_run_folder_holds_run(settings->run.dir))
+    if (status == AE_OK && settings->run.resume == AE_RESUME_NEVER)
+        status = ae_run_folder_holds_run(&holds_run, settings->run.dir);
+    if (status == AE_OK && holds_run)
         status = ae_fail(AE_ERROR_USAGE,
                          "%s holds a run already, and run.resume is never; choose another run.dir, "
                          "or set run.resume=auto to go on with it",
@@ -99,9 +101,12 @@ ae_status ae_files_open(ae_trainer *trainer) {
 }
 
 ae_status ae_files_check(ae_trainer *trainer) {
-    const bool begins =
-        is_writer(trainer) && !ae_run_folder_holds_checkpoint(trainer->settings->run.dir);
-    return ae_comm_agree(trainer->comm, begins ? ae_origin_begin(trainer) : AE_OK);
+    bool goes_on = true;
+    ae_status status = AE_OK;
+    if (is_writer(trainer))
+        status = ae_run_folder_holds_checkpoint(&goes_on, trainer->settings->run.dir);
+    if (status == AE_OK && !goes_on) status = ae_origin_begin(trainer);
+    return ae_comm_agree(trainer->comm, status);
 }
 
 /* The batch system's name for this job, "" outside one. */

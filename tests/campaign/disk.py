@@ -1,7 +1,8 @@
 """A disk that is full, read-only or gone, at any moment or at any call that writes a file.
 
 A submission that meets it must end with one message and the exit code for files; once the disk is
-well again, the same command must come to the same end."""
+well again, the same command must come to the same end. What fails but once, with an error that may
+pass, must not end it."""
 import contextlib
 import errno
 import os
@@ -45,10 +46,18 @@ class Disk(Campaign):
     name, aim = "disk", 100
 
     def case(self, case):
-        kinds = [self.calls_fail, self.call_fails, self.removed, self.moved]
+        kinds = [self.calls_fail, self.call_fails, self.passes, self.removed, self.moved]
         if MOUNTS in os.environ:
             kinds += [self.full, self.read_only, self.covered]
         kind = case.generator.choice(kinds)
+        if kind == self.passes:
+            self.passes(case)
+        else:
+            self.end(case, kind)
+        case.count(kind.__name__.replace("_", " "))
+
+    def end(self, case, kind):
+        """A fault of that kind ends a submission; the next comes to the run's end."""
         case.run_dir.mkdir()
         with contextlib.ExitStack() as stack:
             if kind in (self.full, self.read_only):
@@ -64,18 +73,27 @@ class Disk(Campaign):
             assert_refused(run, FILES, *reason)
             check_whole(case.run_dir)
             case.finish(self.expected)
-        case.count(kind.__name__.replace("_", " "))
 
-    def calls_fail(self, case, count=0):
-        """All calls from some on."""
-        number = case.generator.choice([errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-        at = case.generator.randint(1, self.calls)
+    def fail(self, case, numbers, count):
+        """So many calls from some on, with one of the errnos, which is returned too."""
+        number, at = case.generator.choice(numbers), case.generator.randint(1, self.calls)
         case.tell(f"{errno.errorcode[number]} at call {at}")
         return case.wait(case.submit(call_fault(case, at, number, count))), [os.strerror(number)]
 
+    def calls_fail(self, case):
+        """All calls from some on."""
+        return self.fail(case, [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS], 0)
+
     def call_fails(self, case):
         """A single call."""
-        return self.calls_fail(case, 1)
+        return self.fail(case, [errno.ENOSPC, errno.EDQUOT, errno.EROFS], 1)
+
+    def passes(self, case):
+        """A single call, with what may pass."""
+        numbers = [errno.EIO, errno.EBUSY, errno.ESTALE, errno.EACCES, errno.EINTR]
+        run, _ = self.fail(case, numbers, 1)
+        assert run.code == DONE, f"exit code {run.code}; {run.tail}"
+        case.finish(self.expected)
 
     def removed(self, case):
         run = case.submit()

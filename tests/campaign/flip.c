@@ -10,7 +10,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/random.h"
-#include "h5/file.h"
+#include "base/file.h"
 #include "io/checkpoint.h"
 
 /* What is read from a checkpoint. */

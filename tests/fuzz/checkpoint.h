@@ -5,7 +5,7 @@
 #include <hdf5.h>
 #include <math.h>
 #include "fuzz.h"
-#include "h5/file.h"
+#include "base/file.h"
 #include "io/checkpoint.h"
 
 typedef struct run {

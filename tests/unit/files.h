@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "config/config.h"
-#include "h5/file.h"
+#include "base/file.h"
 #include "h5/h5.h"
 
 static char folder[64]; /* of one test */

@@ -261,20 +261,26 @@ static void check_list(const ae_run_folder *run, const char *const names[]) {
     free(paths);
 }
 
+static bool holds_run(const char *dir) {
+    bool holds;
+    check_ok(ae_run_folder_holds_run(&holds, dir));
+    return holds;
+}
+
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void test_folder_list_and_prune(void **state) {
     (void)state;
     char dir[128], stray[AE_PATH_SIZE];
     snprintf(dir, sizeof dir, "%s/runs/a", folder);
-    assert_false(ae_run_folder_holds_run(dir));
+    assert_false(holds_run(dir));
     ae_run_folder *run = open_run();
-    assert_false(ae_run_folder_holds_run(dir));
+    assert_false(holds_run(dir));
     check_list(run, (const char *const[]){NULL});
     const int64_t there[][2] = {{2, 0}, {10000, 0}, {1, 0}, {0, 5}, {9, 0}, {9, 250}, {9, 30}};
     for (size_t i = 0; i < sizeof there / sizeof *there; i++)
         touch_checkpoint(run, there[i][0], there[i][1]);
-    assert_true(ae_run_folder_holds_run(dir));
+    assert_true(holds_run(dir));
     const char *const strays[] = {"epoch-3.h5", "epoch-0003.h5.bak", "epoch-0004.h5.tmp.77",
                                   "epoch-0003-step-00000.h5"};
     for (int i = 0; i < 4; i++) {

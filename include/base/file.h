@@ -1,12 +1,17 @@
-/* Whole files on disk, read and replaced in one piece. Local. */
-#ifndef AE_H5_FILE_H
-#define AE_H5_FILE_H
+/* Whole files on disk, read and replaced in one piece. What fails for a moment is tried again
+ * (base/retry.h). Local. */
+#ifndef AE_BASE_FILE_H
+#define AE_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "base/status.h"
 
 /* What to do about a failed file operation, from its errno. Owned by the module. */
 const char *ae_file_cure(int error);
+
+/* *exists = is there anything at `path`? AE_ERROR_IO: the disk doesn't tell. */
+ae_status ae_file_exists(bool *exists, const char *path);
 
 /* Reads the file into memory that the caller frees. AE_ERROR_IO: it can't be read, is no regular
  * file, is empty or has more than `limit` bytes. */
@@ -17,5 +22,9 @@ ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *siz
  * `path` before stands (only where the sync of the folder fails does the new content stand there).
  */
 ae_status ae_file_replace(const char *path, const void *bytes, size_t size);
+
+/* Makes what was done to the name `path` (made, renamed) outlast a crash of the machine: syncs the
+ * folder that it is in, where its file system can. 0, or the errno. */
+int ae_file_sync_name(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-#include "h5/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/found.h"
+#include "base/retry.h"
 
 const char *ae_file_cure(int error) {
     switch (error) {
@@ -45,54 +46,78 @@ static ae_status fail(const char *what, const char *path, int error) {
                    ae_file_cure(error));
 }
 
+ae_status ae_file_exists(bool *exists, const char *path) {
+    struct stat info;
+    double waited_s = 0;
+    int result;
+    while ((result = lstat(path, &info)) != 0 && ae_retry(&waited_s, errno)) continue;
+    *exists = result == 0;
+    return *exists || errno == ENOENT || errno == ENOTDIR ? AE_OK : fail("look for", path, errno);
+}
+
 /* Reads up to `size` bytes: fewer where the file ends. Negative: errno tells. */
 static ssize_t read_all(int fd, char *bytes, size_t size) {
     size_t done = 0;
     while (done < size) {
         ssize_t n = read(fd, bytes + done, size - done);
         if (n == 0) break;
-        if (n < 0 && errno != EINTR) return -1;
-        if (n > 0) done += (size_t)n;
+        if (n < 0) return -1;
+        done += (size_t)n;
     }
     return (ssize_t)done;
 }
 
-ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *size) {
-    ae_status status = AE_OK;
-    *bytes = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO doesn't hold us up */
-    if (fd < 0) return fail("open", path, errno);
-
+/* Takes memory for the content of an open file. 0, or the errno; *status tells of other faults. */
+static int prepare(ae_status *status, int fd, const char *path, size_t limit, void **bytes,
+                   size_t *size) {
     struct stat info;
-    if (fstat(fd, &info) != 0) {
-        status = fail("read", path, errno);
-        goto done;
-    }
+    if (fstat(fd, &info) != 0) return errno;
     if (!S_ISREG(info.st_mode) || info.st_size <= 0 || (uintmax_t)info.st_size > limit) {
         char found[AE_FOUND_SIZE];
         if (!S_ISREG(info.st_mode))
-            status = ae_fail(AE_ERROR_IO,
-                             "can't read %s: it is not a regular file, but %s; move it away", path,
-                             ae_found_at(found, path));
+            *status = ae_fail(AE_ERROR_IO,
+                              "can't read %s: it is not a regular file, but %s; move it away", path,
+                              ae_found_at(found, path));
         else
-            status = ae_fail(AE_ERROR_IO, "can't read %s: it is %s; move it away", path,
-                             info.st_size <= 0 ? "empty" : "too large to be one of ae_dist's");
-        goto done;
+            *status = ae_fail(AE_ERROR_IO, "can't read %s: it is %s; move it away", path,
+                              info.st_size <= 0 ? "empty" : "too large to be one of ae_dist's");
+        return 0;
     }
     *size = (size_t)info.st_size;
     *bytes = malloc(*size);
-    if (!*bytes) {
-        status = ae_fail_memory(path);
-        goto done;
+    if (!*bytes) *status = ae_fail_memory(path);
+    return 0;
+}
+
+/* Reads the file once. 0, or the errno; *status tells of other faults. */
+static int read_file(ae_status *status, const char *path, size_t limit, void **bytes,
+                     size_t *size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO doesn't hold us up */
+    if (fd < 0) return errno;
+    int error = prepare(status, fd, path, limit, bytes, size);
+    if (error == 0 && *status == AE_OK) {
+        ssize_t n = read_all(fd, *bytes, *size);
+        if (n < 0)
+            error = errno;
+        else if ((size_t)n != *size)
+            *status = ae_fail(AE_ERROR_IO,
+                              "can't read %s: it shrank meanwhile; is it being written?", path);
     }
-    ssize_t n = read_all(fd, *bytes, *size);
-    if (n < 0)
-        status = fail("read", path, errno);
-    else if ((size_t)n != *size)
-        status =
-            ae_fail(AE_ERROR_IO, "can't read %s: it shrank meanwhile; is it being written?", path);
-done:
     close(fd);
+    return error;
+}
+
+ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *size) {
+    ae_status status = AE_OK;
+    double waited_s = 0;
+    int error;
+    *bytes = NULL;
+    while ((error = read_file(&status, path, limit, bytes, size)) != 0 &&
+           ae_retry(&waited_s, error)) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    if (error != 0) status = fail("read", path, error);
     if (status != AE_OK) {
         free(*bytes);
         *bytes = NULL;
@@ -104,7 +129,6 @@ done:
 static int write_all(int fd, const char *bytes, size_t size) {
     while (size > 0) {
         ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
             if (n == 0) errno = EIO;
             return -1;
@@ -115,20 +139,12 @@ static int write_all(int fd, const char *bytes, size_t size) {
     return 0;
 }
 
-static int sync_file(int fd) {
-    int result;
-    do {
-        result = fsync(fd);
-    } while (result != 0 && errno == EINTR);
-    return result;
-}
-
 /* Writes, syncs and closes a new file. 0, or the errno; the file may then be there in part. */
 static int write_file(const char *path, const void *bytes, size_t size) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) return errno;
     int error = 0;
-    if (write_all(fd, bytes, size) != 0 || sync_file(fd) != 0) error = errno;
+    if (write_all(fd, bytes, size) != 0 || fsync(fd) != 0) error = errno;
     /* A network file system may tell of a full disk only now; the descriptor is gone anyway. */
     if (close(fd) != 0 && error == 0 && errno != EINTR) error = errno;
     return error;
@@ -154,33 +170,45 @@ static int compare_file(const char *path, const char *bytes, size_t size) {
     return error == 0 && done != size ? EIO : error;
 }
 
-/* Makes a rename in the folder of `path` last. 0, or the errno. */
+/* Syncs the folder that `path` is in, once. 0, or the errno. */
 static int sync_folder(const char *path) {
     char *folder = strdup(path);
     if (!folder) return ENOMEM;
     char *slash = strrchr(folder, '/');
     if (slash) slash[slash == folder] = '\0';
     int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = fd < 0 ? errno : 0;
+    int error = fd < 0 || fsync(fd) != 0 ? errno : 0;
+    if (fd >= 0) close(fd);
     free(folder);
-    if (fd < 0) return error;
-    /* Some file systems don't offer this for folders. */
-    if (sync_file(fd) != 0 && errno != EINVAL && errno != ENOTSUP) error = errno;
-    close(fd);
+    /* Some file systems don't offer this for folders, and say so in one of these ways. */
+    const bool offered = error != EINVAL && error != ENOTSUP && error != EBADF && error != EPERM;
+    return offered ? error : 0;
+}
+
+int ae_file_sync_name(const char *path) {
+    double waited_s = 0;
+    int error;
+    while ((error = sync_folder(path)) != 0 && ae_retry(&waited_s, error)) continue;
     return error;
+}
+
+/* Writes the file anew and puts it in its place. 0, or the errno. */
+static int replace(const char *path, const char *temporary, const void *bytes, size_t size) {
+    int error = write_file(temporary, bytes, size);
+    if (error == 0) error = compare_file(temporary, bytes, size);
+    if (error == 0 && rename(temporary, path) != 0) error = errno;
+    if (error != 0) unlink(temporary);
+    return error == 0 ? sync_folder(path) : error;
 }
 
 ae_status ae_file_replace(const char *path, const void *bytes, size_t size) {
     char *temporary;
+    double waited_s = 0;
+    int error;
     if (asprintf(&temporary, "%s.tmp.%ld", path, (long)getpid()) < 0)
         return ae_fail_memory("a file name");
-    int error = write_file(temporary, bytes, size);
-    if (error == 0) error = compare_file(temporary, bytes, size);
-    if (error == 0 && rename(temporary, path) != 0) error = errno;
-    if (error != 0)
-        unlink(temporary);
-    else
-        error = sync_folder(path);
+    while ((error = replace(path, temporary, bytes, size)) != 0 && ae_retry(&waited_s, error))
+        continue;
     free(temporary);
     return error == 0 ? AE_OK : fail("write", path, error);
 }
