@@ -4,6 +4,7 @@
 #ifndef AE_IO_RESULTS_H
 #define AE_IO_RESULTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/hash.h"
 #include "base/status.h"
@@ -74,6 +75,10 @@ typedef struct ae_results ae_results;
 ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
                             int64_t epochs_kept);
 void ae_results_destroy(ae_results **results);
+
+/* *holds = is there a file at `path` with the figures of `epoch`? Local. AE_ERROR_IO: what is there
+ * is damaged or another program's. */
+ae_status ae_results_look(bool *holds, const char *path, int64_t epoch);
 
 ae_status ae_results_add_epoch(ae_results *results, const ae_epoch_row *row);
 

@@ -43,80 +43,6 @@ struct ae_results {
     int shape[3];
 };
 
-/* ---- tables ---- */
-
-static ae_h5_dataset column_dataset(const ae_table *table, const ae_column *column, char *path) {
-    snprintf(path, AE_H5_NAME_SIZE, "%s/%s", table->group, column->name);
-    ae_h5_dataset dataset = {.path = path,
-                             .type = column->type,
-                             .rank = column->width > 0 ? 2 : 1,
-                             .shape = {0, column->width},
-                             .grows = true,
-                             .units = column->units,
-                             .long_name = column->long_name,
-                             .description = column->description,
-                             .scales = {table->scale, table->second}};
-    return dataset;
-}
-
-static ae_status add_table(ae_h5 *file, const ae_table *table) {
-    static const char *const statistics[] = {"min", "mean", "max"};
-    ae_status status = ae_h5_add_group(file, table->group, table->description);
-    if (status == AE_OK && table->second) {
-        ae_h5_dataset scale = {.path = table->second,
-                               .type = AE_H5_TEXT,
-                               .rank = 1,
-                               .shape = {3},
-                               .units = "text",
-                               .long_name = "Statistic over the ranks",
-                               .description = "Lowest, mean and highest value of all ranks",
-                               .scales = {table->second}};
-        status = ae_h5_add(file, &scale, statistics);
-    }
-    for (int c = 0; c < table->count && status == AE_OK; c++) {
-        char path[AE_H5_NAME_SIZE];
-        ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
-        status = ae_h5_add(file, &dataset, NULL);
-    }
-    return status;
-}
-
-/* Checks the columns of a table that was loaded. *rows = how many all of them have. */
-static ae_status check_table(ae_h5 *file, const ae_table *table, int64_t *rows) {
-    *rows = INT64_MAX;
-    for (int c = 0; c < table->count; c++) {
-        char path[AE_H5_NAME_SIZE];
-        ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
-        dataset.shape[0] = -1;
-        ae_status status = ae_h5_check(file, path, dataset.type, dataset.rank, dataset.shape);
-        if (status != AE_OK) return status;
-        if (dataset.shape[0] < *rows) *rows = dataset.shape[0];
-    }
-    return AE_OK;
-}
-
-static ae_status cut_table(ae_h5 *file, const ae_table *table, int64_t rows) {
-    for (int c = 0; c < table->count; c++) {
-        char path[AE_H5_NAME_SIZE];
-        column_dataset(table, &table->columns[c], path);
-        ae_status status = ae_h5_cut(file, path, rows);
-        if (status != AE_OK) return status;
-    }
-    return AE_OK;
-}
-
-/* Adds a row: `record` is the table's. */
-static ae_status append_row(ae_h5 *file, const ae_table *table, const void *record) {
-    for (int c = 0; c < table->count; c++) {
-        char path[AE_H5_NAME_SIZE];
-        column_dataset(table, &table->columns[c], path);
-        ae_status status = ae_h5_append(file, path, table->columns[c].type,
-                                        (const char *)record + table->columns[c].offset);
-        if (status != AE_OK) return status;
-    }
-    return AE_OK;
-}
-
 /* ---- groups ---- */
 
 /* Begins a file: all but what depends on the start. */
@@ -136,8 +62,8 @@ static ae_status begin(ae_results *results, const char *path) {
         status = ae_h5_set_text(results->file, "/", attributes[i][0], attributes[i][1]);
     if (status == AE_OK)
         status = ae_h5_set_int64(results->file, "/", "format_version", FORMAT_VERSION);
-    if (status == AE_OK) status = add_table(results->file, &ae_provenance_table);
-    if (status == AE_OK) status = add_table(results->file, &ae_epochs_table);
+    if (status == AE_OK) status = ae_table_add(results->file, &ae_provenance_table);
+    if (status == AE_OK) status = ae_table_add(results->file, &ae_epochs_table);
     return status;
 }
 
@@ -343,28 +269,44 @@ static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_result
     return status;
 }
 
+/* Loads the file, which must be one of these. */
+static ae_status open_file(ae_h5 **file, const char *path) {
+    char text[AE_H5_NAME_SIZE];
+    int64_t version;
+    ae_status status = ae_h5_open(file, path, SIZE_MAX);
+    if (status == AE_OK) status = ae_h5_get_text(*file, "/", "format", text, sizeof text);
+    if (status == AE_OK) status = ae_h5_get_int64(*file, "/", "format_version", &version);
+    if (status == AE_OK && (strcmp(text, format) != 0 || version != FORMAT_VERSION))
+        status = ae_fail(AE_ERROR_IO, "%s is not a results file of this version of ae_dist", path);
+    return status;
+}
+
+/* AE_ERROR_IO, with what to do about the fault that was told. */
+static ae_status refuse_file(void) {
+    char reason[AE_MESSAGE_SIZE / 2];
+    snprintf(reason, sizeof reason, "%s", ae_message());
+    return ae_fail(AE_ERROR_IO,
+                   "can't go on with the results: %s; put the run's own file back, or move this "
+                   "one away to go on without the figures in it",
+                   reason);
+}
+
 /* Loads the file and cuts its tables back. *starts = rows of provenance. */
 static ae_status load(ae_results *results, const char *path, const ae_results_setup *setup,
                       int64_t epochs_kept, int64_t *starts) {
-    char text[AE_H5_NAME_SIZE];
-    int64_t version, epochs, kept;
-    ae_status status = ae_h5_open(&results->file, path, SIZE_MAX);
-    if (status != AE_OK) return status;
+    int64_t epochs, kept;
+    ae_status status = open_file(&results->file, path);
     ae_h5 *file = results->file;
-    status = ae_h5_get_text(file, "/", "format", text, sizeof text);
-    if (status == AE_OK) status = ae_h5_get_int64(file, "/", "format_version", &version);
-    if (status == AE_OK && (strcmp(text, format) != 0 || version != FORMAT_VERSION))
-        status = ae_fail(AE_ERROR_IO, "%s is not a results file of this version of ae_dist", path);
-    if (status == AE_OK) status = check_table(file, &ae_provenance_table, starts);
-    if (status == AE_OK) status = check_table(file, &ae_epochs_table, &epochs);
+    if (status == AE_OK) status = ae_table_check(file, &ae_provenance_table, starts);
+    if (status == AE_OK) status = ae_table_check(file, &ae_epochs_table, &epochs);
     if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(file, path, setup, epochs);
     if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epochs_kept, &kept);
     if (status != AE_OK) return status;
     if (kept < epochs_kept)
         ae_warn("%s lacks figures of %lld of the first %lld epochs", path,
                 (long long)(epochs_kept - kept), (long long)epochs_kept);
-    status = cut_table(file, &ae_provenance_table, *starts);
-    if (status == AE_OK) status = cut_table(file, &ae_epochs_table, kept);
+    status = ae_table_cut(file, &ae_provenance_table, *starts);
+    if (status == AE_OK) status = ae_table_cut(file, &ae_epochs_table, kept);
     return status;
 }
 
@@ -399,7 +341,7 @@ static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
                               .hdf5 = ae_h5_version(),
                               .compiler = ae_build_compiler(),
                               .flags = ae_build_flags()};
-    return append_row(results->file, &ae_provenance_table, &record);
+    return ae_table_append(results->file, &ae_provenance_table, &record);
 }
 
 ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
@@ -421,20 +363,27 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
             ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs", path,
                     (long long)epochs_kept);
     }
-    if (status == AE_ERROR_IO) {
-        char reason[AE_MESSAGE_SIZE / 2];
-        snprintf(reason, sizeof reason, "%s", ae_message());
-        ae_fail(AE_ERROR_IO,
-                "can't go on with the results: %s; put the run's own file back, or move this one "
-                "away to go on without the figures in it",
-                reason);
-    }
+    if (status == AE_ERROR_IO) refuse_file();
     if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);
     if (status == AE_OK)
         status = ae_origin_group_write((*results)->file, ae_provenance_table.group,
                                        &setup->provenance.origin);
     if (status != AE_OK) ae_results_destroy(results);
     return status;
+}
+
+ae_status ae_results_look(bool *holds, const char *path, int64_t epoch) {
+    ae_h5 *file = NULL;
+    int64_t rows, before, through;
+    ae_status status = ae_file_exists(holds, path);
+    if (status != AE_OK || !*holds) return status;
+    status = open_file(&file, path);
+    if (status == AE_OK) status = ae_table_check(file, &ae_epochs_table, &rows);
+    if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epoch - 1, &before);
+    if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epoch, &through);
+    *holds = status == AE_OK && through > before && rows >= through;
+    ae_h5_close(&file);
+    return status == AE_ERROR_IO ? refuse_file() : status;
 }
 
 void ae_results_destroy(ae_results **results) {
@@ -448,7 +397,7 @@ void ae_results_destroy(ae_results **results) {
 
 ae_status ae_results_add_epoch(ae_results *results, const ae_epoch_row *row) {
     ae_epoch_record record = {.row = *row, .parameters_hash = row->parameters_hash};
-    return append_row(results->file, &ae_epochs_table, &record);
+    return ae_table_append(results->file, &ae_epochs_table, &record);
 }
 
 ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const double *ssim,

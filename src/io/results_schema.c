@@ -1,5 +1,7 @@
 #include "io/results_schema.h"
 
+#include <stdio.h>
+
 #define EPOCH(member) offsetof(ae_epoch_record, row.member)
 #define START(member) offsetof(ae_start_record, member)
 #define GIVEN(member) offsetof(ae_start_record, given.member)
@@ -11,7 +13,8 @@ static const ae_column epoch_columns[] = {
     {"epoch", AE_H5_INT64, 0, EPOCH(epoch), "1", "Epoch",
      "Counted from 1 through pretraining and training"},
     {"train_loss", AE_H5_DOUBLE, 0, EPOCH(train_loss), "1", "Training loss",
-     "Mean over the epoch's images, each taken before its step's update"},
+     "Mean over the epoch's images, each taken before its step's update; not a number where it was "
+     "lost with an earlier file"},
     {"test_loss", AE_H5_DOUBLE, 0, EPOCH(test_loss), "1", "Test loss",
      "Mean over the test images after the epoch"},
     {"validation_loss", AE_H5_DOUBLE, 0, EPOCH(validation_loss), "1", "Validation loss",
@@ -98,3 +101,75 @@ const ae_table ae_provenance_table = {
     .columns = start_columns,
     .count = sizeof start_columns / sizeof *start_columns,
 };
+
+/* ---- in a file ---- */
+
+static ae_h5_dataset column_dataset(const ae_table *table, const ae_column *column, char *path) {
+    snprintf(path, AE_H5_NAME_SIZE, "%s/%s", table->group, column->name);
+    ae_h5_dataset dataset = {.path = path,
+                             .type = column->type,
+                             .rank = column->width > 0 ? 2 : 1,
+                             .shape = {0, column->width},
+                             .grows = true,
+                             .units = column->units,
+                             .long_name = column->long_name,
+                             .description = column->description,
+                             .scales = {table->scale, table->second}};
+    return dataset;
+}
+
+ae_status ae_table_add(ae_h5 *file, const ae_table *table) {
+    static const char *const statistics[] = {"min", "mean", "max"};
+    ae_status status = ae_h5_add_group(file, table->group, table->description);
+    if (status == AE_OK && table->second) {
+        ae_h5_dataset scale = {.path = table->second,
+                               .type = AE_H5_TEXT,
+                               .rank = 1,
+                               .shape = {3},
+                               .units = "text",
+                               .long_name = "Statistic over the ranks",
+                               .description = "Lowest, mean and highest value of all ranks",
+                               .scales = {table->second}};
+        status = ae_h5_add(file, &scale, statistics);
+    }
+    for (int c = 0; c < table->count && status == AE_OK; c++) {
+        char path[AE_H5_NAME_SIZE];
+        ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
+        status = ae_h5_add(file, &dataset, NULL);
+    }
+    return status;
+}
+
+ae_status ae_table_check(ae_h5 *file, const ae_table *table, int64_t *rows) {
+    *rows = INT64_MAX;
+    for (int c = 0; c < table->count; c++) {
+        char path[AE_H5_NAME_SIZE];
+        ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
+        dataset.shape[0] = -1;
+        ae_status status = ae_h5_check(file, path, dataset.type, dataset.rank, dataset.shape);
+        if (status != AE_OK) return status;
+        if (dataset.shape[0] < *rows) *rows = dataset.shape[0];
+    }
+    return AE_OK;
+}
+
+ae_status ae_table_cut(ae_h5 *file, const ae_table *table, int64_t rows) {
+    for (int c = 0; c < table->count; c++) {
+        char path[AE_H5_NAME_SIZE];
+        column_dataset(table, &table->columns[c], path);
+        ae_status status = ae_h5_cut(file, path, rows);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+ae_status ae_table_append(ae_h5 *file, const ae_table *table, const void *record) {
+    for (int c = 0; c < table->count; c++) {
+        char path[AE_H5_NAME_SIZE];
+        column_dataset(table, &table->columns[c], path);
+        ae_status status = ae_h5_append(file, path, table->columns[c].type,
+                                        (const char *)record + table->columns[c].offset);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}

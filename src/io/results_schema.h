@@ -41,4 +41,16 @@ typedef struct ae_start_record {
 extern const ae_table ae_epochs_table;
 extern const ae_table ae_provenance_table;
 
+/* Makes the group with its columns, which have no rows yet. */
+ae_status ae_table_add(ae_h5 *file, const ae_table *table);
+
+/* Checks the columns of a table that was loaded. *rows = how many all of them have. */
+ae_status ae_table_check(ae_h5 *file, const ae_table *table, int64_t *rows);
+
+/* Cuts it back to its first `rows` rows. */
+ae_status ae_table_cut(ae_h5 *file, const ae_table *table, int64_t rows);
+
+/* Adds a row: `record` is the table's. */
+ae_status ae_table_append(ae_h5 *file, const ae_table *table, const void *record);
+
 #endif

@@ -241,6 +241,16 @@ ae_status ae_files_save_checkpoint(ae_trainer *trainer) {
     return ae_comm_agree(trainer->comm, is_writer(trainer) ? write_checkpoint(trainer) : AE_OK);
 }
 
+ae_status ae_files_hold_end(ae_trainer *trainer, bool *hold) {
+    ae_status status = AE_OK;
+    if (is_writer(trainer))
+        status = ae_results_look(hold, ae_run_folder_results(trainer->folder),
+                                 trainer->state.position.epoch);
+    status = ae_comm_agree(trainer->comm, status);
+    if (status == AE_OK) ae_comm_broadcast(trainer->comm, hold, sizeof *hold);
+    return status;
+}
+
 void ae_files_close(ae_trainer *trainer) {
     ae_results_destroy(&trainer->results);
     if (trainer->folder) ae_run_folder_close(&trainer->folder);

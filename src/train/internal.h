@@ -148,6 +148,10 @@ ae_status ae_files_begin_results(ae_trainer *trainer);
  * another one where it is the best. */
 ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best);
 
+/* *hold = does results.h5 hold the figures of the last epoch done? AE_ERROR_IO: what is there is
+ * damaged or another program's. */
+ae_status ae_files_hold_end(ae_trainer *trainer, bool *hold);
+
 /* Writes a checkpoint of the state. */
 ae_status ae_files_save_checkpoint(ae_trainer *trainer);
 void ae_files_close(ae_trainer *trainer);

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,7 +269,9 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
     ae_epoch_row row = {.epoch = position->epoch + 1,
                         .learning_rate = ae_trainer_lr(trainer, trainer->optimizer.steps - 1)};
     row.skipped_steps = position->skipped;
-    row.train_loss = ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images;
+    row.train_loss = position->images > 0
+                         ? ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images
+                         : NAN; /* its checkpoint is of the epoch's end, and its results are lost */
     if (!ae_trainer_is_pretraining(trainer, position->epoch))
         row.noise_sigma = trainer->settings->noise.sigma;
     bool complete, is_best, stop_too = false;
@@ -300,7 +303,6 @@ static ae_status run_epochs(ae_trainer *trainer) {
         if (stop && trainer->state.position.epoch < trainer->total_epochs)
             return stop_early(trainer);
     }
-    ae_progress_end(trainer);
     return AE_OK;
 }
 
@@ -333,25 +335,62 @@ ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds
     return status;
 }
 
+/* All epochs are done. *remains: but results.h5 lacks the last one's figures, and the state is
+ * before its evaluation again. Collective. */
+static ae_status find_end(ae_trainer *trainer, bool *remains) {
+    ae_position *position = &trainer->state.position;
+    bool hold;
+    ae_status status = ae_files_hold_end(trainer, &hold);
+    if (status) return status;
+    *remains = !hold;
+    ae_say("finished before: all %lld epochs are done%s", (long long)position->epoch,
+           hold ? ""
+                : "; results.h5 isn't there, or lacks the last, which is evaluated again (its "
+                  "training loss is lost)");
+    if (hold) {
+        ae_progress_end(trainer);
+    } else {
+        position->epoch -= 1;
+        position->step = trainer->steps_per_epoch;
+    }
+    return AE_OK;
+}
+
+/* From the state's position to the end, which is looked for where it is told to be. Collective. */
+static ae_status finish(ae_trainer *trainer) {
+    bool hold;
+    ae_status status = run_epochs(trainer);
+    if (status == AE_OK) status = ae_files_hold_end(trainer, &hold);
+    if (status) return status;
+    if (!hold)
+        return ae_fail(
+            AE_ERROR_IO,
+            "%s/results.h5, just written, isn't there any more, or is another; see to it "
+            "that nothing else changes the folder: the same command makes it again",
+            trainer->settings->run.dir);
+    ae_progress_end(trainer);
+    return AE_OK;
+}
+
 ae_status ae_trainer_run(ae_trainer *trainer) {
     const ae_position *position = &trainer->state.position;
     ae_limits_begin(trainer);
     ae_status status = ae_files_open(trainer);
     if (status) return status;
     if (position->epoch >= trainer->total_epochs) {
-        ae_say("finished before: all %lld epochs are done", (long long)position->epoch);
-        ae_progress_end(trainer);
-        return AE_OK;
-    }
-    if (position->epoch > 0 || position->step > 0)
+        bool remains;
+        status = find_end(trainer, &remains);
+        if (status || !remains) return status;
+    } else if (position->epoch > 0 || position->step > 0) {
         ae_say("goes on  after %lld whole epochs and %lld steps of the next",
                (long long)position->epoch, (long long)position->step);
+    }
     ae_plan_warn(trainer);
     status = load_images(trainer);
     if (status == AE_STOPPED) return stop_early(trainer);
     if (status == AE_OK) status = check_images(trainer);
     if (status == AE_OK) status = ae_workers_create(trainer);
     if (status == AE_OK) status = ae_files_begin_results(trainer);
-    if (status == AE_OK) status = run_epochs(trainer);
+    if (status == AE_OK) status = finish(trainer);
     return status;
 }

@@ -1,9 +1,13 @@
 """Going on with what is there: damaged files, changed options, a second run, a full disk."""
+import errno
+import math
 import os
 import resource
 import shutil
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import pytest
@@ -138,6 +142,102 @@ def test_missing_results(folder, template):
             h5py.File(template / "run" / "results.h5", "r") as old:
         assert list(new["epochs/epoch"]) == [3]
         assert new["epochs/parameters_hash"][0] == old["epochs/parameters_hash"][2]
+
+
+# ---- a finished run whose results aren't ----
+
+
+def assert_made_again(done, folder, template, epochs):
+    """results.h5 has those epochs, the last with all that its checkpoint tells."""
+    assert done.stdout.count(f"finished before: all {EPOCHS} epochs are done; results.h5 isn't") == 1
+    assert "results  run/results.h5" in done.stdout
+    with h5py.File(folder / "run" / "results.h5", "r") as new, \
+            h5py.File(template / "run" / "results.h5", "r") as old:
+        assert list(new["epochs/epoch"]) == epochs
+        assert dict(new["config"].attrs) == dict(old["config"].attrs)
+        assert list(new["provenance/from_epoch"])[-1] == EPOCHS - 1
+        for name in new["epochs"]:
+            if "second" not in name and name not in ("images_per_s", "statistic", "train_loss"):
+                assert repr(new["epochs"][name][-1]) == repr(old["epochs"][name][-1]), name
+        assert math.isnan(new["epochs/train_loss"][-1])
+        for name in old["test"]:
+            assert new["test"][name][()].tobytes() == old["test"][name][()].tobytes(), name
+        assert list(new["reconstructions/epoch"])[-1] == EPOCHS
+        for name in ("clean", "noisy"):
+            assert (new["reconstructions"][name][()] == old["reconstructions"][name][()]).all()
+        assert (new["reconstructions/output"][-1] == old["reconstructions/output"][-1]).all()
+    for group in ("parameters", "optimizer"):
+        left, right = (support.arrays(checkpoints(path / "run")[-1], group)
+                       for path in (folder, template))
+        assert left.keys() == right.keys() and all((left[name] == right[name]).all() for name in left)
+
+
+def test_finished_without_results(folder, template):
+    """What the checkpoint tells is made again, the rest is said to be lost; the next start finds it."""
+    (folder / "run" / "results.h5").unlink()
+    done = run(folder, "small.ini", ranks=RANKS)
+    assert done.stderr.count("a new one lacks the figures of the first 2 epochs") == 1
+    assert_made_again(done, folder, template, [EPOCHS])
+    before = tree(folder)
+    again = run(folder, "small.ini", ranks=RANKS)
+    assert again.stdout.count(f"all {EPOCHS} epochs are done\n") == 1
+    assert tree(folder) == before
+
+
+def test_figures_of_what_was_made_again(folder):
+    """They can be drawn of one epoch without a training loss."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    (folder / "run" / "results.h5").unlink()
+    run(folder, "small.ini", ranks=None)
+    done = subprocess.run([sys.executable, support.ROOT / "analysis/figures.py", folder / "run"],
+                          capture_output=True, text=True, timeout=support.TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [Path(line).stat().st_size > 1000 for line in done.stdout.split()] == [True, True]
+
+
+def test_finished_with_older_results(folder, template):
+    """A copy from before the last epoch, put back."""
+    with h5py.File(folder / "run" / "results.h5", "r+") as file:
+        for column in (*file["epochs"].values(), file["reconstructions/epoch"],
+                       file["reconstructions/output"]):
+            if column.maxshape[0] is None:
+                column.resize(len(column) - 1, axis=0)
+    done = run(folder, "small.ini", ranks=None)
+    assert "lacks the figures" not in done.text
+    assert_made_again(done, folder, template, [1, 2, 3])
+
+
+def test_finished_run_of_one_epoch(tmp_path):
+    config = write_config(tmp_path, {"train.pretrain_epochs": 0})
+    run(tmp_path, config)
+    expected = numbers(tmp_path / "run")
+    (tmp_path / "run" / "results.h5").unlink()
+    assert "lacks" not in run(tmp_path, config).stderr
+    assert differences(numbers(tmp_path / "run"), expected) == ["train_loss"]
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, change_a_byte,
+                                    lambda path: h5py.File(path, "w").close()],
+                         ids=["cut in half", "changed", "another's"])
+def test_finished_with_damaged_results(folder, damage):
+    """It isn't told to be where the results are."""
+    damage(folder / "run" / "results.h5")
+    before = tree(folder)
+    done = run(folder, "small.ini", expect=None, ranks=RANKS)
+    assert_refused(done, FILES, "can't go on with the results: run/results.h5",
+                   "put the run's own file back, or move this one away")
+    assert "finished" not in done.stdout and "results  " not in done.stdout
+    assert tree(folder) == before
+
+
+def test_results_that_vanish(tmp_path):
+    """Of the two looks for results.h5, at the beginning and at the end, the second finds nothing."""
+    library = Path(os.environ.get("AE_BUILD_DIR", support.ROOT / "build"))
+    done = run(tmp_path, write_config(tmp_path), ranks=None, expect=None, variables={
+        "LD_PRELOAD": str(library / "tests/campaign_faults.so"), "AE_FAULT_FOLDER": "results.h5",
+        "AE_FAULT_CALL": "lstat", "AE_FAULT_AT": "2", "AE_FAULT_ERRNO": str(errno.ENOENT)})
+    assert_refused(done, FILES, "run/results.h5, just written, isn't there any more")
+    assert "results  " not in done.stdout
 
 
 def test_results_of_another_run_are_not_overwritten(folder):
