@@ -78,8 +78,10 @@ static ae_status write_position(ae_h5 *file, const ae_state *state) {
     position_record record = {state->position, state->optimizer->steps};
     ae_status status = ae_h5_add_group(
         file, "/position",
-        "Where the run stands: whole epochs done; steps done of the next; updates in all; and of "
-        "the next epoch so far the sum of the images' losses * 2^fraction_bits, and their number");
+        "Where the run stands: whole epochs done; steps done of the next; updates in all; of the "
+        "next epoch so far the sum of the images' losses * 2^fraction_bits, and their number; "
+        "steps left out; and the phase's epoch with the lowest validation loss so far, with its "
+        "sum of losses");
     for (int i = 0; i < POSITION_FIELDS && status == AE_OK; i++)
         status = ae_h5_set_int64(
             file, "/position", position_fields[i].name,
