@@ -81,6 +81,8 @@ def main():
     try:
         out.mkdir(parents=True, exist_ok=True)
         for figure in draw(content, out):
+            if figure.stat().st_size == 0:
+                raise OSError(f"{figure} is empty")
             print(figure)
     except OSError as error:
         sys.exit(f"figures.py: can't write to {out}: {error.strerror or error}; choose --out DIR")

@@ -108,7 +108,8 @@ measure() {
     eval "set -- $LAUNCH"
     # shellcheck disable=SC2086 # lists
     if ! OMP_NUM_THREADS=$threads "$@" "$AE_BENCH" --batch "$size" $kernels ${BENCH_FLAGS-} \
-        --json "$scratch/$name.json" </dev/null >"$scratch/log" 2>&1; then
+        --json "$scratch/$name.json" </dev/null >"$scratch/log" 2>&1 ||
+        [ ! -s "$scratch/$name.json" ]; then # not every launcher tells of a failure
         cat "$scratch/log" >&2
         ae_say "this failed: $* $AE_BENCH --batch $size $kernels ${BENCH_FLAGS-}" >&2
         exit 1

@@ -46,3 +46,12 @@ def test_another_program_s_file(tmp_path):
     assert told.count("neither a results file of ae_dist nor one of jobs/scaling.sh") == 1
     told = draw(tmp_path, "text.h5", expect=1).stderr
     assert told.startswith("figures.py: can't read text.h5: ") and told.count("\n") == 1
+
+
+def test_a_figure_that_is_not_there_is_not_named(tmp_path):
+    """A disk that takes the bytes and keeps none."""
+    support.run(tmp_path, support.write_config(tmp_path), ranks=None)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "reconstructions.png").symlink_to("/dev/null")
+    done = draw(tmp_path, "run", "--out", "out", expect=1)
+    assert done.stdout == "" and "can't write to out" in done.stderr

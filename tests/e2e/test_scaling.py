@@ -154,3 +154,10 @@ def test_a_launcher_that_fails(tmp_path):
     done = run_script(tmp_path, expect=1, LAUNCH="false $ranks")
     assert done.stderr.count("== this failed: false ") == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_a_launcher_that_forgets_a_failure(tmp_path):
+    """It returns 0 and nothing was measured."""
+    done = run_script(tmp_path, expect=1, LAUNCH="true", CORES="1")
+    assert "this failed: true" in done.stderr
+    assert os.listdir(tmp_path) == []
