@@ -18,7 +18,8 @@ CHECKPOINT_ROOT = {
 # Groups: description, and further attributes with their types. Those of /config are the options.
 RESULTS_GROUPS = {
     "config": ("The effective configuration, one attribute a key", None),
-    "provenance": ("A row for each start of the program: what ran, where, and built from what", {}),
+    "provenance": ("A row for each start of the program: what ran, where, and built from what",
+                   {"init_from": str, "init_hash": str}),
     "epochs": ("A value for each epoch", {}),
     "test": ("Every test image, evaluated last", {}),
     "reconstructions": ("The first test images as pictures", {})}
