@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "base/arithmetic.h"
+
 enum {
     AE_FIXED_K = 40,       /* fraction bits of gradients and losses */
     AE_FIXED_METRIC_K = 32 /* fraction bits of metric sums */

@@ -4,6 +4,8 @@
 #ifndef AE_BASE_MATHS_H
 #define AE_BASE_MATHS_H
 
+#include "base/arithmetic.h"
+
 /* Natural logarithm, x > 0 and finite (0 gives -infinity, a negative x or NaN gives NaN).
  * Error at most 4 ulp. */
 double ae_log(double x);

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "base/arithmetic.h"
+
 typedef enum ae_purpose {
     AE_RANDOM_INIT = 1,            /* sample: parameter tensor; element: its element */
     AE_RANDOM_SHUFFLE = 2,         /* epoch; element: position */

@@ -12,7 +12,7 @@ typedef enum ae_status {
     AE_ERROR_USAGE = 2,   /* command line or configuration */
     AE_ERROR_DATA = 3,    /* the images */
     AE_ERROR_IO = 4,      /* writing or reading the files of a run */
-    AE_ERROR_NUMERIC = 5, /* NaN, infinity, overflow, replicas that differ */
+    AE_ERROR_NUMERIC = 5, /* NaN, infinity, overflow, replicas that differ, arithmetic */
     AE_STALLED = 6,       /* no progress (base/watchdog.h); a process that leaves with it is gone */
     AE_STOPPED = 75       /* stopped early on request; a checkpoint holds the state */
 } ae_status;

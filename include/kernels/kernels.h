@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/arithmetic.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "kernels/planes.h"

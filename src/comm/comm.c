@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/arithmetic.h"
 #include "base/environment.h"
 #include "base/watchdog.h"
 #include "comm/internal.h"
@@ -20,6 +21,7 @@ static void begin_wait(void) {
 }
 
 static void end_wait(void) {
+    ae_arithmetic_reset(); /* MPI loads parts of itself, and other libraries, when it needs them */
     ae_watchdog_progress();
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arithmetic.h"
 #include "base/fixed.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -79,6 +80,8 @@ ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_co
     status = create_network(trainer);
     if (status) goto done;
     trainer->placement = ae_placement_find(comm);
+    status = ae_comm_agree(comm, ae_arithmetic_begin(trainer->placement.threads));
+    if (status) goto done;
     status = ae_dataset_count(comm, trainer->settings, &trainer->train_count, &trainer->test_count);
     if (status) goto done;
     const ae_settings *settings = trainer->settings;
