@@ -13,7 +13,7 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 80
 BUILD_FILES = ("CMakeLists.txt", "CMakePresets.json")
 
-FAST_MATH = re.compile(r"fast-math|\bOfast\b|unsafe-math")
+FAST_MATH = re.compile(r"(?<!-fno-)fast-math|\bOfast\b|(?<!-fno-)unsafe-math")
 REDUCTION = re.compile(r"#\s*pragma\s+omp\b[^\n]*(?:\\\n[^\n]*)*\breduction\s*\(")
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|work|mnt|Users)/")
 FUNCTION_BEGIN = re.compile(r"^[A-Za-z_][^;={]*\([^;={]*\)[^;={]*\{$")
@@ -124,6 +124,8 @@ def test_scripts_parse(shell):
 @pytest.mark.parametrize("pattern, bad, good", [
     (FAST_MATH, 'set(CMAKE_C_FLAGS "-O3 -ffast-math")', 'set(CMAKE_C_FLAGS "-O3")'),
     (FAST_MATH, '#pragma GCC optimize("Ofast")', '#pragma GCC unroll 8'),
+    (FAST_MATH, "set(flags -funsafe-math-optimizations)",
+     "set(flags -fno-unsafe-math-optimizations -fno-fast-math)"),
     (REDUCTION, "#pragma omp parallel for reduction(+ : sum)", "#pragma omp parallel for"),
     (REDUCTION, "#pragma omp parallel for \\\n    reduction(+ : sum)", "/* a reduction (of sums) */"),
     (MACHINE_PATH, "cd /ho" "me/someone/ae_dist", "cd build/home/x"),
