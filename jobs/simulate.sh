@@ -36,6 +36,7 @@ ae_need "$AE_RUN_PACKAGES libsimgrid-dev"
 mkdir -p "$OUT"
 scratch=$(mktemp -d "$OUT/simulated-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+
 ae_say "building"
 if ! { SMPI_PRETEND_CC=1 ae_configure build-simulate -S . -B build-simulate \
     -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER=smpicc -DAE_SIMULATE=ON &&
