@@ -82,6 +82,19 @@ void ae_plan_warn(const ae_trainer *trainer);
 /* Sets the time at which to stop. Local. */
 void ae_limits_begin(const ae_trainer *trainer);
 
+/* Is a checkpoint due by the clock? Rank 0's is the one that counts. Local. */
+bool ae_limits_checkpoint_is_due(const ae_trainer *trainer);
+
+/* A rank's part of an epoch. */
+typedef struct ae_share {
+    double compute_s;
+    int rank;
+} ae_share;
+
+/* Sorts shares[size] (size > 0) by time, the slowest last. Returns how many of them took
+ * slow_percent more than the median, of two the lower, and a second at least. Local. */
+int ae_limits_find_slow(ae_share *shares, int size, int64_t slow_percent, double *median_s);
+
 /* Warns of ranks whose computing takes much longer than the median's. Collective. */
 void ae_limits_warn_slow(ae_trainer *trainer);
 

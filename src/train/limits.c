@@ -1,4 +1,5 @@
 /* The time there is, and ranks that take too much of it. */
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,43 +15,60 @@ static double margin(double left_s) {
     return left_s < 300 ? 0.1 * left_s : 30;
 }
 
+/* Seconds until the time that a variable of the environment tells in seconds since 1970; for ever
+ * where it tells none. */
+static double seconds_until(const char *variable) {
+    int64_t end_s = 0;
+    if (ae_environment_whole(&end_s, variable, 0)) return (double)(end_s - (int64_t)time(NULL));
+    if (ae_environment_text(variable))
+        ae_warn("%s=%s is taken as unset, as it isn't the seconds since 1970: the run doesn't stop "
+                "by itself before the job ends; run.time_limit makes it",
+                variable, ae_environment_text(variable));
+    return INFINITY;
+}
+
 void ae_limits_begin(const ae_trainer *trainer) {
     const ae_settings *settings = trainer->settings;
     const double now_s = ae_now_s();
     if (settings->run.time_limit > 0) ae_stop_at(now_s + (double)settings->run.time_limit);
-    const char *variable = "SLURM_JOB_END_TIME"; /* seconds since 1970 */
-    int64_t end_s = 0;
-    if (!ae_environment_whole(&end_s, variable, 0) && ae_environment_text(variable))
-        ae_warn("%s=%s is taken as unset, as it isn't the seconds since 1970: the run doesn't stop "
-                "by itself before the job ends; run.time_limit makes it",
-                variable, ae_environment_text(variable));
-    double left_s = (double)(end_s - (int64_t)time(NULL));
-    if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s));
+    ae_stop_at(now_s + seconds_until("AE_STOP_TIME"));
+    double left_s = seconds_until("SLURM_JOB_END_TIME");
+    if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s)); /* else it is another job's */
 }
 
-/* A rank's part of an epoch. */
-typedef struct share {
-    double compute_s;
-    int rank;
-} share;
+bool ae_limits_checkpoint_is_due(const ae_trainer *trainer) {
+    const double minutes = trainer->settings->output.checkpoint_minutes;
+    return minutes > 0 && ae_comm_rank(trainer->comm) == 0 &&
+           ae_now_s() - trainer->saved_s >= 60 * minutes;
+}
 
 static int by_time(const void *left, const void *right) {
-    const share *a = left, *b = right;
+    const ae_share *a = left, *b = right;
     return (a->compute_s > b->compute_s) - (a->compute_s < b->compute_s);
 }
 
-/* On rank 0: shares[size], the host names of all ranks beside them. */
-static void warn(const ae_trainer *trainer, share *shares, int size) {
-    enum { SHOWN = 4 };
+int ae_limits_find_slow(ae_share *shares, int size, int64_t slow_percent, double *median_s) {
     const double LEAST_S = 1; /* less is noise */
     qsort(shares, (size_t)size, sizeof *shares, by_time);
-    const double median_s = shares[(size - 1) / 2].compute_s;
-    const double limit_s = median_s * (1 + 0.01 * (double)trainer->settings->run.slow_percent);
-    for (int s = size - 1; s >= 0 && s >= size - SHOWN; --s) {
-        if (shares[s].compute_s <= limit_s || shares[s].compute_s < LEAST_S) return;
+    *median_s = shares[(size - 1) / 2].compute_s;
+    const double limit_s = *median_s * (1 + 0.01 * (double)slow_percent);
+    int slow = 0;
+    while (slow < size && shares[size - 1 - slow].compute_s > limit_s &&
+           shares[size - 1 - slow].compute_s >= LEAST_S)
+        ++slow;
+    return slow;
+}
+
+/* On rank 0: shares[size], the host names of all ranks beside them. */
+static void warn(const ae_trainer *trainer, ae_share *shares, int size) {
+    enum { SHOWN = 4 };
+    double median_s;
+    int slow = ae_limits_find_slow(shares, size, trainer->settings->run.slow_percent, &median_s);
+    for (int s = 0; s < slow && s < SHOWN; ++s) {
+        const ae_share *its = &shares[size - 1 - s];
         ae_warn("rank %d on %s computed for %.1f s in epoch %lld, the median rank for %.1f s: its "
                 "host is slower, or others work there; all ranks wait for it",
-                shares[s].rank, ae_comm_host_of(trainer->comm, shares[s].rank), shares[s].compute_s,
+                its->rank, ae_comm_host_of(trainer->comm, its->rank), its->compute_s,
                 (long long)trainer->state.position.epoch + 1, median_s);
     }
 }
@@ -59,8 +77,8 @@ void ae_limits_warn_slow(ae_trainer *trainer) {
     const int size = ae_comm_size(trainer->comm);
     if (trainer->settings->run.slow_percent == 0 || size == 1) return;
     const bool is_first = ae_comm_rank(trainer->comm) == 0;
-    const share mine = {trainer->phase_s[AE_PHASE_COMPUTE], ae_comm_rank(trainer->comm)};
-    share *shares = is_first ? malloc((size_t)size * sizeof *shares) : NULL;
+    const ae_share mine = {trainer->phase_s[AE_PHASE_COMPUTE], ae_comm_rank(trainer->comm)};
+    ae_share *shares = is_first ? malloc((size_t)size * sizeof *shares) : NULL;
     ae_status status = is_first && !shares ? ae_fail_memory("the ranks' times") : AE_OK;
     if (ae_comm_agree(trainer->comm, status)) return; /* it was but a warning */
     ae_comm_gather(trainer->comm, &mine, sizeof mine, shares);

@@ -203,13 +203,6 @@ static void skip(ae_trainer *trainer, const int64_t *extras) {
     position->step += 1;
 }
 
-/* Rank 0's clock is the one that counts. */
-static bool clock_wants_checkpoint(const ae_trainer *trainer) {
-    const double minutes = trainer->settings->output.checkpoint_minutes;
-    return minutes > 0 && ae_comm_rank(trainer->comm) == 0 &&
-           ae_now_s() - trainer->saved_s >= 60 * minutes;
-}
-
 ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save) {
     const ae_settings *settings = trainer->settings;
     ae_position *position = &trainer->state.position;
@@ -225,7 +218,7 @@ ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save) {
     ae_watchdog_phase("training");
     train_shard(trainer, &s);
     extras[AE_STEP_STOP] = ae_stop_requested();
-    extras[AE_STEP_SAVE] = clock_wants_checkpoint(trainer);
+    extras[AE_STEP_SAVE] = ae_limits_checkpoint_is_due(trainer);
     double begin_s = ae_now_s();
     ae_comm_sum(trainer->comm, trainer->message, (int)trainer->message_size);
     double reduced_s = ae_now_s();
