@@ -12,6 +12,7 @@ set -eu
 cd -- "$(dirname -- "$0")/.."
 cd -- "$(pwd -P)"
 . jobs/setup.sh
+ae_take_no_arguments "$@"
 
 config=configs/quickstart.ini
 run=runs/quickstart
@@ -28,7 +29,8 @@ ae_build ae_dist "$AE_CORES"
 # Open MPI refuses to run as root, as containers do, unless told otherwise. Ranks that wait let
 # others run: the cores may be fewer, or busy.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_rmaps_base_oversubscribe="${OMPI_MCA_rmaps_base_oversubscribe:-1}"
+export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
 ae_unbind
 
 ae_say "mpirun -np $ranks --bind-to none build/ae_dist $config"

@@ -28,6 +28,7 @@ set -eu
 cd -- "$(dirname -- "$0")/.."
 cd -- "$(pwd -P)"
 . jobs/setup.sh
+ae_take_no_arguments "$@"
 
 unset OMP_NUM_THREADS OMP_THREAD_LIMIT # threads are what is measured
 ae_count_cores
@@ -68,7 +69,7 @@ fi
 
 # Open MPI refuses to run as root, as containers do, unless told otherwise.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_rmaps_base_oversubscribe="${OMPI_MCA_rmaps_base_oversubscribe:-1}"
 
 # The numbers of ranks, or of threads, up to $1.
 numbers() {

@@ -59,6 +59,14 @@ ae_unbind() {
     unset OMP_PROC_BIND OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY
 }
 
+# Leaves with 2 where there are arguments, for a script that takes none.
+ae_take_no_arguments() {
+    [ $# -gt 0 ] || return 0
+    echo "${0##*/}: takes no arguments, and was given: $*; what can be chosen are variables of the" \
+        "environment, which stand at its beginning" >&2
+    exit 2
+}
+
 # Can the Python $1 import the modules that follow?
 ae_python_has() {
     # shellcheck disable=SC2086 # a list
@@ -151,6 +159,8 @@ ae_need() {
         ae_choose_python "$1"
         ae_find_missing "$1"
     fi
+    [ -z "${PYTHON-}" ] || [ "$AE_PYTHON" = "$PYTHON" ] ||
+        ae_say "PYTHON=$PYTHON lacks some of$modules; ${AE_PYTHON:-none} is taken"
     [ "$AE_MISSING" ] || return 0
     if command -v apt-get >/dev/null; then
         printf 'These packages are missing: %s\nAs root, get them with\n\n    %s\n    %s\n\n' \

@@ -22,6 +22,7 @@ set -eu
 cd -- "$(dirname -- "$0")/.."
 cd -- "$(pwd -P)"
 . jobs/setup.sh
+ae_take_no_arguments "$@"
 top=$PWD
 
 RANKS=${RANKS:-16 32 64 128 256 512 1024}

@@ -3,11 +3,12 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
-from support import (DONE, PROGRAM, ROOT, STOPPED, TIMEOUT_S, USAGE, differences, environment,
-                     numbers, run, write_config)
+from support import (DONE, FILES, PROGRAM, ROOT, STOPPED, TIMEOUT_S, USAGE, checkpoints,
+                     differences, environment, numbers, run, write_config)
 
 CORES = min(2, os.cpu_count())
 KILLED = 128 + signal.SIGKILL
@@ -24,8 +25,8 @@ Job Id: $2
     Resource_List.ncpus = {ncpus}
     Resource_List.place = free
     Resource_List.select = 1:ncpus={ncpus}:mpiprocs=1:mem=
-	1gb
-    Resource_List.walltime = {walltime}
+	1gb{select}
+    Resource_List.walltime = {walltime}{more}
     Variable_List = PBS_O_HOME=/,Resource_List.select = 7
 END
 """
@@ -42,13 +43,13 @@ json.dump([sys.argv[1:], values], open("submitted.json", "w"))
 """
 
 
-def pbs_run(folder, job, ncpus=1, walltime="01:00:00", **variables):
-    """Runs the script as PBS would run it as a job of one rank; returns its exit code."""
+def pbs_start(folder, job, ncpus=1, walltime="01:00:00", select="", more="", **variables):
+    """Starts the script as PBS would start it as a job of one rank."""
     commands = folder / "bin"
     commands.mkdir(exist_ok=True)
-    for name, text in (("qstat", QSTAT.format(ncpus=ncpus, walltime=walltime)), ("qsub", QSUB)):
-        (commands / name).write_text(text)
-        (commands / name).chmod(0o755)
+    qstat = QSTAT.format(ncpus=ncpus, walltime=walltime, select=select, more=more)
+    for name, text in (("qstat", qstat), ("qsub", QSUB)):
+        write_program(commands / name, text)
     if not (folder / "jobs").exists():
         (folder / "jobs").symlink_to(ROOT / "jobs")
     (folder / "nodes").write_text("localhost\n")
@@ -56,8 +57,27 @@ def pbs_run(folder, job, ncpus=1, walltime="01:00:00", **variables):
         "PBS_JOBID": job, "PBS_JOBNAME": "ae_dist", "PBS_O_WORKDIR": str(folder),
         "PBS_O_PATH": str(commands), "PBS_O_QUEUE": "workq", "PBS_NODEFILE": str(folder / "nodes"),
         "AE_DIST": PROGRAM, **variables})
-    return subprocess.run(["bash", ROOT / "jobs" / "train.pbs"], env=env, cwd="/",
-                          stdin=subprocess.DEVNULL, timeout=TIMEOUT_S).returncode
+    return subprocess.Popen(["bash", ROOT / "jobs" / "train.pbs"], env=env, cwd="/",
+                            stdin=subprocess.DEVNULL)
+
+
+def pbs_run(*arguments, **how):
+    """Runs it to its end; returns its exit code."""
+    with pbs_start(*arguments, **how) as job:
+        return job.wait(TIMEOUT_S)
+
+
+def write_program(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def launcher(folder, text):
+    """A PATH on which mpirun does as the shell's `text` says."""
+    (folder / "bin").mkdir(exist_ok=True)
+    write_program(folder / "bin" / "mpirun", f"#!/bin/sh\n{text}\n")
+    return f"{folder / 'bin'}:{os.environ['PATH']}"
 
 
 def submitted(folder):
@@ -110,10 +130,8 @@ def test_walltime_is_heeded_in_any_form(tmp_path):
 
 @pytest.mark.parametrize("restarts", ["1", "0"])
 def test_killed_job_is_submitted_again(tmp_path, restarts):
-    program = tmp_path / "fails"
-    program.write_text("#!/bin/sh\nkill -KILL $$\n")
-    program.chmod(0o755)
-    code = pbs_run(tmp_path, "1.pbs", CONFIG=write_config(tmp_path), AE_DIST=str(program),
+    program = write_program(tmp_path / "fails", "#!/bin/sh\nkill -KILL $$\n")
+    code = pbs_run(tmp_path, "1.pbs", CONFIG=write_config(tmp_path), AE_DIST=program,
                    RESTARTS=restarts)
     assert code == KILLED, output(tmp_path, "1.pbs")
     assert (submitted(tmp_path) is None) == (restarts == "0")
@@ -122,14 +140,94 @@ def test_killed_job_is_submitted_again(tmp_path, restarts):
 
 def test_launcher_that_hangs(tmp_path):
     """It is ended while there is time to submit the job again."""
-    (tmp_path / "bin").mkdir()
-    launcher = tmp_path / "bin" / "mpirun"
-    launcher.write_text("#!/bin/sh\nexec sleep 1000\n")
-    launcher.chmod(0o755)
     code = pbs_run(tmp_path, "1.pbs", walltime="00:00:04", CONFIG=write_config(tmp_path),
-                   PATH=f"{launcher.parent}:{os.environ['PATH']}")
+                   PATH=launcher(tmp_path, "exec sleep 1000"))
     assert code == KILLED, output(tmp_path, "1.pbs")
     assert submitted(tmp_path) is not None
+
+
+@pytest.mark.parametrize("walltime, program_s, launcher_s", [
+    ("01:00:00", 3480, "3555"), ("00:02:01", 1, "76"), ("00:01:40", 1, "55"), ("00:01:00", 1, "30"),
+    ("7200", 7080, "7155"), ("2:00:00:00", 172680, "172755")])
+def test_limits(tmp_path, walltime, program_s, launcher_s):
+    """Two minutes before the end the program stops; the launcher has 45 s, or half of the time."""
+    path = launcher(tmp_path, 'echo $AE_STOP_TIME >"told"; while [ ! -s slept ]; do :; done')
+    write_program(tmp_path / "bin" / "sleep", '#!/bin/sh\necho $1 >"slept"\nexec tail -f nodes\n')
+    before_s = int(time.time())
+    assert pbs_run(tmp_path, "1.pbs", walltime=walltime, CONFIG=write_config(tmp_path),
+                   PATH=path) == DONE
+    stop_s = int((tmp_path / "told").read_text())
+    assert before_s + program_s <= stop_s <= time.time() + program_s
+    assert (tmp_path / "slept").read_text().strip() == launcher_s
+
+
+@pytest.mark.parametrize("in_config", [True, False])
+def test_own_time_limit_holds_too(tmp_path, in_config):
+    options = {"run.time_limit": 1} if in_config else {}
+    code = pbs_run(tmp_path, "1.pbs", CONFIG=write_config(tmp_path, {**RUN, **options}),
+                   OPTIONS="" if in_config else "--set run.time_limit=1", AE_KERNELS="ref")
+    assert code == STOPPED, output(tmp_path, "1.pbs")
+    # And the walltime holds where the own limit is later.
+    code = pbs_run(tmp_path, "2.pbs", walltime="00:02:01", CONFIG=write_config(tmp_path, RUN),
+                   OPTIONS="--set run.time_limit=1000", AE_KERNELS="ref")
+    assert code == STOPPED, output(tmp_path, "2.pbs")
+
+
+def test_file_error_is_tried_once_more(tmp_path):
+    """4 may pass; twice running it doesn't. After another end it may come again."""
+    config = write_config(tmp_path)
+    program = {code: write_program(tmp_path / f"ends{code}", f"#!/bin/sh\nexit {code}\n")
+               for code in (FILES, STOPPED)}
+    job = {"CONFIG": config, "FIRST_JOB": "1.pbs"}
+    for number, (code, again) in enumerate([(FILES, True), (FILES, False), (FILES, True),
+                                            (STOPPED, True), (FILES, True), (FILES, False)]):
+        assert pbs_run(tmp_path, f"{number}.pbs", AE_DIST=program[code], **job) == code
+        assert (submitted(tmp_path) is not None) == again, number
+    assert output(tmp_path, "1.pbs").count("exit code 4; not submitted again") == 2
+    assert pbs_run(tmp_path, "9.pbs", AE_DIST=program[FILES], RESTARTS="0", **job) == FILES
+    assert submitted(tmp_path) is None
+    assert not list(tmp_path.glob("*.failed"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM],
+                         ids=lambda s: s.name)
+def test_signals(tmp_path, number):
+    """A checkpoint is written, and another job goes on; but not after qdel's."""
+    config = write_config(tmp_path, {**RUN, "train.epochs": 100})
+    with pbs_start(tmp_path, "1.pbs", CONFIG=config, AE_KERNELS="ref") as job:
+        end_s = time.monotonic() + TIMEOUT_S
+        while not checkpoints(tmp_path / "run") and time.monotonic() < end_s:
+            time.sleep(0.05)
+        job.send_signal(number)
+        assert job.wait(TIMEOUT_S) == STOPPED, output(tmp_path, "1.pbs")
+    assert "stopped on request" in output(tmp_path, "1.pbs")
+    assert (submitted(tmp_path) is None) == (number == signal.SIGTERM)
+
+
+def test_threads_that_were_asked_for(tmp_path):
+    path = launcher(tmp_path, "echo threads $OMP_NUM_THREADS")
+    for select, threads in (("", 8), (":ompthreads=3", 3)):
+        assert pbs_run(tmp_path, "1.pbs", 8, select=select, CONFIG=write_config(tmp_path),
+                       PATH=path) == DONE
+        assert f"\nthreads {threads}\n" in output(tmp_path, "1.pbs")
+
+
+def test_options_of_qsub_are_kept(tmp_path):
+    more = ("\n    Account_Name = mine\n    project = ours\n    Priority = -7"
+            "\n    Mail_Points = abe\n    Mail_Users = me@here")
+    program = write_program(tmp_path / "stops", f"#!/bin/sh\nexit {STOPPED}\n")
+    assert pbs_run(tmp_path, "1.pbs", more=more, CONFIG=write_config(tmp_path),
+                   AE_DIST=program) == STOPPED
+    assert submitted(tmp_path)[0][-13:] == [
+        "-A", "mine", "-P", "ours", "-p", "-7", "-m", "abe", "-M", "me@here", "-q", "workq",
+        "jobs/train.pbs"]
+
+
+def test_arguments_are_refused(tmp_path):
+    done = subprocess.run(["bash", ROOT / "jobs" / "train.pbs", "my.ini"], cwd=tmp_path, check=False,
+                          env={**os.environ, "PBS_JOBID": "1.pbs", "PBS_O_WORKDIR": str(tmp_path)})
+    assert done.returncode == USAGE
+    assert "arguments aren't heeded (my.ini)" in output(tmp_path, "1.pbs")
 
 
 def test_refused_submission_is_told(tmp_path):

@@ -1,7 +1,9 @@
 """Signals at any moment: a checkpoint, the right exit code, and the undisturbed run's numbers."""
 import contextlib
 import os
+import pty
 import random
+import shutil
 import signal
 import time
 
@@ -158,10 +160,22 @@ def test_only_one_rank_is_signalled(tmp_path):
     assert newest(tmp_path / "run") > (0, 0)
 
 
-# ---- SIGTERM and SIGINT to mpirun ----
+@pytest.mark.skipif("mpich" in support.MPIEXEC, reason="MPICH's mpiexec passes SIGUSR1 alone")
+@pytest.mark.parametrize("signal_number", [signal.SIGUSR2, signal.SIGXCPU], ids=lambda s: s.name)
+def test_what_else_mpirun_passes_on(tmp_path, signal_number):
+    config = write_config(tmp_path, TRAIN)
+    stopped = stop_at(tmp_path, [config], epoch_line(1, 13), 0, signal_number, ranks=3,
+                      kernels="ref")
+    assert stopped.code == STOPPED, stopped.tail
+    assert stopped.stdout.count("stopped on request") == 1
+    assert newest(tmp_path / "run") > (0, 0)
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+# ---- SIGTERM, SIGINT and SIGHUP to mpirun ----
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+                         ids=lambda s: s.name)
 def test_mpirun_is_ended(tmp_path, undisturbed, signal_number):
     """It gives its ranks a signal, and little time; a checkpoint is there all the same."""
     config = write_config(tmp_path, TRAIN)
@@ -180,15 +194,57 @@ def test_mpirun_is_ended(tmp_path, undisturbed, signal_number):
 # ---- a process that isn't under mpirun ----
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT],
-                         ids=lambda s: s.name)
+REQUESTS = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGHUP,
+            signal.SIGXCPU]
+AS_IN_A_TERMINAL = ("env", "--default-signal=HUP,INT")  # whatever these tests themselves run under
+
+
+@pytest.mark.parametrize("signal_number", REQUESTS, ids=lambda s: s.name)
 def test_process_alone(tmp_path, undisturbed, signal_number):
     config = write_config(tmp_path, TRAIN)
-    stopped = stop_at(tmp_path, [config], "workers", 0.7, signal_number, ranks=None, kernels="ref")
+    stopped = stop_at(tmp_path, [config], epoch_line(1, 13), 0, signal_number, ranks=None, kernels="ref",
+                      before=AS_IN_A_TERMINAL)
     assert stopped.code == STOPPED, stopped.tail
     assert newest(tmp_path / "run") > (0, 0)
     run(tmp_path, config, ranks=None)
     assert differences(numbers(tmp_path / "run"), undisturbed(TRAIN)) == []
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGHUP, signal.SIGINT], ids=lambda s: s.name)
+def test_ignored_stays_ignored(tmp_path, signal_number):
+    """nohup, and what a shell does to background jobs: it goes on, until something else asks."""
+    with Run(tmp_path, [write_config(tmp_path, TRAIN)], ranks=None, kernels="ref",
+             before=("env", f"--ignore-signal={signal_number.name[3:]}")) as started:
+        started.wait_for("workers")
+        started.send(signal_number)
+        started.wait_for(epoch_line(3, 13))
+        started.send(signal.SIGUSR1)
+        assert started.wait().code == STOPPED, started.tail
+
+
+def test_terminal_is_closed(tmp_path):
+    """It writes its checkpoint, though nobody reads what it says."""
+    config = write_config(tmp_path, TRAIN)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        os.chdir(tmp_path)
+        os.execve(support.PROGRAM, ["ae_dist", config], support.environment(1, "ref"))
+    said = b""
+    while b"epoch" not in said:
+        said += os.read(terminal, 1000)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == STOPPED, said
+    assert newest(tmp_path / "run") > (0, 0)
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="no prlimit (util-linux)")
+def test_limit_on_processor_time(tmp_path):
+    """The system signals at the soft limit, and each second again."""
+    stopped = run(tmp_path, write_config(tmp_path, {**TRAIN, "train.epochs": 2000}), ranks=None,
+                  kernels="ref", before=("prlimit", "--cpu=2:60"), expect=STOPPED)
+    assert "stopped on request" in stopped.stdout
+    assert newest(tmp_path / "run") > (0, 0)
 
 
 # ---- no warning at all ----

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from support import (DONE, PROGRAM, ROOT, STOPPED, USAGE, checkpoints, environment, run,
+from support import (DONE, FILES, PROGRAM, ROOT, STOPPED, USAGE, checkpoints, environment, run,
                      text_column, write_config)
 
 SCRIPT = ROOT / "jobs" / "train.sbatch"
@@ -114,9 +114,9 @@ class Slurm:
                 f"no '{text}' in: {output(folder, job)}")
             time.sleep(0.05)
 
-    def stop(self, job):
+    def stop(self, job, name="USR1"):
         """As at the time limit."""
-        self.call("scancel", "--batch", "--signal=USR1", job)
+        self.call("scancel", "--batch", f"--signal={name}", job)
 
     def start_soon(self, job):
         """Slurm would wait for two minutes; a start sooner than this is refused. The new time limit
@@ -264,6 +264,48 @@ def test_stopped_and_killed_jobs_are_queued_again(slurm, undisturbed, tmp_path):
                       (slurm.stop, kill_rank, kill_rank)))
 
 
+def test_other_signals_stop_too(slurm, tmp_path):
+    """Those that other clusters warn with; and scancel's, after which it is for good."""
+    def stop(name, launcher, action):
+        folder = tmp_path / name
+        folder.mkdir()
+        job = slurm.submit(folder, write_config(folder, {**RUN, "train.epochs": 400}), ranks=1,
+                           launcher=launcher)
+        slurm.wait_text(folder, job, "epoch  2/")
+        action(job)
+        return folder, job, slurm.wait(job, "PENDING", *ENDED)[0]
+
+    def cancel(job):
+        slurm.call("scancel", job)
+
+    with ThreadPoolExecutor() as pool:
+        stopped = list(pool.map(stop, ("USR2", "TERM", "mpirun", "srun"),
+                                ("mpirun", "srun", "mpirun", "srun"),
+                                (lambda job: slurm.stop(job, "USR2"),
+                                 lambda job: slurm.stop(job, "TERM"), cancel, cancel)))
+    for folder, job, state in stopped[:2]:
+        assert "stopped on request" in output(folder, job)
+        assert state == "PENDING", output(folder, job)
+        cancel(job)
+    for folder, job, state in stopped[2:]:
+        time.sleep(1)  # to be queued again by mistake
+        assert state == slurm.show(job)["JobState"] == "CANCELLED", output(folder, job)
+
+
+def test_file_error_is_tried_once_more(slurm, tmp_path):
+    """4 may pass; twice running it doesn't."""
+    program = tmp_path / "fails"
+    program.write_text(f"#!/bin/sh\nexit {FILES}\n")
+    program.chmod(0o755)
+    job = slurm.submit(tmp_path, write_config(tmp_path), ranks=1, AE_DIST=str(program))
+    slurm.wait(job, "PENDING")
+    slurm.start_soon(job)
+    assert slurm.wait_end(job) == ("FAILED", FILES), output(tmp_path, job)
+    assert slurm.show(job)["Restarts"] == "1"
+    assert output(tmp_path, job).count("exit code 4; not queued again") == 1
+    assert not list(tmp_path.glob("*.failed"))
+
+
 def test_chain_of_short_jobs(slurm, undisturbed, tmp_path):
     """Submitted at once; each is stopped, but the one that is through and the one left over."""
     config = write_config(tmp_path, RUN)
@@ -368,6 +410,59 @@ def test_array_over_values(slurm, tmp_path):
         assert f"dir = runs/small-sigma-{value}\n" in output(tmp_path, job)
     assert slurm.wait_end(f"{array}_2") == ("FAILED", USAGE)
     assert "task 2 has none of the 2 values" in output(tmp_path, f"{array}_2")
+
+
+def array(slurm, folder, *arguments, tasks="0-1", **variables):
+    """Submits an array of one rank a task; returns its number."""
+    if not (folder / "jobs").exists():
+        (folder / "jobs").symlink_to(ROOT / "jobs")
+    return slurm.submit(folder, *arguments, ranks=1, script=ARRAY, options=[f"--array={tasks}"],
+                        **variables)
+
+
+def test_array_in_a_folder_of_ones_own(slurm, tmp_path):
+    """--set run.dir= in either form is where the tasks' folders lie."""
+    config = write_config(tmp_path)
+    for words, base in ((["--set", "run.dir=first", "--set=run.dir=my own/base"], "my own/base"),
+                        (["--set=run.dir=first", "--set", "run.dir=other"], "other")):
+        number = array(slurm, tmp_path, "noise.sigma=0.05,0.2", config, "--print-config", *words)
+        for task, value in enumerate(["0.05", "0.2"]):
+            assert slurm.wait_end(f"{number}_{task}") == ("COMPLETED", DONE)
+            said = output(tmp_path, f"{number}_{task}")
+            assert f"dir = {base}/small-sigma-{value}\n" in said, said
+
+
+def test_array_over_values_with_commas(slurm, tmp_path):
+    layers = ["conv 4 3 relu, tconv 3 3 sigmoid", "conv 8 3 relu, tconv 3 3 sigmoid"]
+    number = array(slurm, tmp_path, f"model.layers={';'.join(layers)}", write_config(tmp_path),
+                   "--print-config", SEPARATOR=";")
+    folders = []
+    for task, value in enumerate(layers):
+        assert slurm.wait_end(f"{number}_{task}") == ("COMPLETED", DONE)
+        said = output(tmp_path, f"{number}_{task}")
+        assert f"layers = {value}\n" in said, said
+        [folder] = [line for line in said.splitlines() if line.startswith("dir = runs/small-")]
+        assert folder.startswith("dir = runs/small-layers-conv_") and " " not in folder[6:]
+        folders.append(folder)
+    assert len(set(folders)) == 2
+
+
+@pytest.mark.parametrize("key, word, message", [
+    ("noise.sigma=0.1,0.2", "--set=noise.sigma=0.3", "noise.sigma=0.3 fixes what each task"),
+    ("run.dir=a,b", "--print-config", "each task has a run.dir of its own"),
+])
+def test_array_that_contradicts_itself(slurm, tmp_path, key, word, message):
+    job = f"{array(slurm, tmp_path, key, write_config(tmp_path), word, tasks='0')}_0"
+    assert slurm.wait_end(job) == ("FAILED", USAGE), output(tmp_path, job)
+    assert message in output(tmp_path, job)
+
+
+def test_threads_that_arent_heeded_are_told(slurm, tmp_path):
+    job = slurm.submit(tmp_path, write_config(tmp_path), "--check", ranks=1, threads=2,
+                       OMP_NUM_THREADS="1")
+    assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
+    assert "OMP_NUM_THREADS=1 isn't heeded" in output(tmp_path, job)
+    assert "workers  1 rank x 2 threads" in output(tmp_path, job)
 
 
 def test_arguments_are_passed_on(slurm, tmp_path):
