@@ -85,12 +85,21 @@ static void test_equals_first(void **state) {
     assert_int_equal(equal, !last || ae_comm_size(comm) == 1);
 }
 
+/* Of two values, each skewed in its own way: lowest, mean and highest lie apart. */
 static void test_spread(void **state) {
     (void)state;
-    double rank = ae_comm_rank(comm), size = ae_comm_size(comm), lowest, mean, highest;
-    ae_comm_spread(comm, &rank, 1, &lowest, &mean, &highest);
-    if (ae_comm_rank(comm) != 0) return;
-    assert_true(lowest == 0 && highest == size - 1 && mean == (size - 1) / 2);
+    const int rank = ae_comm_rank(comm), size = ae_comm_size(comm);
+    const double values[] = {rank == 0 ? 100 : rank, rank * rank};
+    double lowest[2], mean[2], highest[2], sums[2] = {0};
+    ae_comm_spread(comm, values, 2, lowest, mean, highest);
+    if (rank != 0) return;
+    for (int r = 0; r < size; ++r) {
+        sums[0] += r == 0 ? 100 : r;
+        sums[1] += r * r;
+    }
+    assert_true(lowest[0] == (size > 1 ? 1 : 100) && highest[0] == 100);
+    assert_true(lowest[1] == 0 && highest[1] == (size - 1) * (size - 1));
+    assert_true(mean[0] == sums[0] / size && mean[1] == sums[1] / size);
 }
 
 static void test_agree(void **state) {
@@ -102,6 +111,11 @@ static void test_agree(void **state) {
     assert_int_equal(ae_comm_agree(comm, status), AE_ERROR_DATA);
     assert_non_null(strstr(ae_message(), "the last one's fault"));
     assert_int_equal(strncmp(ae_message(), "rank ", 5) == 0, size > 1);
+    /* All but rank 0 fail: the first one's is told. */
+    status = rank > 0 ? ae_fail(rank == 1 ? AE_ERROR_IO : AE_FAILED, "fault of %d", rank) : AE_OK;
+    assert_int_equal(ae_comm_agree(comm, status), size > 1 ? AE_ERROR_IO : AE_OK);
+    if (size > 1) assert_int_equal(strncmp(ae_message(), "rank 1 on ", 10), 0);
+    if (size > 1) assert_non_null(strstr(ae_message(), ": fault of 1"));
     /* All fail: rank 0's is told, without a prefix. */
     status = ae_fail(rank == 0 ? AE_ERROR_IO : AE_FAILED, "fault of %d", rank);
     assert_int_equal(ae_comm_agree(comm, status), AE_ERROR_IO);

@@ -16,12 +16,12 @@
 static ae_comm *comm;
 static char dir[32];
 
-/* A trainer of a run of two epochs of 4 steps and 40 images, in the folder. */
+/* A trainer of a run of two epochs of 5 steps and 42 images, in the folder. */
 static ae_trainer *make_trainer(ae_config **config) {
     ae_trainer *trainer = NULL;
     char ini[512];
     snprintf(ini, sizeof ini,
-             "[run]\ndir = %s/run\n[data]\nsource = deadleaves\ntrain_images = 40\n"
+             "[run]\ndir = %s/run\n[data]\nsource = deadleaves\ntrain_images = 42\n"
              "test_images = 4\n[train]\nbatch = 10\nepochs = 2\n[output]\nreconstructions = 0\n",
              dir);
     assert_int_equal(ae_config_create(config, "test.ini", ini, strlen(ini), NULL, 0), AE_OK);
@@ -56,7 +56,7 @@ static ae_status go_on_from(ae_position position) {
 static void test_possible(void **state) {
     (void)state;
     assert_int_equal(go_on_from((ae_position){.epoch = 1}), AE_OK);
-    assert_int_equal(go_on_from((ae_position){.epoch = 1, .step = 4, .images = 40}), AE_OK);
+    assert_int_equal(go_on_from((ae_position){.epoch = 1, .step = 5, .images = 42}), AE_OK);
 }
 
 static void test_impossible(void **state) {
@@ -64,8 +64,8 @@ static void test_impossible(void **state) {
     const ae_position positions[] = {
         {.epoch = 3},
         {.epoch = INT64_MAX},
-        {.epoch = 1, .step = 5, .images = 40},
-        {.epoch = 1, .step = 4, .images = 41},
+        {.epoch = 1, .step = 6, .images = 42},
+        {.epoch = 1, .step = 5, .images = 43},
         {.epoch = 1, .step = 1, .images = 0},
         {.epoch = 1, .skipped = 1},
         {.epoch = 1, .best_epoch = 2},

@@ -26,7 +26,7 @@ static ae_status train(double factor, int odd, char dir[32]) {
     if (ae_comm_rank(comm) == 0) assert_non_null(mkdtemp(dir));
     ae_comm_broadcast(comm, dir, 32);
     snprintf(ini, sizeof ini,
-             "[run]\ndir = %s/run\n[data]\nsource = deadleaves\ntrain_images = 40\n"
+             "[run]\ndir = %s/run\n[data]\nsource = deadleaves\ntrain_images = 43\n"
              "test_images = 4\n[train]\nbatch = 10\nepochs = 2\n[output]\nreconstructions = 0\n",
              dir);
     assert_int_equal(ae_config_create(&config, "test.ini", ini, strlen(ini), NULL, 0), AE_OK);

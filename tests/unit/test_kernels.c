@@ -128,14 +128,14 @@ static void test_gradient_bits(void **state) {
 }
 
 /* <y, A x> = <A' y, x>, and both = <weights, gradient(y, x)>: the three kernels are derivatives of
- * one trilinear form. Each side is a sum of n = 8 * 8 * 9 * 30 * 30 products below 1 in magnitude;
+ * one trilinear form. Each side is a sum of n = 8 * 8 * 9 * 30 * 27 products below 1 in magnitude;
  * rounding errors of 2^-24 each, adding up like a random walk in lanes and chains of 72, stay below
  * sqrt(n) * 72 * 2^-24 = 3e-3 of a form whose own size is sqrt(n) / 5 = 140. */
 static void test_adjoint(void **state) {
     (void)state;
-    enum { C = 8, K = 3, H = 30 };
-    image x = image_make(1, C, H + 2, H + 2, K - 1), y = image_make(2, C, H, H, K - 1);
-    image forward = image_poisoned(C, H, H, K - 1), back = image_poisoned(C, H + 2, H + 2, K - 1);
+    enum { C = 8, K = 3, H = 30, W = 27 };
+    image x = image_make(1, C, H + 2, W + 2, K - 1), y = image_make(2, C, H, W, K - 1);
+    image forward = image_poisoned(C, H, W, K - 1), back = image_poisoned(C, H + 2, W + 2, K - 1);
     float *weights = numbers(3, C * C * K * K); /* [oc][ic][i][j] */
     float packed[C * C * 4 * K], turned[C * C * 4 * K];
     assert_int_equal(ae_weights_packed(C, C, K), C * C * 4 * K);
@@ -145,16 +145,16 @@ static void test_adjoint(void **state) {
                       AE_EPILOGUE_NONE, NULL);
     tested->correlate(&back.planes, &y.planes, turned, NULL, K, AE_WINDOW_FULL, AE_EPILOGUE_NONE,
                       NULL);
-    float *scratch = ae_calloc(ae_gradient_scratch(C, C, H, H), sizeof *scratch);
+    float *scratch = ae_calloc(ae_gradient_scratch(C, C, H, W), sizeof *scratch);
     float gradient[C * C * K * K] = {0};
     tested->correlate_gradient(gradient, &y.planes, &x.planes, K, scratch);
     double by_output = 0, by_input = 0, by_weights = 0;
     for (int c = 0; c < C; ++c)
         for (int h = 0; h < H + 2; ++h)
-            for (int w = 0; w < H + 2; ++w) {
+            for (int w = 0; w < W + 2; ++w) {
                 by_input += (double)ae_planes_row(&back.planes, c, h)[w] *
                             (double)ae_planes_row(&x.planes, c, h)[w];
-                if (h < H && w < H)
+                if (h < H && w < W)
                     by_output += (double)ae_planes_row(&forward.planes, c, h)[w] *
                                  (double)ae_planes_row(&y.planes, c, h)[w];
             }

@@ -5,7 +5,7 @@
 #include "io/results.h"
 #include "io/run_folder.h"
 
-enum { IMAGES = 12, PICTURES = 4, PIXELS = 3 * 8 * 8 };
+enum { IMAGES = 12, PICTURES = 4, PIXELS = 3 * 8 * 6 };
 
 /* ---- results ---- */
 
@@ -14,6 +14,7 @@ static const uint8_t labels[IMAGES] = {3, 8, 8, 0};
 static ae_status create_results(ae_results **results, ae_config *config, int64_t pictures,
                                 int64_t epochs_kept) {
     static float clean[PICTURES * PIXELS], noisy[PICTURES * PIXELS];
+    for (int i = 0; i < PICTURES * PIXELS; i++) clean[i] = (float)i, noisy[i] = (float)-i;
     ae_results_setup setup = {.config = config,
                               .provenance = {.hosts = "n1:2",
                                              .ranks = 2,
@@ -26,7 +27,7 @@ static ae_status create_results(ae_results **results, ae_config *config, int64_t
                               .test_count = IMAGES,
                               .labels = labels,
                               .reconstructions = pictures,
-                              .shape = {3, 8, 8},
+                              .shape = {3, 8, 6},
                               .clean = clean,
                               .noisy = noisy};
     return ae_results_create(results, path, &setup, epochs_kept);
@@ -35,6 +36,7 @@ static ae_status create_results(ae_results **results, ae_config *config, int64_t
 /* Adds epochs, with pictures after the even ones. */
 static void add_epochs(ae_results *results, int64_t first, int64_t last) {
     static float output[PICTURES * PIXELS];
+    for (int i = 0; i < PICTURES * PIXELS; i++) output[i] = (float)i / 2;
     for (int64_t epoch = first; epoch <= last; epoch++) {
         ae_epoch_row row = {.epoch = epoch, .train_loss = 1.0 / (double)epoch};
         row.phase_s[AE_PHASE_IO][2] = 7;
@@ -60,6 +62,20 @@ static void check_rows(const char *dataset, ae_h5_type type, int64_t rows) {
     ae_h5_close(&file);
 }
 
+static void check_test_column(ae_h5 *file, const char *dataset, const double want[IMAGES]) {
+    double stored[IMAGES];
+    check_ok(ae_h5_read(file, dataset, AE_H5_DOUBLE, 1, (int64_t[]){IMAGES}, stored));
+    for (int i = 0; i < IMAGES; i++) assert_true(stored[i] == want[i]);
+}
+
+/* Every picture's values, which are `factor` times their place. */
+static void check_pictures(ae_h5 *file, const char *dataset, int dimensions, float factor) {
+    static float stored[PICTURES * PIXELS];
+    const int64_t shape[] = {1, PICTURES, 3, 8, 6};
+    check_ok(ae_h5_read(file, dataset, AE_H5_FLOAT, dimensions, shape + 5 - dimensions, stored));
+    for (int i = 0; i < PICTURES * PIXELS; i++) assert_true(stored[i] == factor * (float)i);
+}
+
 static void test_results_values(void **state) {
     (void)state;
     ae_config *config = make_config(NULL);
@@ -67,13 +83,14 @@ static void test_results_values(void **state) {
     check_ok(create_results(&results, config, PICTURES, 0));
     add_epochs(results, 1, 3);
     double psnr[IMAGES] = {[1] = INFINITY}, ssim[IMAGES] = {0.5};
-    check_ok(ae_results_set_test(results, psnr, ssim, psnr, ssim));
-    check_ok(ae_results_set_test(results, psnr, ssim, psnr, ssim));
+    double input_psnr[IMAGES] = {[2] = 20}, input_ssim[IMAGES] = {[3] = 0.25};
+    check_ok(ae_results_set_test(results, ssim, psnr, input_ssim, input_psnr));
+    check_ok(ae_results_set_test(results, psnr, ssim, input_psnr, input_ssim));
     check_ok(ae_results_publish(results));
     ae_results_destroy(&results);
 
     ae_h5 *file;
-    double losses[3], seconds[9], stored[IMAGES];
+    double losses[3], seconds[9];
     int64_t classes[IMAGES];
     char value[32];
     check_ok(ae_h5_open(&file, path, SIZE_MAX));
@@ -81,15 +98,18 @@ static void test_results_values(void **state) {
     assert_true(losses[0] == 1 && losses[1] == 0.5 && losses[2] == 1.0 / 3);
     check_ok(ae_h5_read(file, "/epochs/seconds_io", AE_H5_DOUBLE, 2, (int64_t[]){3, 3}, seconds));
     assert_true(seconds[7] == 0 && seconds[8] == 7);
-    check_ok(ae_h5_read(file, "/test/psnr_db", AE_H5_DOUBLE, 1, (int64_t[]){IMAGES}, stored));
-    assert_true(isinf(stored[1]));
+    check_test_column(file, "/test/psnr_db", psnr);
+    check_test_column(file, "/test/ssim", ssim);
+    check_test_column(file, "/test/input_psnr_db", input_psnr);
+    check_test_column(file, "/test/input_ssim", input_ssim);
     check_ok(ae_h5_read(file, "/test/label", AE_H5_INT64, 1, (int64_t[]){IMAGES}, classes));
     assert_int_equal(classes[1], 8);
     check_ok(ae_h5_get_text(file, "/config", "run.seed", value, sizeof value));
     assert_string_equal(value, "1");
     check_ok(ae_h5_check(file, "/config/ini", AE_H5_TEXT, 0, NULL));
-    check_ok(ae_h5_check(file, "/reconstructions/output", AE_H5_FLOAT, 5,
-                         (int64_t[]){1, PICTURES, 3, 8, 8}));
+    check_pictures(file, "/reconstructions/output", 5, 0.5f);
+    check_pictures(file, "/reconstructions/clean", 4, 1);
+    check_pictures(file, "/reconstructions/noisy", 4, -1);
     ae_h5_close(&file);
     ae_config_destroy(&config);
 }
@@ -138,7 +158,7 @@ static void test_results_other_pictures(void **state) {
         assert_int_equal(ae_h5_has(file, "/reconstructions"), counts[i] > 0);
         if (counts[i] > 0)
             check_ok(ae_h5_check(file, "/reconstructions/output", AE_H5_FLOAT, 5,
-                                 (int64_t[]){0, counts[i], 3, 8, 8}));
+                                 (int64_t[]){0, counts[i], 3, 8, 6}));
         ae_h5_close(&file);
     }
     check_rows("/epochs/epoch", AE_H5_INT64, 4);
