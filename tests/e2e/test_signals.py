@@ -231,7 +231,7 @@ def test_terminal_is_closed(tmp_path):
         os.chdir(tmp_path)
         os.execve(support.PROGRAM, ["ae_dist", config], support.environment(1, "ref"))
     said = b""
-    while b"epoch" not in said:
+    while b"images/s" not in said:
         said += os.read(terminal, 1000)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == STOPPED, said

@@ -271,7 +271,7 @@ def test_other_signals_stop_too(slurm, tmp_path):
         folder.mkdir()
         job = slurm.submit(folder, write_config(folder, {**RUN, "train.epochs": 400}), ranks=1,
                            launcher=launcher)
-        slurm.wait_text(folder, job, "epoch  2/")
+        slurm.wait_text(folder, job, "epoch   2/402")
         action(job)
         return folder, job, slurm.wait(job, "PENDING", *ENDED)[0]
 
@@ -298,6 +298,7 @@ def test_file_error_is_tried_once_more(slurm, tmp_path):
     program.write_text(f"#!/bin/sh\nexit {FILES}\n")
     program.chmod(0o755)
     job = slurm.submit(tmp_path, write_config(tmp_path), ranks=1, AE_DIST=str(program))
+    slurm.wait_text(tmp_path, job, "start 1:")
     slurm.wait(job, "PENDING")
     slurm.start_soon(job)
     assert slurm.wait_end(job) == ("FAILED", FILES), output(tmp_path, job)
