@@ -412,55 +412,6 @@ def test_array_over_values(slurm, tmp_path):
     assert "task 2 has none of the 2 values" in output(tmp_path, f"{array}_2")
 
 
-def array(slurm, folder, *arguments, tasks="0-1", **variables):
-    """Submits an array of one rank a task; returns its number."""
-    if not (folder / "jobs").exists():
-        (folder / "jobs").symlink_to(ROOT / "jobs")
-    return slurm.submit(folder, *arguments, ranks=1, script=ARRAY, options=[f"--array={tasks}"],
-                        **variables)
-
-
-def test_array_in_a_folder_of_ones_own(slurm, tmp_path):
-    """--set run.dir= in either form is where the tasks' folders lie."""
-    config = write_config(tmp_path)
-    for words, base in ((["--set", "run.dir=first", "--set=run.dir=my own/base"], "my own/base"),
-                        (["--set=run.dir=first", "--set", "run.dir=other"], "other")):
-        number = array(slurm, tmp_path, "noise.sigma=0.05,0.2", config, "--print-config", *words)
-        for task, value in enumerate(["0.05", "0.2"]):
-            assert slurm.wait_end(f"{number}_{task}") == ("COMPLETED", DONE)
-            said = output(tmp_path, f"{number}_{task}")
-            assert f"dir = {base}/small-sigma-{value}\n" in said, said
-
-
-def test_array_over_values_with_commas(slurm, tmp_path):
-    layers = ["conv 4 3 relu, tconv 3 3 sigmoid", "conv 8 3 relu, tconv 3 3 sigmoid"]
-    number = array(slurm, tmp_path, f"model.layers={';'.join(layers)}", write_config(tmp_path),
-                   "--print-config", SEPARATOR=";")
-    folders = []
-    for task, value in enumerate(layers):
-        assert slurm.wait_end(f"{number}_{task}") == ("COMPLETED", DONE)
-        said = output(tmp_path, f"{number}_{task}")
-        assert f"layers = {value}\n" in said, said
-        [folder] = [line for line in said.splitlines() if line.startswith("dir = runs/small-")]
-        assert folder.startswith("dir = runs/small-layers-conv_") and " " not in folder[6:]
-        folders.append(folder)
-    assert len(set(folders)) == 2
-
-
-def test_array_that_contradicts_itself(slurm, tmp_path):
-    job = f"{array(slurm, tmp_path, 'run.seed', write_config(tmp_path), '--set=run.seed=3')}_1"
-    assert slurm.wait_end(job) == ("FAILED", USAGE), output(tmp_path, job)
-    assert "run.seed=3 fixes what each task has its own value of" in output(tmp_path, job)
-
-
-def test_threads_that_arent_heeded_are_told(slurm, tmp_path):
-    job = slurm.submit(tmp_path, write_config(tmp_path), "--check", ranks=1, threads=2,
-                       OMP_NUM_THREADS="1")
-    assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)
-    assert "OMP_NUM_THREADS=1 isn't heeded" in output(tmp_path, job)
-    assert "workers  1 rank x 2 threads" in output(tmp_path, job)
-
-
 def test_arguments_are_passed_on(slurm, tmp_path):
     job = slurm.submit(tmp_path, write_config(tmp_path), "--check", "--set", "run.dir=elsewhere")
     assert slurm.wait_end(job) == ("COMPLETED", DONE), output(tmp_path, job)

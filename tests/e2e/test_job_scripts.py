@@ -1,0 +1,68 @@
+"""Scripts in jobs/ without a cluster: what a user says holds, or is refused."""
+import os
+import subprocess
+
+import pytest
+
+from support import DONE, PROGRAM, ROOT, USAGE, environment, write_config
+
+
+def job(folder, script, *arguments, **variables):
+    """Runs a Slurm script as Slurm would run it, on one rank; returns its exit code and output."""
+    if not (folder / "jobs").exists():
+        (folder / "jobs").symlink_to(ROOT / "jobs")
+    (folder / "mpirun").write_text('#!/bin/sh\nwhile [ "$1" != "$AE_DIST" ]; do shift; done\n'
+                                   'exec "$@"\n')
+    (folder / "mpirun").chmod(0o755)
+    env = environment(threads=None, variables={
+        "AE_DIST": PROGRAM, "LAUNCHER": "mpirun", "SLURM_JOB_ID": "1", "SLURM_JOB_END_TIME": "9999999999",
+        "PATH": f"{folder}:{os.environ['PATH']}", **variables})
+    done = subprocess.run(["bash", ROOT / "jobs" / script, *arguments], cwd=folder, env=env,
+                          text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=100, check=False)
+    return done.returncode, done.stdout
+
+
+def task(folder, number, *arguments, **variables):
+    return job(folder, "array.sbatch", *arguments, SLURM_ARRAY_TASK_ID=str(number), **variables)
+
+
+@pytest.mark.parametrize("words, base", [
+    (["--set", "run.dir=first", "--set=run.dir=my own/base"], "my own/base"),
+    (["--set=run.dir=first", "--set", "run.dir=other"], "other"), ([], "runs")])
+def test_array_in_a_folder_of_ones_own(tmp_path, words, base):
+    """--set run.dir= in either form is where the tasks' folders lie."""
+    code, said = task(tmp_path, 1, "noise.sigma=0.05,0.2", write_config(tmp_path),
+                      "--print-config", *words)
+    assert code == DONE, said
+    assert "sigma = 0.2\n" in said
+    assert f"{base}/small-sigma-0.2" in said, said
+
+
+def test_array_over_values_with_commas(tmp_path):
+    layers = ["conv 4 3 relu, tconv 3 3 sigmoid", "conv 8 3 relu, tconv 3 3 sigmoid"]
+    folders = []
+    for number, value in enumerate(layers):
+        code, said = task(tmp_path, number, f"model.layers={';'.join(layers)}",
+                          write_config(tmp_path), "--print-config", SEPARATOR=";")
+        assert code == DONE and f"layers = {value}\n" in said, said
+        [folder] = [line for line in said.splitlines() if line.startswith("dir = runs/small-")]
+        assert folder.startswith("dir = runs/small-layers-conv_") and " " not in folder[6:]
+        folders.append(folder)
+    assert len(set(folders)) == 2
+
+
+@pytest.mark.parametrize("key, word, message", [
+    ("noise.sigma=0.1,0.2", "--set=noise.sigma=0.3", "noise.sigma=0.3 fixes what each task"),
+    ("run.dir=a,b", "--print-config", "each task has a run.dir of its own")])
+def test_array_that_contradicts_itself(tmp_path, key, word, message):
+    code, said = task(tmp_path, 0, key, write_config(tmp_path), word)
+    assert code == USAGE and message in said
+
+
+@pytest.mark.parametrize("script", ["local.sh", "scaling.sh", "simulate.sh"])
+def test_arguments_that_arent_heeded_are_refused(script):
+    done = subprocess.run(["sh", ROOT / "jobs" / script, "configs/denoise50.ini"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert done.returncode == USAGE
+    assert done.stderr.startswith(f"{script}: takes no arguments, and was given: configs/denoise50")
