@@ -66,3 +66,13 @@ def test_arguments_that_arent_heeded_are_refused(script):
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == USAGE
     assert done.stderr.startswith(f"{script}: takes no arguments, and was given: configs/denoise50")
+
+
+def test_threads_that_arent_heeded_are_told(tmp_path):
+    said = {threads: job(tmp_path, "train.sbatch", write_config(tmp_path), "--check",
+                         SLURM_CPUS_PER_TASK="2", OMP_NUM_THREADS=threads)
+            for threads in ("1", "2", "")}
+    assert all(code == DONE for code, _ in said.values()), said
+    assert "OMP_NUM_THREADS=1 isn't heeded" in said["1"][1]
+    assert "isn't heeded" not in said["2"][1] + said[""][1]
+    assert all("workers  1 rank x 2 threads" in text for _, text in said.values()), said
