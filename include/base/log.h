@@ -18,7 +18,8 @@ bool ae_log_on_terminal(void);
 /* A line for standard output. The newline is added. */
 void ae_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* "ae_dist: warning: ..." on standard error. The newline is added. */
+/* "ae_dist: warning: ..." on standard error, with misleading characters shown by their codes
+ * (base/text.h). The newline is added. */
 void ae_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* "ae_dist: error: " and the message of the last ae_fail() on standard error. */

@@ -19,7 +19,8 @@ typedef enum ae_status {
 
 enum { AE_MESSAGE_SIZE = 4096 }; /* bytes, with the final NUL; longer messages are cut */
 
-/* Records the failure message of this process (printf format) and returns `status`. Local; not for
+/* Records the failure message of this process (printf format) and returns `status`. What it quotes
+ * may hold anything: misleading characters are shown by their codes (base/text.h). Local; not for
  * use inside parallel regions. */
 ae_status ae_fail(ae_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

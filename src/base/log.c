@@ -7,6 +7,7 @@
 
 #include "base/environment.h"
 #include "base/status.h"
+#include "base/text.h"
 
 static bool is_speaker = true;
 static bool is_quiet = false;
@@ -54,13 +55,14 @@ void ae_say(const char *format, ...) {
 void ae_warn(const char *format, ...) {
     if (!is_speaker) return;
     wipe_progress();
-    char text[AE_MESSAGE_SIZE];
+    char text[AE_MESSAGE_SIZE], shown[AE_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    ae_text_show(shown, sizeof shown, text);
     fprintf(stderr, "ae_dist: warning: %s\n",
-            text); /* at once, or a launcher mixes it with others */
+            shown); /* at once, or a launcher mixes it with others */
 }
 
 void ae_report_error(void) {

@@ -3,13 +3,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 static char message[AE_MESSAGE_SIZE];
 
 ae_status ae_fail(ae_status status, const char *format, ...) {
+    char text[AE_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    ae_text_show(message, sizeof message, text);
     return status;
 }
 
