@@ -1,11 +1,11 @@
 /* ae_bench: how fast this processor does the program's work, against its own peak in the same run.
  * The command line, and what is measured in which order. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/command.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
@@ -118,22 +118,19 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
         {"json", required_argument, NULL, 'j'},   {NULL, 0, NULL, 0}};
     ae_status status = AE_OK;
     *cmd = (command){.batch = 100, .rounds = ROUNDS};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+    const char *word;
+    for (int option; (option = ae_command_next(argc, argv, options, &word)) != -1;) {
         if (option == 'h') cmd->help = true;
         if (option == 's') cmd->steps_only = true;
         if (option == 'j') cmd->json = optarg;
         if (option == 'b') status = parse_whole(&cmd->batch, "--batch", optarg, 100000);
         if (option == 'r') status = parse_whole(&cmd->rounds, "--rounds", optarg, 1000);
         if (option == ':' || option == '?')
-            status = ae_fail(AE_ERROR_USAGE,
-                             option == ':' ? "%s needs a value; see ae_bench --help"
-                                           : "unknown option %s; see ae_bench --help",
-                             argv[optind - 1]);
+            status = ae_command_refuse("ae_bench", options, option, word);
+        if (option == AE_COMMAND_OPERAND)
+            status = ae_fail(AE_ERROR_USAGE, "unknown argument %s; see ae_bench --help", word);
         if (status) return status;
     }
-    if (optind < argc)
-        return ae_fail(AE_ERROR_USAGE, "unknown argument %s; see ae_bench --help", argv[optind]);
     return AE_OK;
 }
 
