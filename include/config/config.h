@@ -19,7 +19,10 @@ typedef enum ae_schedule_kind {
     AE_SCHEDULE_COSINE
 } ae_schedule_kind;
 
-enum { AE_TEXT_SIZE = 1024 }; /* bytes a text option may have, with the final NUL */
+enum {
+    AE_TEXT_SIZE = 1024,         /* bytes a text option may have, with the final NUL */
+    AE_CONFIG_SIZE_MAX = 1 << 20 /* bytes an ini file may have */
+};
 
 /* The effective values; an int64_t for whole numbers and choices, a double for real ones. */
 typedef struct ae_settings {
@@ -91,6 +94,13 @@ void ae_config_destroy(ae_config **config); /* *config may be NULL */
 /* Borrowed. */
 const ae_settings *ae_config_settings(const ae_config *config);
 
+/* Puts this process's environment in place of ~/, $NAME and ${NAME} in the options that are paths,
+ * but for those in single quotes; once, after ae_config_create(), which leaves them. Local. Where
+ * there are several processes one does this, and the others take its settings: environments differ.
+ * AE_ERROR_USAGE: a variable isn't set. */
+ae_status ae_config_expand_paths(ae_config *config);
+void ae_config_take_settings(ae_config *config, const ae_settings *settings);
+
 /* The ini text as it was read, NUL-terminated. Borrowed. */
 const char *ae_config_ini(const ae_config *config);
 
@@ -110,7 +120,8 @@ ae_effect ae_config_effect(int index);
 const char *ae_config_unit(int index);
 const char *ae_config_help(int index);
 
-/* The effective value as text that reads back to the same value. */
+/* The effective value as text; ae_config_print() puts quotes around what else wouldn't read back.
+ */
 void ae_config_value(const ae_config *config, int index, char value[AE_VALUE_SIZE]);
 
 /* Prints the effective configuration as an ini file with a help line a key. */

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/found.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "config/ini.h"
 #include "config/options.h"
-
-enum { INI_MAX = 1 << 20 }; /* bytes of an ini file */
+#include "config/paths.h"
+#include "config/quotes.h"
 
 /* Where an option's value comes from. */
 typedef struct origin {
@@ -15,6 +16,7 @@ typedef struct origin {
     int line;     /* of the ini file, 0 where the key isn't there */
     bool given;   /* in the file or by --set, that is: not the default */
     bool follows; /* takes the value of the option that its row follows */
+    bool literal; /* in single quotes: what it is, with nothing to expand */
 } origin;
 
 struct ae_config {
@@ -24,15 +26,19 @@ struct ae_config {
 };
 
 /* Sets an option to `value`, or notes that it follows another. `where` is copied. */
-static ae_status assign(ae_config *config, int index, ae_slice value, const char *where) {
+static ae_status assign(ae_config *config, int index, ae_slice written, const char *where) {
     const ae_option *option = ae_option_at(index);
     origin *from = &config->origins[index];
+    ae_value value;
     char *copy = strdup(where);
     if (!copy) return ae_fail_memory("the configuration");
     free(from->where);
     from->where = copy;
-    from->follows = option->follows && ae_slice_equals(value, option->follows);
-    return from->follows ? AE_OK : ae_option_read(option, &config->settings, value, copy);
+    ae_status status = ae_option_unquote(option, &value, written, copy);
+    if (status != AE_OK) return status;
+    from->literal = value.mark == '\'';
+    from->follows = option->follows && strcmp(value.text, option->follows) == 0;
+    return from->follows ? AE_OK : ae_option_read(option, &config->settings, &value, copy);
 }
 
 static ae_status assign_defaults(ae_config *config) {
@@ -42,6 +48,23 @@ static ae_status assign_defaults(ae_config *config) {
         ae_status status = assign(config, i, ae_slice_of(ae_option_at(i)->initial), where);
         if (status != AE_OK) return status;
     }
+    return AE_OK;
+}
+
+/* Does a path that isn't in quotes end where a comment begins, or did the comment cut it? */
+static ae_status check_path_comment(const ae_ini *ini, const char *where) {
+    ae_slice value = ini->value, comment = ini->comment;
+    if (comment.size == 0 || ae_quotes_mark(value)) return AE_OK;
+    int shown = ae_slice_shown(value), comment_shown = ae_slice_shown(comment);
+    ae_slice after = {comment.text + 1, comment.size - 1};
+    if (after.size > 0 && ae_slice_trim(after).text == after.text)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: '%.*s' would be cut by a comment, '%.*s'; put the path in quotes with "
+                       "that if it belongs to it, or a space after the %c if it doesn't",
+                       where, shown, value.text, comment_shown, comment.text, comment.text[0]);
+    if (value.size == 0) return AE_OK;
+    ae_warn("%s: the path is '%.*s', and '%.*s' a comment; quotes around the path make that plain",
+            where, shown, value.text, comment_shown, comment.text);
     return AE_OK;
 }
 
@@ -58,7 +81,8 @@ static ae_status read_ini_key(ae_config *config, const ae_ini *ini, const char *
     snprintf(where, sizeof where, "%s: [%s] %s", at, option->section, option->key);
     from->line = ini->line;
     from->given = true;
-    return assign(config, index, ini->value, where);
+    ae_status status = option->kind == AE_OPTION_PATH ? check_path_comment(ini, where) : AE_OK;
+    return status == AE_OK ? assign(config, index, ini->value, where) : status;
 }
 
 static ae_status read_ini(ae_config *config, const char *path, size_t size) {
@@ -120,7 +144,9 @@ static ae_status name_run_folder(ae_config *config, const char *path) {
         return ae_fail(AE_ERROR_USAGE, "%s: no run folder can be named after it; set run.dir",
                        path);
     memcpy(dir + used, name.text, name.size);
-    return assign(config, index, ae_slice_of(dir), config->origins[index].where);
+    char quoted[AE_OPTION_QUOTED_SIZE];
+    ae_option_quote(ae_option_at(index), dir, quoted);
+    return assign(config, index, ae_slice_of(quoted), config->origins[index].where);
 }
 
 /* Gives the options that follow another its value. */
@@ -166,17 +192,16 @@ static ae_status check_pairs(const ae_config *config) {
 ae_status ae_config_create(ae_config **config, const char *path, const char *text, size_t size,
                            const char *const *overrides, int override_count) {
     *config = NULL;
-    if (size > INI_MAX)
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s: is too large for a configuration: %zu bytes; allowed: "
-                       "at most %d",
-                       path, size, INI_MAX);
     const char *kind = ae_found_kind(text, size);
     if (kind)
         return ae_fail(AE_ERROR_USAGE,
                        "%s: is %s, where the ini file of a configuration was expected (the one a "
                        "run was made with is in its results.h5, as /config/ini)",
                        path, kind);
+    if (size > AE_CONFIG_SIZE_MAX)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: is too large for a configuration; allowed: at most %d bytes", path,
+                       AE_CONFIG_SIZE_MAX);
     ae_config *new = ae_calloc(1, sizeof *new);
     if (!new) return ae_fail_memory("the configuration");
     ae_status status;
@@ -212,6 +237,21 @@ const ae_settings *ae_config_settings(const ae_config *config) {
     return &config->settings;
 }
 
+ae_status ae_config_expand_paths(ae_config *config) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+        const ae_option *option = ae_option_at(i);
+        const origin *from = &config->origins[i];
+        if (option->kind != AE_OPTION_PATH || from->literal) continue;
+        ae_status status = ae_path_expand(ae_option_text(option, &config->settings), from->where);
+        if (status != AE_OK) return status;
+    }
+    return AE_OK;
+}
+
+void ae_config_take_settings(ae_config *config, const ae_settings *settings) {
+    config->settings = *settings;
+}
+
 const char *ae_config_ini(const ae_config *config) {
     return config->ini;
 }
@@ -229,13 +269,14 @@ void ae_config_print(const ae_config *config, FILE *file) {
     const char *section = NULL;
     for (int i = 0; i < AE_OPTION_COUNT; i++) {
         const ae_option *option = ae_option_at(i);
-        char value[AE_VALUE_SIZE], notes[AE_OPTION_NOTES_SIZE];
+        char value[AE_VALUE_SIZE], quoted[AE_OPTION_QUOTED_SIZE], notes[AE_OPTION_NOTES_SIZE];
         bool first = !section || strcmp(section, option->section) != 0;
         section = option->section;
         if (first) fprintf(file, "%s[%s]\n", i > 0 ? "\n" : "", section);
         ae_option_notes(option, notes);
         ae_config_value(config, i, value);
-        fprintf(file, "# %s (%s)\n%s = %s\n", option->help, notes, option->key, value);
+        ae_option_quote(option, value, quoted);
+        fprintf(file, "# %s (%s)\n%s = %s\n", option->help, notes, option->key, quoted);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 #include <string.h>
+#include "base/text.h"
+#include "config/quotes.h"
 
 enum { SHOWN_MAX = 80 }; /* bytes of a faulty text that a message shows */
 
@@ -26,31 +28,10 @@ ae_slice ae_slice_trim(ae_slice slice) {
     return slice;
 }
 
-/* Bytes of the UTF-8 character at text[0 .. size - 1], size >= 1, and its code; 0 where it is not
- * one (too short, overlong, a surrogate, beyond U+10FFFF). */
-static size_t read_character(const char *text, size_t size, uint32_t *code) {
-    static const uint32_t lowest[5] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char first = (unsigned char)text[0];
-    size_t count = first < 0x80             ? 1
-                   : (first & 0xE0) == 0xC0 ? 2
-                   : (first & 0xF0) == 0xE0 ? 3
-                   : (first & 0xF8) == 0xF0 ? 4
-                                            : 0;
-    if (count == 0 || count > size) return 0;
-    *code = count == 1 ? first : first & (0x7Fu >> count);
-    for (size_t i = 1; i < count; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        if ((byte & 0xC0) != 0x80) return 0;
-        *code = *code << 6 | (byte & 0x3F);
-    }
-    bool surrogate = *code >= 0xD800 && *code <= 0xDFFF;
-    return *code < lowest[count] || *code > 0x10FFFF || surrogate ? 0 : count;
-}
-
 const char *ae_slice_fault(ae_slice slice) {
     for (size_t i = 0; i < slice.size;) {
         uint32_t code;
-        size_t count = read_character(slice.text + i, slice.size - i, &code);
+        size_t count = ae_text_character(slice.text + i, slice.size - i, &code);
         if (count == 0) return "holds bytes that are not UTF-8";
         if (code == 0) return "holds a NUL byte";
         if ((code < 0x20 && code != '\t') || (code >= 0x7F && code <= 0x9F))
@@ -67,12 +48,29 @@ int ae_slice_shown(ae_slice slice) {
     return size;
 }
 
-size_t ae_slice_comment(ae_slice slice) {
-    for (size_t i = 0; i < slice.size; i++) {
+/* The place of the first comment mark from a place on, or the size. */
+static size_t comment_from(ae_slice slice, size_t begin) {
+    for (size_t i = begin; i < slice.size; i++) {
         bool mark = slice.text[i] == '#' || slice.text[i] == ';';
         if (mark && (i == 0 || is_blank(slice.text[i - 1]))) return i;
     }
     return slice.size;
+}
+
+size_t ae_slice_comment(ae_slice slice) {
+    return comment_from(slice, 0);
+}
+
+/* The same in a line, where a value's quotes protect what is in them. */
+static size_t line_comment(ae_slice line) {
+    size_t first = comment_from(line, 0);
+    const char *equals = memchr(line.text, '=', first);
+    if (!equals) return first;
+    const char *value = equals + 1, *end = line.text + line.size;
+    while (value < end && is_blank(*value)) value++;
+    size_t before = (size_t)(value - line.text);
+    size_t quoted = ae_quotes_size((ae_slice){value, line.size - before});
+    return quoted > 0 ? comment_from(line, before + quoted) : first;
 }
 
 ae_ini ae_ini_open(const char *path, const char *text, size_t size) {
@@ -141,7 +139,9 @@ ae_status ae_ini_next(ae_ini *ini, ae_ini_item *item) {
         if (fault)
             return ae_fail(AE_ERROR_USAGE, "%s:%d: the line %s; allowed: UTF-8 text", ini->path,
                            ini->line, fault);
-        line.size = ae_slice_comment(line);
+        size_t comment = line_comment(line);
+        ini->comment = (ae_slice){line.text + comment, line.size - comment};
+        line.size = comment;
         line = ae_slice_trim(line);
         if (line.size == 0) continue;
         *item = line.text[0] == '[' ? AE_INI_SECTION : AE_INI_KEY;

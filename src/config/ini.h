@@ -1,6 +1,7 @@
 /* The ini reader: sections, "key = value" lines, and comments from a # or ; that stands at the
- * beginning of a line or after a space. UTF-8, with or without a byte order mark; lines end in LF
- * or CRLF. It takes any bytes and refuses, with file and line, whatever it would have to guess at.
+ * beginning of a line or after a space, but not in the quotes of a value. UTF-8, with or without a
+ * byte order mark; lines end in LF or CRLF. It takes any bytes and refuses, with file and line,
+ * whatever it would have to guess at.
  */
 #ifndef AE_CONFIG_INI_H
 #define AE_CONFIG_INI_H
@@ -41,7 +42,8 @@ typedef struct ae_ini {
     const char *next, *end;
     int line;            /* counted from 1 */
     ae_slice section;    /* without the brackets; .text is NULL before the first one */
-    ae_slice key, value; /* trimmed; the value may be empty */
+    ae_slice key, value; /* trimmed; the value may be empty, or in quotes (config/quotes.h) */
+    ae_slice comment;    /* what follows on the line, from its mark on; may be empty */
 } ae_ini;
 
 ae_ini ae_ini_open(const char *path, const char *text, size_t size);

@@ -20,6 +20,8 @@
 /* clang-format off */
 #define TEXT(section_, key_, initial_, effect_, help_)                                             \
     {NAME(section_, key_), .kind = AE_OPTION_TEXT, REST(initial_, "", effect_, help_)}
+#define PATH(section_, key_, initial_, effect_, help_)                                             \
+    {NAME(section_, key_), .kind = AE_OPTION_PATH, REST(initial_, "", effect_, help_)}
 #define WHOLE(section_, key_, initial_, low_, high_, unit_, effect_, help_)                        \
     {NAME(section_, key_), .kind = AE_OPTION_WHOLE, low_, high_,                                   \
      REST(initial_, unit_, effect_, help_)}
@@ -34,7 +36,7 @@
      REST(initial_, "", effect_, help_)}
 
 static const ae_option table[] = {
-    TEXT(run, dir, "runs/<name of the ini file>", NONE,
+    PATH(run, dir, "runs/<name of the ini file>", NONE,
          "Folder the results and checkpoints are written to"),
     WHOLE(run, seed, "0", FROM(0), UPTO(9007199254740991), "", NUMBERS,
           "Names the random numbers: initial weights, order, noise, generated pictures"),
@@ -50,7 +52,7 @@ static const ae_option table[] = {
 
     CHOICE(data, source, "deadleaves", NUMBERS, "CIFAR-10 files, or pictures made by the program",
            [AE_SOURCE_CIFAR10] = "cifar10", [AE_SOURCE_DEADLEAVES] = "deadleaves"),
-    TEXT(data, dir, "data/cifar-10-batches-bin", NONE,
+    PATH(data, dir, "data/cifar-10-batches-bin", NONE,
          "Folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin, for cifar10"),
     WHOLE(data, train_images, "0", FROM(0), UPTO(1e7), "images", NUMBERS,
           "Training images: the first so many, 0 = all"),
@@ -74,7 +76,7 @@ static const ae_option table[] = {
           "Steps with numbers that aren't finite to leave out before the run stops, 0 = stop at once"),
     WHOLE(train, validation_images, "0", FROM(0), UPTO(1e7), "images", NUMBERS,
           "The last so many training images are kept from training and choose the best checkpoint"),
-    TEXT(train, init_from, "", NONE,
+    PATH(train, init_from, "", NONE,
          "Checkpoint, or folder of a run, whose weights a new run begins with; empty = none"),
 
     REAL(noise, sigma, "0", FROM(0), UPTO(10), "pixel range", NUMBERS,

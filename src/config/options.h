@@ -8,11 +8,12 @@
 #include "config/config.h"
 #include "config/ini.h"
 
-enum { AE_OPTION_COUNT = 42, AE_CHOICES_MAX = 4 };
+enum { AE_OPTION_COUNT = 42, AE_CHOICES_MAX = 4, AE_OPTION_QUOTED_SIZE = 2 * AE_VALUE_SIZE + 1 };
 
 /* What a value looks like, and the type of its member of ae_settings. */
 typedef enum ae_option_kind {
     AE_OPTION_TEXT,  /* char[AE_TEXT_SIZE] */
+    AE_OPTION_PATH,  /* char[AE_TEXT_SIZE]; ~/ and $NAME are expanded (config/paths.h) */
     AE_OPTION_WHOLE, /* int64_t */
     AE_OPTION_REAL,  /* double */
     AE_OPTION_CHOICE /* int64_t: the index of one of `choices` */
@@ -44,6 +45,13 @@ bool ae_option_has_section(ae_slice section);
 ae_status ae_option_refuse_section(const char *where, ae_slice section);
 ae_status ae_option_refuse_key(const char *where, ae_slice section, ae_slice key);
 
+/* A value as it is written, and its text without the quotes it may stand in. */
+typedef struct ae_value {
+    ae_slice written;
+    char mark; /* the quote, or 0 */
+    char text[AE_TEXT_SIZE];
+} ae_value;
+
 enum { AE_OPTION_ALLOWED_SIZE = 128, AE_OPTION_NOTES_SIZE = 512 };
 
 /* What an option takes ("a whole number from 1 to 1000000"), and the same between unit and default
@@ -51,14 +59,28 @@ enum { AE_OPTION_ALLOWED_SIZE = 128, AE_OPTION_NOTES_SIZE = 512 };
 void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]);
 void ae_option_notes(const ae_option *option, char notes[AE_OPTION_NOTES_SIZE]);
 
-/* Reads the trimmed `value` into the option's member of `settings`. AE_ERROR_USAGE: no value, or
- * not one that is allowed; the message begins with `where`. */
-ae_status ae_option_read(const ae_option *option, ae_settings *settings, ae_slice value,
+/* Takes the quotes off a value, which is trimmed. AE_ERROR_USAGE: there is none, it can't be a
+ * text, or its quotes aren't whole; the message begins with `where`. */
+ae_status ae_option_unquote(const ae_option *option, ae_value *value, ae_slice written,
+                            const char *where);
+
+/* Reads the value into the option's member of `settings`. AE_ERROR_USAGE: it is not one that is
+ * allowed; the message begins with `where`. */
+ae_status ae_option_read(const ae_option *option, ae_settings *settings, const ae_value *value,
                          const char *where);
 
-/* The option's member of `settings` as text that ae_option_read() reads back to the same value. */
+/* The option's member of `settings` as text, without quotes. */
 void ae_option_write(const ae_option *option, const ae_settings *settings,
                      char value[AE_VALUE_SIZE]);
+
+/* A value of ae_option_write() as ae_option_unquote() and ae_option_read() take it back: in quotes
+ * where it needs them. */
+void ae_option_quote(const ae_option *option, const char value[AE_VALUE_SIZE],
+                     char quoted[AE_OPTION_QUOTED_SIZE]);
+
+static inline bool ae_option_is_text(const ae_option *option) {
+    return option->kind == AE_OPTION_TEXT || option->kind == AE_OPTION_PATH;
+}
 
 /* Members of `settings` by option, for one of that kind. */
 static inline char *ae_option_text(const ae_option *option, ae_settings *settings) {

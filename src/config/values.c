@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/options.h"
+#include "config/paths.h"
+#include "config/quotes.h"
 
 /* The shortest text that strtod() reads back to the same value. */
 static void write_real(double value, char *text, size_t size) {
@@ -19,9 +21,10 @@ static void write_real(double value, char *text, size_t size) {
 
 void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]) {
     size_t size = AE_OPTION_ALLOWED_SIZE;
-    if (option->kind == AE_OPTION_TEXT) {
-        snprintf(allowed, size, "a text of %d to %d bytes", option->initial[0] != '\0',
-                 AE_TEXT_SIZE - 1);
+    if (ae_option_is_text(option)) {
+        snprintf(allowed, size, "a text of %d to %d bytes%s", option->initial[0] != '\0',
+                 AE_TEXT_SIZE - 1,
+                 option->kind == AE_OPTION_PATH ? ", with ~/, $NAME and ${NAME}" : "");
     } else if (option->kind == AE_OPTION_CHOICE) {
         allowed[0] = '\0';
         for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
@@ -83,27 +86,26 @@ static size_t number_length(const char *text, bool real) {
     return at;
 }
 
-static ae_status read_number(const ae_option *option, ae_settings *settings, ae_slice value,
+static ae_status read_number(const ae_option *option, ae_settings *settings, const ae_value *value,
                              const char *where) {
     bool real = option->kind == AE_OPTION_REAL;
-    char text[AE_TEXT_SIZE];
-    memcpy(text, value.text, value.size);
-    text[value.size] = '\0';
+    const char *text = value->text;
     size_t length = number_length(text, real);
     if (length == 0)
-        return refuse(option, value, where, real ? "is not a number" : "is not a whole number");
-    if (length < value.size)
-        return refuse(option, value, where,
+        return refuse(option, value->written, where,
+                      real ? "is not a number" : "is not a whole number");
+    if (text[length])
+        return refuse(option, value->written, where,
                       real ? "has text after the number" : "has text after the whole number");
     errno = 0;
     int64_t whole = real ? 0 : strtoll(text, NULL, 10);
     double number = real ? strtod(text, NULL) + 0.0 : (double)whole; /* + 0.0: -0 becomes 0 */
     if (number < option->low || (option->low_open && number == option->low) ||
         number > option->high || (option->high_open && number == option->high))
-        return refuse(option, value, where, "is out of range");
+        return refuse(option, value->written, where, "is out of range");
     /* What lies below the normal range has lost digits, and would not read back. */
     if (errno == ERANGE || (number != 0 && fabs(number) < DBL_MIN))
-        return refuse(option, value, where, "is too near to 0 for a double");
+        return refuse(option, value->written, where, "is too near to 0 for a double");
     if (real)
         *ae_option_real(option, settings) = number;
     else
@@ -111,40 +113,53 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, ae_
     return AE_OK;
 }
 
-static ae_status read_choice(const ae_option *option, ae_settings *settings, ae_slice value,
+static ae_status read_choice(const ae_option *option, ae_settings *settings, const ae_value *value,
                              const char *where) {
     for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
-        if (!ae_slice_equals(value, option->choices[i])) continue;
+        if (strcmp(value->text, option->choices[i]) != 0) continue;
         *ae_option_whole(option, settings) = i;
         return AE_OK;
     }
-    return refuse(option, value, where, "is not one of the choices");
+    return refuse(option, value->written, where, "is not one of the choices");
 }
 
-static ae_status read_text(const ae_option *option, ae_settings *settings, ae_slice value,
+static ae_status read_text(const ae_option *option, ae_settings *settings, const ae_value *value,
                            const char *where) {
-    if (ae_slice_comment(value) < value.size)
-        return refuse(option, value, where,
+    if (!value->mark && ae_slice_comment(value->written) < value->written.size)
+        return refuse(option, value->written, where,
                       "holds a # or ; that would begin a comment (at its beginning or after a "
-                      "space)");
-    char *text = ae_option_text(option, settings);
-    memcpy(text, value.text, value.size);
-    text[value.size] = '\0';
+                      "space); put it in quotes");
+    const char *fault =
+        option->kind == AE_OPTION_PATH ? ae_path_fault(value->text, value->mark) : NULL;
+    if (fault) return refuse(option, value->written, where, fault);
+    strcpy(ae_option_text(option, settings), value->text);
     return AE_OK;
 }
 
-ae_status ae_option_read(const ae_option *option, ae_settings *settings, ae_slice value,
-                         const char *where) {
-    if (value.size == 0 && option->initial[0]) return refuse(option, value, where, "is no value");
-    const char *fault = ae_slice_fault(value);
+ae_status ae_option_unquote(const ae_option *option, ae_value *value, ae_slice written,
+                            const char *where) {
+    *value = (ae_value){.written = written, .mark = ae_quotes_mark(written)};
+    const char *fault = ae_slice_fault(written);
     if (fault) {
         char allowed[AE_OPTION_ALLOWED_SIZE];
         ae_option_allowed(option, allowed);
         return ae_fail(AE_ERROR_USAGE, "%s: the value %s; allowed: %s", where, fault, allowed);
     }
-    if (value.size >= AE_TEXT_SIZE)
-        return refuse(option, value, where, "and what follows is too long");
-    if (option->kind == AE_OPTION_TEXT) return read_text(option, settings, value, where);
+    size_t quoted = ae_quotes_size(written);
+    if (value->mark && quoted == 0)
+        return refuse(option, written, where, "begins with a quote and doesn't end with it");
+    if (value->mark && quoted < written.size)
+        return refuse(option, written, where, "has text after the closing quote");
+    size_t size = ae_quotes_take_off(value->text, sizeof value->text, written);
+    if (size == 0 && option->initial[0]) return refuse(option, written, where, "is no value");
+    if (size >= sizeof value->text)
+        return refuse(option, written, where, "and what follows is too long");
+    return AE_OK;
+}
+
+ae_status ae_option_read(const ae_option *option, ae_settings *settings, const ae_value *value,
+                         const char *where) {
+    if (ae_option_is_text(option)) return read_text(option, settings, value, where);
     if (option->kind == AE_OPTION_CHOICE) return read_choice(option, settings, value, where);
     return read_number(option, settings, value, where);
 }
@@ -154,6 +169,7 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
     const char *member = (const char *)settings + option->offset;
     switch (option->kind) {
     case AE_OPTION_TEXT:
+    case AE_OPTION_PATH:
         snprintf(value, AE_VALUE_SIZE, "%s", member);
         break;
     case AE_OPTION_WHOLE:
@@ -167,4 +183,17 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
                  option->choices[*(const int64_t *)(const void *)member]);
         break;
     }
+}
+
+void ae_option_quote(const ae_option *option, const char value[AE_VALUE_SIZE],
+                     char quoted[AE_OPTION_QUOTED_SIZE]) {
+    ae_slice slice = ae_slice_of(value);
+    bool plain = !ae_quotes_mark(slice) && ae_slice_trim(slice).size == slice.size &&
+                 ae_slice_comment(slice) == slice.size;
+    if (plain && option->kind == AE_OPTION_PATH)
+        plain = !ae_path_expands(value) && !ae_path_fault(value, '\0');
+    if (plain)
+        strcpy(quoted, value);
+    else
+        ae_quotes_put_on(quoted, value);
 }

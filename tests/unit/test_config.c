@@ -313,11 +313,10 @@ static void test_overrides(void **state) {
 
 static void test_run_folder(void **state) {
     (void)state;
-    static const char *const paths[][2] = {{"a.ini", "runs/a"},
-                                           {"x/b.c.ini", "runs/b.c"},
-                                           {"./c", "runs/c"},
-                                           {"/d.INI", "runs/d.INI"},
-                                           {"a b.ini", "runs/a b"}};
+    static const char *const paths[][2] = {
+        {"a.ini", "runs/a"},           {"x/b.c.ini", "runs/b.c"}, {"./c", "runs/c"},
+        {"/d.INI", "runs/d.INI"},      {"a b.ini", "runs/a b"},   {"a #.ini", "runs/a #"},
+        {"~/$HOME.ini", "runs/$HOME"}, {"a\\b.ini", "runs/a\\b"}};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         ae_config *config;
         assert_int_equal(ae_config_create(&config, paths[i][0], "", 0, NULL, 0), AE_OK);
@@ -326,7 +325,7 @@ static void test_run_folder(void **state) {
         check_round_trip(config);
         ae_config_destroy(&config);
     }
-    static const char *const nameless[] = {"", "x/", ".ini", "...ini", "a #.ini", "a\n.ini"};
+    static const char *const nameless[] = {"", "x/", ".ini", "...ini", "a\n.ini", "a\xE9.ini"};
     for (size_t i = 0; i < sizeof nameless / sizeof nameless[0]; i++) {
         ae_config *config;
         assert_int_equal(ae_config_create(&config, nameless[i], "", 0, NULL, 0), AE_ERROR_USAGE);
