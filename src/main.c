@@ -1,11 +1,11 @@
 /* ae_dist: parse, create, run, destroy. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/build.h"
+#include "base/command.h"
 #include "base/found.h"
 #include "base/log.h"
 #include "base/retry.h"
@@ -22,7 +22,8 @@ typedef struct command {
     bool help, version, check, print_config, quiet;
     const char **overrides; /* [override_count], borrowed from argv */
     int override_count;
-    const char *config_path; /* borrowed */
+    const char *config_path; /* NULL: none; borrowed */
+    const char *superfluous; /* NULL: none; an argument beside it, borrowed */
 } command;
 
 static void print_help(void) {
@@ -72,8 +73,16 @@ static void print_version(void) {
     printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
 }
 
+/* One is the configuration; of two, the one that looks like an option's value isn't. */
+static void take_operand(command *cmd, const char *operand) {
+    bool is_first = !cmd->config_path;
+    bool swaps = !is_first && strchr(cmd->config_path, '=') && !strchr(operand, '=');
+    if (!is_first) cmd->superfluous = swaps ? cmd->config_path : operand;
+    if (is_first || swaps) cmd->config_path = operand;
+}
+
 static ae_status parse_command(command *cmd, int argc, char **argv) {
-    enum { HELP = 1, VERSION, CHECK, PRINT_CONFIG, QUIET, SET };
+    enum { HELP = 'h', VERSION = 256, CHECK, PRINT_CONFIG, QUIET, SET };
     static const struct option options[] = {{"help", no_argument, NULL, HELP},
                                             {"version", no_argument, NULL, VERSION},
                                             {"check", no_argument, NULL, CHECK},
@@ -83,10 +92,9 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
                                             {NULL, 0, NULL, 0}};
     cmd->overrides = calloc((size_t)argc + 1, sizeof *cmd->overrides);
     if (!cmd->overrides) return ae_fail_memory("the command line");
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+    const char *word;
+    for (int option; (option = ae_command_next(argc, argv, options, &word)) != -1;) {
         switch (option) {
-        case 'h':
         case HELP:
             cmd->help = true;
             break;
@@ -105,33 +113,33 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
         case SET:
             cmd->overrides[cmd->override_count++] = optarg;
             break;
-        case ':':
-            return ae_fail(AE_ERROR_USAGE, "%s needs a value; see ae_dist --help",
-                           argv[optind - 1]);
+        case AE_COMMAND_OPERAND:
+            take_operand(cmd, optarg);
+            break;
         default:
-            return ae_fail(AE_ERROR_USAGE, "unknown option %s; see ae_dist --help",
-                           argv[optind - 1]);
+            return ae_command_refuse("ae_dist", options, option, word);
         }
     }
     if (cmd->help || cmd->version) return AE_OK;
-    if (optind == argc)
+    if (!cmd->config_path)
         return ae_fail(AE_ERROR_USAGE, "no configuration file given; usage: ae_dist [options] "
                                        "CONFIG, for example configs/quickstart.ini");
-    if (optind + 1 < argc)
-        return ae_fail(AE_ERROR_USAGE, "%s: one configuration file is enough; see ae_dist --help",
-                       argv[optind + 1]);
-    cmd->config_path = argv[optind];
+    if (cmd->superfluous)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: one configuration file is enough, and --set comes before each option; "
+                       "see ae_dist --help",
+                       cmd->superfluous);
     return AE_OK;
 }
 
-/* The largest configuration file read, in bytes. */
-enum { CONFIG_SIZE_MAX = 1 << 20 };
+/* The bytes read of a configuration file: one too many of one that is too large. */
+enum { CONFIG_ROOM = AE_CONFIG_SIZE_MAX + 1 };
 
-/* Reads what fits into text[CONFIG_SIZE_MAX]. 0, or the errno. */
+/* Reads what fits into text[CONFIG_ROOM]. 0, or the errno. */
 static int try_reading(char *text, size_t *size, const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) return errno;
-    *size = fread(text, 1, CONFIG_SIZE_MAX, file);
+    *size = fread(text, 1, CONFIG_ROOM, file);
     int error = ferror(file) ? errno : 0;
     fclose(file);
     return error;
@@ -139,7 +147,7 @@ static int try_reading(char *text, size_t *size, const char *path) {
 
 /* *text (the caller frees it) = the file's bytes. */
 static ae_status read_file(char **text, int64_t *size, const char *path) {
-    *text = malloc(CONFIG_SIZE_MAX);
+    *text = malloc(CONFIG_ROOM);
     if (!*text) return ae_fail_memory("the configuration");
     size_t read = 0;
     double waited_s = 0;
@@ -149,9 +157,18 @@ static ae_status read_file(char **text, int64_t *size, const char *path) {
     if (error != 0)
         return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s; there is %s",
                        path, strerror(error), ae_found_at(found, path));
-    if (read == CONFIG_SIZE_MAX)
-        return ae_fail(AE_ERROR_USAGE, "%s is too large for a configuration file", path);
     *size = (int64_t)read;
+    return AE_OK;
+}
+
+/* Rank 0's environment is put into the paths, for all. Collective. */
+static ae_status expand_paths(ae_config *config, ae_comm *comm) {
+    ae_status status = ae_comm_rank(comm) == 0 ? ae_config_expand_paths(config) : AE_OK;
+    status = ae_comm_agree(comm, status);
+    if (status) return status;
+    ae_settings settings = *ae_config_settings(config);
+    ae_comm_broadcast(comm, &settings, sizeof settings);
+    ae_config_take_settings(config, &settings);
     return AE_OK;
 }
 
@@ -171,6 +188,7 @@ static ae_status load_config(ae_config **config, ae_comm *comm, const command *c
     status = ae_config_create(config, cmd->config_path, text, (size_t)size, cmd->overrides,
                               cmd->override_count);
     status = ae_comm_agree(comm, status);
+    if (status == AE_OK) status = expand_paths(*config, comm);
 done:
     free(text);
     return status;
