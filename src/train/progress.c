@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "base/timer.h"
 #include "train/internal.h"
 
@@ -48,6 +49,12 @@ void ae_progress_epoch(const ae_trainer *trainer, const ae_epoch_row *row) {
 
 void ae_progress_end(const ae_trainer *trainer) {
     const char *dir = trainer->settings->run.dir;
-    ae_say("results  %s/results.h5, the network in %s/checkpoints/", dir, dir);
-    ae_say("figures  python3 analysis/figures.py %s", dir);
+    char path[AE_TEXT_SIZE + 16], quoted[3][AE_TEXT_QUOTED_SIZE(sizeof path)];
+    snprintf(path, sizeof path, "%s/results.h5", dir);
+    ae_text_quote(quoted[0], path);
+    snprintf(path, sizeof path, "%s/checkpoints/", dir);
+    ae_text_quote(quoted[1], path);
+    ae_text_quote(quoted[2], dir);
+    ae_say("results  %s, the network in %s", quoted[0], quoted[1]);
+    ae_say("figures  python3 analysis/figures.py %s", quoted[2]);
 }
