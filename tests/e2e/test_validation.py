@@ -70,3 +70,5 @@ def test_too_many(tmp_path):
     config = write_config(tmp_path, {**OPTIONS, "train.validation_images": 160})
     assert_refused(run(tmp_path, config, expect=None), USAGE, "validation_images",
                    "none of the 160 training images")
+    one_left = run(tmp_path, "--check", "--set", "train.validation_images=159", config)
+    assert "1 to train on, 159 to validate with" in one_left.stdout

@@ -386,6 +386,28 @@ static void test_add_fixed(void **state) {
     free(values);
 }
 
+/* A value at the bound is taken, and the next float beyond it isn't. */
+static void test_add_fixed_at_the_bound(void **state) {
+    (void)state;
+    const double bound = ae_fixed_bound(AE_FIXED_K, 64); /* 2^16, a float itself */
+    const ae_kernels *both[] = {reference, tested};
+    for (int i = 0; i < 4; ++i) {
+        float values[9] = {0};
+        int64_t sums[9] = {0};
+        const float at = i < 2 ? (float)bound : -(float)bound;
+        values[8 * (i % 2)] = at;
+        assert_true(fabs((double)at) == bound);
+        for (int k = 0; k < 2; ++k) {
+            assert_int_equal(both[k]->add_fixed(sums, values, 9, AE_FIXED_K, bound), 0);
+            assert_true(sums[8 * (i % 2)] == (k + 1) * (int64_t)ldexp((double)at, AE_FIXED_K));
+        }
+        values[8 * (i % 2)] = nextafterf(at, 2 * at);
+        for (int k = 0; k < 2; ++k)
+            assert_int_equal(both[k]->add_fixed(sums, values, 9, AE_FIXED_K, bound),
+                             AE_FIXED_OVERFLOW);
+    }
+}
+
 /* A NaN or an infinity gets through every step rather than vanish. */
 static void test_nonfinite_stays(void **state) {
     (void)state;
@@ -415,12 +437,17 @@ int main(int argc, char **argv) {
         printf("SKIPPED: this processor or build has no path %s\n", argc == 2 ? argv[1] : "");
         return 77;
     }
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_correlate_bits), cmocka_unit_test(test_gradient_bits),
-        cmocka_unit_test(test_adjoint),        cmocka_unit_test(test_winograd_error),
-        cmocka_unit_test(test_sigmoid),        cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_metrics_bits),   cmocka_unit_test(test_bytes_and_noise),
-        cmocka_unit_test(test_normals),        cmocka_unit_test(test_add_fixed),
-        cmocka_unit_test(test_nonfinite_stays)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_correlate_bits),
+                                       cmocka_unit_test(test_gradient_bits),
+                                       cmocka_unit_test(test_adjoint),
+                                       cmocka_unit_test(test_winograd_error),
+                                       cmocka_unit_test(test_sigmoid),
+                                       cmocka_unit_test(test_losses),
+                                       cmocka_unit_test(test_metrics_bits),
+                                       cmocka_unit_test(test_bytes_and_noise),
+                                       cmocka_unit_test(test_normals),
+                                       cmocka_unit_test(test_add_fixed),
+                                       cmocka_unit_test(test_add_fixed_at_the_bound),
+                                       cmocka_unit_test(test_nonfinite_stays)};
     return cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
 }

@@ -191,6 +191,8 @@ static void test_cosine(void **state) {
                          0.1 + 0.4 * 0.5 * (1 + cos(M_PI * (s - 2) / 12))));
     assert_true(near(ae_schedule_lr(&settings, 8, 2, 14), 0.3)); /* half way */
     assert_false(near(0.3, 0.3 * (1 + 1e-13)));
+    settings.schedule.min_lr = settings.optimizer.lr; /* at its bound it stays there */
+    for (int s = 2; s < 14; ++s) assert_true(ae_schedule_lr(&settings, s, 2, 14) == 0.5);
 }
 
 int main(void) {
