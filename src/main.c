@@ -73,10 +73,11 @@ static void print_version(void) {
     printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
 }
 
-/* One is the configuration; of two, the one that looks like an option's value isn't. */
+/* One is the configuration; of two, the one that was meant as an option isn't. */
 static void take_operand(command *cmd, const char *operand) {
     bool is_first = !cmd->config_path;
-    bool swaps = !is_first && strchr(cmd->config_path, '=') && !strchr(operand, '=');
+    bool swaps = !is_first && ae_command_resembles_option(cmd->config_path) &&
+                 !ae_command_resembles_option(operand);
     if (!is_first) cmd->superfluous = swaps ? cmd->config_path : operand;
     if (is_first || swaps) cmd->config_path = operand;
 }
@@ -126,8 +127,8 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
                                        "CONFIG, for example configs/quickstart.ini");
     if (cmd->superfluous)
         return ae_fail(AE_ERROR_USAGE,
-                       "%s: one configuration file is enough, and --set comes before each option; "
-                       "see ae_dist --help",
+                       "%s: one configuration file is enough; options are --NAME and --set "
+                       "SECTION.KEY=VALUE; see ae_dist --help",
                        cmd->superfluous);
     return AE_OK;
 }

@@ -1,7 +1,7 @@
 #include "base/command.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include "base/text.h"
 
 /* Options of mpirun and srun that are put after the program by mistake, without their dashes. */
 static const char *const launchers[] = {"np",
@@ -49,6 +49,12 @@ int ae_command_next(int argc, char **argv, const struct option *options, const c
     operands_alone = true;
     *word = optarg = argv[optind++];
     return AE_COMMAND_OPERAND;
+}
+
+bool ae_command_resembles_option(const char *operand) {
+    uint32_t code = 0;
+    if (operand[0]) ae_text_character(operand, strlen(operand), &code);
+    return strchr(operand, '=') || (code >= 0x2010 && code <= 0x2015) || code == 0x2212;
 }
 
 /* The option of that name, with or without a value after it; NULL where there is none. */
