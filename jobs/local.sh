@@ -33,10 +33,10 @@ export OMPI_MCA_rmaps_base_oversubscribe="${OMPI_MCA_rmaps_base_oversubscribe:-1
 export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
 ae_unbind
 
-ae_say "mpirun -np $ranks --bind-to none build/ae_dist $config"
+ae_say "$(ae_quote mpirun -np "$ranks" --bind-to none build/ae_dist "$config")"
 mpirun -np "$ranks" --bind-to none build/ae_dist "$config" </dev/null
 
-ae_say "$AE_PYTHON analysis/figures.py $run"
+ae_say "$(ae_quote "$AE_PYTHON" analysis/figures.py "$run")"
 "$AE_PYTHON" analysis/figures.py "$run"
-ae_say "the pictures are in $PWD/$run/figures"
-echo "To train anew, remove the run first: rm -r $PWD/$run"
+ae_say "the pictures are in $(ae_quote "$PWD/$run/figures")"
+echo "To train anew, remove the run first: rm -r $(ae_quote "$PWD/$run")"

@@ -112,7 +112,8 @@ measure() {
         --json "$scratch/$name.json" </dev/null >"$scratch/log" 2>&1 ||
         [ ! -s "$scratch/$name.json" ]; then # not every launcher tells of a failure
         cat "$scratch/log" >&2
-        ae_say "this failed: $* $AE_BENCH --batch $size $kernels ${BENCH_FLAGS-}" >&2
+        # shellcheck disable=SC2086 # lists
+        ae_say "this failed: $(ae_quote "$@" "$AE_BENCH" --batch "$size" $kernels ${BENCH_FLAGS-})" >&2
         exit 1
     fi
     printf 'round %s of %s  ' "$round" "$ROUNDS"
@@ -123,7 +124,7 @@ mkdir -p "$OUT"
 scratch=$(mktemp -d "$OUT/measured-XXXXXX") # where all nodes see it
 trap 'rm -rf "$scratch"' EXIT
 measurements >"$scratch/list"
-ae_say "$(wc -l <"$scratch/list") measurements of about 4 s a round: $LAUNCH $AE_BENCH"
+ae_say "$(wc -l <"$scratch/list") measurements of about 4 s a round: $LAUNCH $(ae_quote "$AE_BENCH")"
 round=1
 while [ "$round" -le "$ROUNDS" ]; do
     shuffle "$round" <"$scratch/list" >"$scratch/shuffled"
@@ -136,5 +137,5 @@ done
 
 "$AE_PYTHON" analysis/collect_scaling.py "$scratch" "$OUT/scaling.h5" --batch "$BATCH" \
     --launch "$LAUNCH" --job "${SLURM_JOB_ID-}"
-ae_say "$AE_PYTHON analysis/figures.py $OUT"
+ae_say "$(ae_quote "$AE_PYTHON" analysis/figures.py "$OUT")"
 "$AE_PYTHON" analysis/figures.py "$OUT"

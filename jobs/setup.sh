@@ -67,6 +67,19 @@ ae_take_no_arguments() {
     exit 2
 }
 
+# The arguments as a shell reads them back, one space between them.
+ae_quote() {
+    ae_words=
+    for ae_word; do
+        case $ae_word in
+        "" | *[!A-Za-z0-9_./:,+=@%-]*)
+            ae_word=$(printf '%s\n' "$ae_word" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/") ;;
+        esac
+        ae_words="$ae_words${ae_words:+ }$ae_word"
+    done
+    printf '%s\n' "$ae_words"
+}
+
 # Can the Python $1 import the modules that follow?
 ae_python_has() {
     # shellcheck disable=SC2086 # a list

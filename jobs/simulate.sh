@@ -144,5 +144,5 @@ for ranks in $RANKS; do
     simulate "$ranks" 1.5 100
 done
 "$AE_PYTHON" analysis/collect_simulation.py "$scratch" "$OUT/simulate.h5" --measured "$MEASURED"
-ae_say "$AE_PYTHON analysis/figures.py $OUT"
+ae_say "$(ae_quote "$AE_PYTHON" analysis/figures.py "$OUT")"
 "$AE_PYTHON" analysis/figures.py "$OUT"

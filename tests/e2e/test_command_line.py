@@ -2,6 +2,8 @@
 import os
 import pty
 import re
+import shlex
+import subprocess
 import threading
 
 import pytest
@@ -99,6 +101,106 @@ def test_set_is_repeatable_and_the_last_wins(tmp_path):
     assert changed == {"train.batch": "40", "noise.sigma": "0.2", "noise.test_sigma": "0.2"}
 
 
+def printed(folder, *arguments, **how):
+    return values(run(folder, "--print-config", *arguments, ranks=None, **how).stdout)
+
+
+def test_paths_are_what_a_shell_would_make_of_them(tmp_path):
+    options = {"run.dir": "~/runs/x", "data.dir": '"${SCRATCH}/Run #3/x" # the images'}
+    config = write_config(tmp_path, options)
+    where = {"HOME": "/there", "SCRATCH": "/disk 1"}
+    found = printed(tmp_path, config, variables=where)
+    assert (found["run.dir"], found["data.dir"]) == ("/there/runs/x", "'/disk 1/Run #3/x'")
+    by_set = printed(tmp_path, "--set", "run.dir=$SCRATCH/ae", config, variables=where)
+    assert by_set["run.dir"] == "/disk 1/ae"
+    (tmp_path / "a #3.ini").write_text("")
+    assert printed(tmp_path, "a #3.ini")["run.dir"] == "'runs/a #3'"
+    text = run(tmp_path, "--print-config", config, ranks=None, variables=where).stdout
+    (tmp_path / "again.ini").write_text(text)
+    assert run(tmp_path, "--print-config", "again.ini", ranks=None).stdout == text
+
+
+def with_rank(script):
+    """A program that does `script` with the rank in $rank, and then is the program."""
+    return ["sh", "-c", f'rank=${{OMPI_COMM_WORLD_RANK-$PMI_RANK}}; {script}; exec "$0" "$@"',
+            support.PROGRAM]
+
+
+def test_the_environment_of_rank_0_counts(tmp_path):
+    config = write_config(tmp_path, {"run.dir": "$BASE/run"})
+    run(tmp_path, config, program=with_rank('export BASE="of rank $rank"'))
+    run(tmp_path, config, "--set", "run.dir=${BASE}/again",
+        program=with_rank('[ "$rank" != 0 ] || export BASE="of rank $rank"'))
+    assert {path.name for path in tmp_path.iterdir()} == {config, "of rank 0"}
+    assert {path.name for path in (tmp_path / "of rank 0").iterdir()} == {"run", "again"}
+    refused = run(tmp_path, config, expect=None,
+                  program=with_rank('[ "$rank" = 0 ] || export BASE="of rank $rank"'))
+    support.assert_refused(refused, support.USAGE, "small.ini:2: [run] dir: $BASE stands for the "
+                           "environment variable BASE, which is not set where rank 0 runs; set it")
+
+
+def test_a_path_that_a_comment_would_cut(tmp_path):
+    config = write_config(tmp_path, {"run.dir": "out/Run #3/x"})
+    support.assert_refused(run(tmp_path, config, expect=None), support.USAGE,
+                           "[run] dir: 'out/Run' would be cut by a comment, '#3/x'")
+    config = write_config(tmp_path, {"run.dir": "out/Run # 3"})
+    said = run(tmp_path, "--check", config).stderr
+    assert said.count("warning: ") == said.count("the path is 'out/Run', and '# 3' a comment") == 1
+
+
+def test_characters_that_mislead_are_shown(tmp_path):
+    (tmp_path / "x.ini").write_text("[noise]\nsigma\u00a0= 0.1\n")
+    support.assert_refused(run(tmp_path, "x.ini", expect=None), support.USAGE,
+                           "x.ini:2: unknown key sigma<U+00A0> in [noise], the nearest is [noise] "
+                           "sigma;")
+    config = write_config(tmp_path)
+    for arguments, told in (
+            (["--set", "noise.clamp_min=\u22121", config], "'<U+2212>1' is not a number"),
+            (["\u2013check", config], "<U+2013>check: one configuration file is enough"),
+            ([config, "\u2212\u2212check"], "<U+2212><U+2212>check: one configuration file"),
+            (["a\u200b.ini"], "can't read the configuration file a<U+200B>.ini: "),
+            ([config, "--che\u0441k"], "unknown option --che<U+0441>k;")):
+        done = run(tmp_path, *arguments, expect=support.USAGE, ranks=None)
+        support.assert_refused(done, support.USAGE, told)
+
+
+def test_configuration_of_1_MiB(tmp_path):
+    """Its end counts; one byte more is refused."""
+    end = b"\n[train]\nbatch = 7"
+    (tmp_path / "x.ini").write_bytes(b"\n" * ((1 << 20) - len(end)) + end)
+    assert printed(tmp_path, "x.ini")["train.batch"] == "7"
+    (tmp_path / "x.ini").write_bytes(b"\n" * ((1 << 20) - len(end)) + end + b"0")
+    support.assert_refused(run(tmp_path, "x.ini", expect=None), support.USAGE,
+                           "x.ini: is too large for a configuration; allowed: at most 1048576 bytes")
+
+
+# ---- options in any place ----
+
+
+@pytest.mark.parametrize("variables", [{}, {"POSIXLY_CORRECT": "1"}])
+def test_options_may_follow_the_file(tmp_path, variables):
+    config = write_config(tmp_path)
+    found = printed(tmp_path, config, "--set", "train.batch=30", variables=variables)
+    assert found["train.batch"] == "30"
+    refused = run(tmp_path, config, "--set", "train.batch=30", "-np", "2", expect=None,
+                  variables=variables)
+    support.assert_refused(refused, support.USAGE, "unknown option -np; the launcher's options "
+                           "stand before the program, as in mpirun -np 2 ae_dist; see ae_dist --help")
+
+
+@pytest.mark.parametrize("option, told", [
+    ("-set", "unknown option -set; it is written --set; see ae_dist --help"),
+    ("-qx", "unknown option -qx; see ae_dist --help"),
+    ("--bind-to", "unknown option --bind-to; the launcher's options stand before the program"),
+    ("--check=yes", "--check=yes: --check takes no value"),
+    ("train.batch=3", "train.batch=3: one configuration file is enough")])
+@pytest.mark.parametrize("before", [True, False])
+def test_the_wrong_option_is_named(tmp_path, option, told, before):
+    config = write_config(tmp_path)
+    arguments = [option, config] if before else [config, option]
+    support.assert_refused(run(tmp_path, *arguments, expect=None, ranks=None), support.USAGE, told)
+
+
 # ---- the plan ----
 
 
@@ -177,6 +279,23 @@ def test_eight_ranks_run_to_the_end_and_say_everything_once(tmp_path):
     assert lines[10] == "figures  python3 analysis/figures.py run"
     assert "\r" not in done.text and "\033" not in done.text
     lines_once(done.stderr)
+
+
+def test_hints_can_be_pasted(tmp_path):
+    config = write_config(tmp_path, {"run.dir": "\"my runs/it's #3\""})
+    lines = run(tmp_path, config, ranks=1).stdout.splitlines()
+    words = {line.split()[0]: shlex.split(line) for line in lines if line.startswith(("re", "fi"))}
+    assert words["figures"] == ["figures", "python3", "analysis/figures.py", "my runs/it's #3"]
+    assert words["results"][1] == "my runs/it's #3/results.h5,"
+    assert (tmp_path / "my runs" / "it's #3" / "results.h5").exists()
+
+
+def test_scripts_quote_what_they_print():
+    words = ["sh", "a b", "it's", "", "$HOME", "a=b,c", "#", "~", "x\ny'", "-n"]
+    done = subprocess.run(["sh", "-c", '. jobs/setup.sh; ae_quote "$@"', "sh", *words], check=True,
+                          cwd=support.ROOT, capture_output=True, text=True)
+    assert shlex.split(done.stdout) == words
+    assert done.stdout.startswith("sh 'a b' ")
 
 
 def test_quiet(tmp_path):

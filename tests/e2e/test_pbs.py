@@ -119,6 +119,17 @@ def test_stops_in_time_and_goes_on(tmp_path):
     assert differences(numbers(tmp_path / "run"), numbers(tmp_path / "other")) != []
 
 
+def test_options_may_be_quoted(tmp_path):
+    config = write_config(tmp_path)
+    options = "--set 'run.dir=my run' --set \"train.batch = 30\""
+    assert pbs_run(tmp_path, "1.pbs", CONFIG=config, OPTIONS=options) == DONE, \
+        output(tmp_path, "1.pbs")
+    assert (tmp_path / "my run" / "results.h5").exists()
+    assert r"--set run.dir=my\ run --set train.batch\ =\ 30" in output(tmp_path, "1.pbs")
+    assert pbs_run(tmp_path, "2.pbs", CONFIG=config, OPTIONS="--set 'run.dir=my run") == 2
+    assert "a quote isn't closed" in output(tmp_path, "2.pbs")
+
+
 def test_walltime_is_heeded_in_any_form(tmp_path):
     """Seconds alone; and a walltime shorter than the two minutes, which stops at once."""
     for job, walltime in enumerate(["123", "00:00:30"]):
