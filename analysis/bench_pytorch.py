@@ -235,6 +235,11 @@ def start_variant(name, folder, cores, setup, stack):
     return faster
 
 
+def as_it_stands(path):
+    """A path as a value of --set, in which nothing is expanded."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
 class AeDist:
     """Each measurement is a run of its own with the reference configuration."""
 
@@ -252,7 +257,7 @@ class AeDist:
         self.runs += 1
         path = self.folder / f"run-{self.runs}"
         options = {
-            "run.dir": path, "data.dir": self.setup["data"],
+            "run.dir": as_it_stands(path), "data.dir": as_it_stands(self.setup["data"]),
             "data.train_images": self.setup["images"], "data.test_images": 10,
             "train.pretrain_epochs": 0, "train.epochs": epochs, "train.batch": BATCH,
             "noise.sigma": SIGMA, "optimizer.lr": LEARNING_RATE, "output.checkpoint_epochs": epochs}
