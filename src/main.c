@@ -58,6 +58,10 @@ static void print_help(void) {
          "             AE_KERNELS       kernel path: ref, avx2, avx512 (else: the fastest)\n"
          "             AE_STOP_TIME     when to stop, in seconds since 1970 (job scripts set it)\n"
          "\n"
+         "Values: in quotes, single or double, # and ; and blanks at the ends are the value's;\n"
+         "  the quote itself is written twice. In paths ~/, $NAME and ${NAME} are expanded, by\n"
+         "  the environment of rank 0, but not in single quotes.\n"
+         "\n"
          "Configuration: [section], key, default, what is allowed:\n");
     ae_config_print_help(stdout);
 }
