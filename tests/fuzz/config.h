@@ -27,10 +27,21 @@ static inline void require_round_trip(const ae_config *config) {
     free(text);
 }
 
+/* Variables in paths are put in, or refused with a message. */
+static inline void require_expansion(ae_config *config) {
+    ae_status status = ae_config_expand_paths(config);
+    REQUIRE(status == AE_OK || status == AE_ERROR_USAGE, "status %d", (int)status);
+    if (status == AE_OK)
+        require_round_trip(config);
+    else
+        require_message();
+}
+
 /* Taken, or refused with a message and nothing left behind. */
 static inline void check_config(ae_status status, ae_config **config) {
     if (status == AE_OK) {
         require_round_trip(*config);
+        require_expansion(*config);
     } else {
         REQUIRE(status == AE_ERROR_USAGE, "status %d", (int)status);
         REQUIRE(!*config, "something is left");
