@@ -200,6 +200,8 @@ static void test_a_comment_that_cuts_a_path(void **state) {
     ae_config *config; /* by --set nothing is cut, but which of both is meant? */
     assert_int_equal(read_config(&config, "", "run.dir=/a/Run #3/x"), AE_ERROR_USAGE);
     assert_non_null(strstr(ae_message(), "begin a comment"));
+    assert_int_equal(read_config(&config, "[train]\ninit_from = #3/x\n", NULL), AE_ERROR_USAGE);
+    check_warned("[train]\ninit_from = # none\n", NULL);
     check_path("/a/Run # 3/x", "/a/Run", false);
     check_warned("[run]\ndir = /a/Run # 3/x\n", "a.ini:2: [run] dir: the path is '/a/Run', and "
                                                 "'# 3/x' a comment");
