@@ -12,6 +12,8 @@
 typedef enum ae_resume { AE_RESUME_AUTO, AE_RESUME_NEVER } ae_resume;
 typedef enum ae_source { AE_SOURCE_CIFAR10, AE_SOURCE_DEADLEAVES } ae_source;
 typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
+typedef enum ae_output { AE_OUTPUT_DIRECT, AE_OUTPUT_RESIDUAL } ae_output;
+typedef enum ae_init { AE_INIT_PYTORCH, AE_INIT_HE, AE_INIT_ORTHOGONAL } ae_init;
 typedef enum ae_optimizer_kind { AE_ADAM, AE_ADAMW, AE_SGD } ae_optimizer_kind;
 typedef enum ae_schedule_kind {
     AE_SCHEDULE_CONSTANT,

@@ -3,8 +3,7 @@
  * Every function here exists as a readable reference (src/kernels/reference.c and the plain build
  * of src/kernels/elementwise.c): that is the specification, and every other path gives the same
  * bits. Multiply-adds are fused; sums over pixels run in 16 virtual lanes (lane = column mod 16)
- * and end in a fixed tree. A valid transposed convolution is a correlation of the zero-padded image
- * with the flipped kernel, and so is a convolution's backward pass; both are `correlate` here.
+ * and end in a fixed tree.
  * All functions are local and safe in threads; outputs come first. */
 #ifndef AE_KERNELS_KERNELS_H
 #define AE_KERNELS_KERNELS_H
@@ -38,16 +37,30 @@ enum { AE_KERNEL_MAX = 7 }; /* largest kernel side */
  * gradient it is zero. */
 enum { AE_WINOGRAD_COMPONENTS = 4 };
 
-typedef enum ae_window {
-    AE_WINDOW_VALID, /* out[y][x] reads in[y + i][x + j], 0 <= i, j < k: out is k - 1 smaller */
-    AE_WINDOW_FULL   /* out[y][x] reads in[y + i - (k - 1)][x + j - (k - 1)]: out is k - 1 larger */
-} ae_window;
+/* A convolution, as every kernel takes it. Of n rows or columns a plain one makes
+ * (n + 2 padding - kernel) / stride + 1, rounded down; a transposed one, its adjoint,
+ * (n - 1) stride + kernel - 2 padding. Strides are 1 and 2. Weights are PyTorch's:
+ * [out][in][kernel][kernel], of a transposed one [in][out][kernel][kernel]. */
+typedef struct ae_conv {
+    bool transposed;
+    int in_channels, out_channels;
+    int kernel, stride, padding;
+} ae_conv;
 
-typedef enum ae_epilogue {
+/* What becomes of a convolution's values. */
+typedef enum ae_epilogue_kind {
     AE_EPILOGUE_NONE,
-    AE_EPILOGUE_RELU, /* out = 0 > value ? 0 : value (a NaN stays) */
-    AE_EPILOGUE_GATE  /* out = gate > 0 ? value : 0: the backward pass of a ReLU whose output was
-                         gate */
+    AE_EPILOGUE_RELU,      /* 0 > value ? 0 : value (a NaN stays) */
+    AE_EPILOGUE_GATE,      /* gate > 0 ? value : 0: the backward pass of a ReLU whose output was
+                              gate */
+    AE_EPILOGUE_LEAKY,     /* 0 > value ? slope * value : value */
+    AE_EPILOGUE_LEAKY_GATE /* gate > 0 ? value : slope * value */
+} ae_epilogue_kind;
+
+typedef struct ae_epilogue {
+    ae_epilogue_kind kind;
+    float slope;           /* of the leaky ones */
+    const ae_planes *gate; /* of the gates: of the output's shape */
 } ae_epilogue;
 
 enum { AE_SSIM_WINDOW = 7 }; /* side of the SSIM's window, pixels */
@@ -55,28 +68,64 @@ enum { AE_SSIM_WINDOW = 7 }; /* side of the SSIM's window, pixels */
 typedef struct ae_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
 
-    /* out[oc][y][x] = epilogue(bias[oc] + sum over ic, i, j of w[oc][ic][i][j] * in[ic][..]), the
-     * weights w packed by ae_weights_pack(); no bias if `bias` is NULL. Chains of fused
-     * multiply-adds, in the order (ic, i, j) beginning with the bias (or 0); of a 3x3 kernel, in
-     * the order (ic, j): m1 begins with the bias, m2 with 0, component 0 goes on from m1 + m2 and
-     * component 3 from m1 - m2. `gate` has out's shape (AE_EPILOGUE_GATE; else NULL). Overwrites
-     * out. */
-    void (*correlate)(const ae_planes *out, const ae_planes *in, const float *weights,
-                      const float *bias, int kernel, ae_window window, ae_epilogue epilogue,
-                      const ae_planes *gate);
+    /* out = epilogue(bias + the convolution of in), no bias if it is NULL; `weights` packed for it
+     * (ae_conv_pack). Overwrites out. Two linear maps serve all four cases, in what follows with
+     * s for the stride, p for the padding and w[o][c][i][j] for the weight between channel c of
+     * what is read and channel o of what is made:
+     *
+     * Correlation (a convolution; a transposed one's gradient):
+     *     out[o][y][x] = sum over c, i, j of w[o][c][i][j] * in[c][s y + i - p][s x + j - p]
+     * Its adjoint (a transposed convolution; a convolution's gradient):
+     *     out[o][s y + i - p][s x + j - p] = sum over c, i, j of w[o][c][i][j] * in[c][y][x]
+     * where of stride 1 the adjoint is the correlation with the weights turned by half a turn and
+     * the padding kernel - 1 - p, and is done as such.
+     *
+     * Sums are chains of fused multiply-adds that begin with the bias (or 0), in the order
+     * (c, i, j) of the taps that there are; pixels outside the image are zeros and take part. Of a
+     * 3x3 kernel of stride 1, in the order (c, j): m1 begins with the bias, m2 with 0, component 0
+     * goes on from m1 + m2 and component 3 from m1 - m2. */
+    void (*conv_forward)(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                         const float *weights, const float *bias, const ae_epilogue *epilogue,
+                         float *scratch);
 
-    /* gradient[a][b][i][j] += sum over y, x of small[a][y][x] * large[b][y + i][x + j]: chains of
-     * fused multiply-adds over (y, x / 16), or of a 3x3 kernel over (pair of rows, x / 16) for each
-     * component, in lanes (lane = x mod 16) that are then summed by halving: lane l += lane l + 8,
-     * then + 4, 2, 1. Columns from the width to the next multiple of 16 take part with small's
-     * zeros. large is kernel - 1 larger. `scratch`: ae_gradient_scratch() floats, 64-byte aligned.
-     * Accumulates. */
-    void (*correlate_gradient)(float *gradient, const ae_planes *small, const ae_planes *large,
-                               int kernel, float *scratch);
+    /* below = epilogue(the gradient by the convolution's input), from that by its output; weights
+     * packed for it (ae_conv_pack_backward). Overwrites below. */
+    void (*conv_backward)(const ae_planes *below, const ae_planes *gradient, const ae_conv *conv,
+                          const float *weights, const ae_epilogue *epilogue, float *scratch);
+
+    /* Adds the derivatives by the weights to `sums`, in the weights' own layout. With `small` for
+     * the plain convolution's output's gradient, or a transposed one's input, and `large` for the
+     * other:
+     *     sums[a][b][i][j] += sum over y, x of small[a][y][x] * large[b][s y + i - p][s x + j - p]
+     * in chains of fused multiply-adds over (y, x / 16), or of a 3x3 kernel of stride 1 over (pair
+     * of rows, x / 16) for each component, in lanes (lane = x mod 16) that are then summed by
+     * halving: lane l += lane l + 8, then + 4, 2, 1. Columns from the width to the next multiple of
+     * 16 take part with small's zeros. */
+    void (*conv_weights)(float *sums, const ae_planes *in, const ae_planes *gradient,
+                         const ae_conv *conv, float *scratch);
 
     /* sums[c] += sum over y, x of planes[c][y][x], in lanes in the order (y, x / 16), then the
      * lanes by halving. Accumulates. */
     void (*sum_pixels)(float *sums, const ae_planes *planes);
+
+    /* planes = epilogue(planes), in place. */
+    void (*apply)(const ae_planes *planes, const ae_epilogue *epilogue);
+
+    /* out = a + sign * b, one rounding (sign: 1 or -1); out may be a or b. */
+    void (*add)(const ae_planes *out, const ae_planes *a, const ae_planes *b, float sign);
+
+    /* out[4 c + 2 i + j][y][x] = in[c][2 y + i][2 x + j], i, j = 0, 1 (PyTorch's PixelUnshuffle),
+     * and back. */
+    void (*unshuffle)(const ae_planes *out, const ae_planes *in);
+    void (*shuffle)(const ae_planes *out, const ae_planes *in);
+
+    /* out[c][y][x] = the largest of in[c][2 y + i][2 x + j], i, j = 0, 1: the first of equals in
+     * the order (i, j), or the last NaN; an odd last row or column is left out. */
+    void (*max_pool)(const ae_planes *out, const ae_planes *in);
+
+    /* below = gradient at the pixels that max_pool chose, 0 at the others. Overwrites below. */
+    void (*max_pool_gradient)(const ae_planes *below, const ae_planes *gradient,
+                              const ae_planes *in);
 
     /* planes = 1 / (1 + exp(-planes)), in place. exp: own arithmetic; the result's absolute error
      * is at most 1.5e-7. */
@@ -122,18 +171,30 @@ typedef struct ae_kernels {
     double (*multiply_adds)(long rounds);
 } ae_kernels;
 
-/* Floats of a packed weight. */
-size_t ae_weights_packed(int out, int in, int kernel);
+/* ---- convolutions, the same on all paths ---- */
 
-/* Floats that correlate_gradient needs for `small` channels x height x width and `large` channels.
- */
-size_t ae_gradient_scratch(int small, int large, int height, int width);
+/* Rows or columns of the output for n of the input; 0 or less: the kernel doesn't fit. */
+int ae_conv_side(const ae_conv *conv, int n);
 
-/* packed = w[oc][ic][i][j] = weight[oc * out_stride + ic * in_stride + i * kernel + j] as correlate
- * reads it: [ic][i][j][oc], or of a 3x3 kernel the components' [component][ic][j][oc]. `turned`
- * takes i and j from the end instead, k - 1 - i and k - 1 - j. */
-void ae_weights_pack(float *packed, const float *weight, int out, int in, int kernel,
-                     ptrdiff_t out_stride, ptrdiff_t in_stride, bool turned);
+/* Floats of a weight, and of either of its packed forms. */
+size_t ae_conv_weights(const ae_conv *conv);
+size_t ae_conv_packed(const ae_conv *conv);
+
+/* packed = the weight as conv_forward, or conv_backward, reads it: [c][i][j][o], or of a 3x3 kernel
+ * of stride 1 the components' [component][c][j][o]. */
+void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv);
+void ae_conv_pack_backward(float *packed, const float *weight, const ae_conv *conv);
+
+/* Floats of scratch that the convolution's kernels need for an input of height x width; 64-byte
+ * aligned, of any content. */
+size_t ae_conv_scratch(const ae_conv *conv, int height, int width);
+
+/* Rows and columns of zeros that the convolution's kernels need around images (ae_planes). */
+int ae_conv_halo(const ae_conv *conv);
+
+/* Multiply-adds of an output image for an input of height x width, those with zeros outside it
+ * included. The passes back do as many each. */
+double ae_conv_work(const ae_conv *conv, int height, int width);
 
 /* How many paths this build has for this kind of processor; path 0 is the reference, later ones
  * are faster. */

@@ -37,4 +37,16 @@ static inline float *ae_planes_row(const ae_planes *planes, int channel, int row
 void ae_planes_from_dense(const ae_planes *planes, const float *dense);
 void ae_planes_to_dense(float *dense, const ae_planes *planes);
 
+/* A view of `count` channels from `first` on. */
+ae_planes ae_planes_channels(const ae_planes *planes, int first, int count);
+
+/* out = the upper left of in, which is as large or larger. */
+void ae_planes_copy(const ae_planes *out, const ae_planes *in);
+
+/* planes = 0 */
+void ae_planes_clear(const ae_planes *planes);
+
+/* out = in with its last column and row repeated to the right and below, up to out's size. */
+void ae_planes_extend(const ae_planes *out, const ae_planes *in);
+
 #endif

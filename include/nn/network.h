@@ -1,5 +1,6 @@
 /* The network: a table of parameters in one flat buffer, and forward and backward passes for one
- * image at a time in a workspace that one thread owns. */
+ * image at a time in a workspace that one thread owns. Shapes belong to the workspace: one network
+ * serves images of any size. */
 #ifndef AE_NN_NETWORK_H
 #define AE_NN_NETWORK_H
 
@@ -8,7 +9,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "kernels/kernels.h"
-#include "nn/layers.h"
+#include "nn/graph.h"
 
 enum { AE_NAME_SIZE = 32 };
 
@@ -16,6 +17,8 @@ enum { AE_NAME_SIZE = 32 };
  * [out][in][k][k], a transposed one's [in][out][k][k]. */
 typedef struct ae_parameter {
     char name[AE_NAME_SIZE]; /* "encoder.0.weight" */
+    int node;                /* of the graph */
+    bool transposed;         /* a transposed convolution's */
     int rank;                /* dimensions: 4, or 1 for a bias */
     int shape[4];
     size_t offset, count; /* floats in the flat buffer */
@@ -25,20 +28,41 @@ typedef struct ae_parameter {
 
 typedef struct ae_network ae_network;
 
-/* Lays out the parameters of `layers` (copied). The caller owns *network. */
-ae_status ae_network_create(ae_network **network, const ae_layers *layers);
+/* Makes the network that `text` (ae_graph_parse) says for pictures of that shape; `where` begins
+ * messages. With `output` AE_OUTPUT_RESIDUAL the network's picture is its input minus the last
+ * node's. The caller owns *network, NULL on failure. AE_ERROR_USAGE. Local. */
+ae_status ae_network_create(ae_network **network, const char *text, const char *where,
+                            ae_shape picture, ae_output output);
 void ae_network_destroy(ae_network **network);
 
-/* Borrowed: layer l's weight is entry 2 l, its bias 2 l + 1. */
+/* Borrowed: the tensors in the order of the nodes, each one's weight before its bias. */
 const ae_parameter *ae_network_parameters(const ae_network *network, int *count);
-const ae_layers *ae_network_layers(const ae_network *network);
+const ae_graph *ae_network_graph(const ae_network *network);
 
 /* Floats in the flat buffer of parameters, and of gradients. */
 size_t ae_network_size(const ae_network *network);
 
-/* parameters[size] = PyTorch's default: uniform within +-1/sqrt(fan_in), from (seed, tensor,
- * element). */
-void ae_network_initialize(const ae_network *network, float *parameters, uint64_t seed);
+/* parameters[size] from (seed, tensor, element), whatever the image size:
+ * AE_INIT_PYTORCH: PyTorch's default, uniform within +-1/sqrt(fan_in).
+ * AE_INIT_HE: weights normal with variance gain^2 / n for the n products that make an output value
+ * (in channels * k * k, of a transposed one over its stride's square), gain^2 = 2 / (1 + slope^2)
+ * before a ReLU and 1 else (He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015); biases
+ * 0.
+ * AE_INIT_ORTHOGONAL: weights as [shape[0]][the rest] with orthonormal rows, or columns where these
+ * are fewer, times the gain (Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics
+ * of learning in deep linear neural networks", 2014); biases 0. AE_FAILED: memory. */
+ae_status ae_network_initialize(const ae_network *network, float *parameters, ae_init init,
+                                uint64_t seed);
+
+/* Multiply-adds of node `n`'s forward pass on images of height x width; 0 where it has none. */
+double ae_network_work(const ae_network *network, int n, int height, int width);
+
+/* Of all nodes' forward and backward passes: what one image of training takes. */
+double ae_network_step_work(const ae_network *network, int height, int width);
+
+/* The side of the square of input pixels that an output pixel depends on; of networks with strides,
+ * the largest. */
+int ae_network_receptive_field(const ae_network *network);
 
 /* Floats of the repacked weights that the passes read. */
 size_t ae_network_packed_size(const ae_network *network);
@@ -47,19 +71,20 @@ size_t ae_network_packed_size(const ae_network *network);
  * change of the parameters; shared by all workspaces. */
 void ae_network_pack(const ae_network *network, float *packed, const float *parameters);
 
-/* One thread's activations and gradients. */
+/* One thread's activations and gradients for images of one size. */
 typedef struct ae_workspace ae_workspace;
 
-/* Memory is touched first by the calling thread. The caller owns *workspace and keeps network and
- * kernels alive. Doesn't record a message (it may run in a parallel region): AE_FAILED = memory. */
-ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network,
-                              const ae_kernels *kernels);
+/* For images of height x width that the network fits (ae_graph_fit). Memory is touched first by the
+ * calling thread. The caller owns *workspace and keeps network and kernels alive. Doesn't record a
+ * message (it may run in a parallel region): AE_FAILED = memory. */
+ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int height,
+                              int width, const ae_kernels *kernels);
 void ae_workspace_destroy(ae_workspace **workspace);
 
 /* Bytes of one workspace. */
-size_t ae_workspace_bytes(const ae_network *network);
+size_t ae_workspace_bytes(const ae_network *network, int height, int width);
 
-/* The network's input and output images, and room for the clean image it is compared with.
+/* The network's input and output pictures, and room for the clean picture it is compared with.
  * Borrowed views. */
 const ae_planes *ae_workspace_input(const ae_workspace *workspace);
 const ae_planes *ae_workspace_output(const ae_workspace *workspace);
@@ -71,7 +96,7 @@ void ae_network_forward(ae_workspace *workspace, const float *packed);
 /* Begins a block: the gradient sums are zero. */
 void ae_network_begin_block(ae_workspace *workspace);
 
-/* Loss of the output against the target (mean over the image), and its derivative added to the
+/* Loss of the output against the target (mean over the picture), and its derivative added to the
  * block's sums. After ae_network_forward() on the same workspace and `packed`. */
 double ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss);
 
@@ -79,7 +104,8 @@ double ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss
  * Borrowed, valid until the next block. */
 const float *ae_network_end_block(const ae_workspace *workspace);
 
-/* The loss alone. */
+/* The loss of the output against the target, for evaluation: nothing is added to the block's sums.
+ */
 double ae_network_loss(ae_workspace *workspace, ae_loss loss);
 
 #endif

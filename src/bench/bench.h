@@ -23,7 +23,7 @@ typedef struct bench_task {
 
 /* ---- one core ---- */
 
-enum { AE_BENCH_FIGURES_MAX = 3 * AE_LAYERS_MAX + 16, AE_BENCH_STREAMS = 2 };
+enum { AE_BENCH_FIGURES_MAX = 3 * AE_NODES_MAX + 16, AE_BENCH_STREAMS = 2 };
 
 /* One line of what is measured on one core. */
 typedef struct figure {
@@ -31,6 +31,7 @@ typedef struct figure {
     double seconds; /* median of the rounds, of one call */
     double work;    /* useful multiply-adds of a call, or values; 0: neither */
     bool is_value;  /* work counts values */
+    double bytes;   /* that a layer's kernel can't but move: its images once each and the weights */
 } figure;
 
 /* How fast one core's memory is. */

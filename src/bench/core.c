@@ -23,7 +23,7 @@ typedef struct bench {
     int64_t *sums;
     uint8_t bytes[AE_IMAGE_PIXELS];
     float *gradient, *scratch;
-    int layer; /* the one a kernel's task is about */
+    int node; /* the one a kernel's task is about */
     ae_planes in, out, below;
 } bench;
 
@@ -53,6 +53,7 @@ static figure *add_figure(bench *b, const char *name, double seconds, double wor
     f->seconds = seconds;
     f->work = work;
     f->is_value = is_value;
+    f->bytes = 0;
     return f;
 }
 
@@ -65,28 +66,24 @@ static void task_peak(bench *b) {
     peak_work = b->task->kernels->multiply_adds(PEAK_ROUNDS);
 }
 
-static const ae_layer *layer_of(const bench *b) {
-    return &ae_network_layers(b->task->network)->layer[b->layer];
+static const ae_conv *conv_of(const bench *b) {
+    return &ae_network_graph(b->task->network)->node[b->node].conv;
 }
 
 static void task_forward(bench *b) {
-    const ae_layer *l = layer_of(b);
-    b->task->kernels->correlate(&b->out, &b->in, b->task->packed, b->task->packed, l->kernel,
-                                l->transposed ? AE_WINDOW_FULL : AE_WINDOW_VALID, AE_EPILOGUE_RELU,
-                                NULL);
+    const ae_epilogue relu = {.kind = AE_EPILOGUE_RELU};
+    b->task->kernels->conv_forward(&b->out, &b->in, conv_of(b), b->task->packed, b->task->packed,
+                                   &relu, b->scratch);
 }
 
 static void task_backward(bench *b) {
-    const ae_layer *l = layer_of(b);
-    b->task->kernels->correlate(&b->below, &b->out, b->task->packed, NULL, l->kernel,
-                                l->transposed ? AE_WINDOW_VALID : AE_WINDOW_FULL, AE_EPILOGUE_GATE,
-                                &b->in);
+    const ae_epilogue gate = {.kind = AE_EPILOGUE_GATE, .gate = &b->in};
+    b->task->kernels->conv_backward(&b->below, &b->out, conv_of(b), b->task->packed, &gate,
+                                    b->scratch);
 }
 
 static void task_weights(bench *b) {
-    const ae_layer *l = layer_of(b);
-    b->task->kernels->correlate_gradient(b->gradient, l->transposed ? &b->in : &b->out,
-                                         l->transposed ? &b->out : &b->in, l->kernel, b->scratch);
+    b->task->kernels->conv_weights(b->gradient, &b->in, &b->out, conv_of(b), b->scratch);
     b->task->kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
 }
 
@@ -149,50 +146,61 @@ static void free_planes(ae_planes *planes, int halo) {
     free(planes->data - (ptrdiff_t)halo * planes->row_stride - AE_LANES);
 }
 
-static float *make_scratch(const ae_layer *l) {
-    const int channels = l->in_channels > l->out_channels ? l->in_channels : l->out_channels;
-    size_t floats = ae_gradient_scratch(channels, channels, l->in_height, l->in_width);
-    size_t other = ae_gradient_scratch(channels, channels, l->out_height, l->out_width);
-    float *scratch = ae_calloc(floats > other ? floats : other, sizeof *scratch);
-    if (!scratch) {
-        fprintf(stderr, "ae_bench: no memory\n");
-        exit(AE_FAILED);
+static void make_images(bench *b, const ae_conv *conv, const ae_shape *in, const ae_shape *out,
+                        int halo) {
+    b->in = make_planes(in->channels, in->height, in->width, halo);
+    b->below = make_planes(in->channels, in->height, in->width, halo);
+    b->out = make_planes(out->channels, out->height, out->width, halo);
+    b->scratch = ae_calloc(ae_conv_scratch(conv, in->height, in->width), sizeof *b->scratch);
+    if (b->scratch) return;
+    fprintf(stderr, "ae_bench: no memory\n");
+    exit(AE_FAILED);
+}
+
+static double values_of(const ae_shape *shape) {
+    return (double)shape->channels * shape->height * shape->width;
+}
+
+/* The kernels of one convolution, added to `all`. */
+static void measure_conv(bench *b, figure *all, const ae_shape *shapes) {
+    const ae_node *node = &ae_network_graph(b->task->network)->node[b->node];
+    const ae_conv *conv = &node->conv;
+    const ae_shape *in = &shapes[node->input[0]], *out = &shapes[b->node + 1];
+    const int halo = ae_conv_halo(conv);
+    const double work = ae_conv_work(conv, in->height, in->width);
+    const double images = values_of(in) + values_of(out);
+    const struct {
+        const char *name;
+        void (*task)(bench *);
+        double gate; /* values of the image that it reads besides */
+    } tasks[] = {{"forward", task_forward, 0},
+                 {"weight gradient", task_weights, 0},
+                 {"data gradient", task_backward, values_of(in)}};
+    make_images(b, conv, in, out, halo);
+    for (int t = 0; t < (node->input[0] == 0 ? 2 : 3); ++t) { /* the pictures have no gradient */
+        char name[64];
+        snprintf(name, sizeof name, "%s %d->%d %s", conv->transposed ? "tconv" : "conv",
+                 conv->in_channels, conv->out_channels, tasks[t].name);
+        figure *f = add_figure(b, name, time_task(b, tasks[t].task), work, false);
+        f->bytes = sizeof(float) * (images + tasks[t].gate + (double)ae_conv_weights(conv));
+        all->seconds += f->seconds;
+        all->work += f->work;
+        all->bytes += f->bytes;
     }
-    return scratch;
+    free(b->scratch);
+    free_planes(&b->in, halo), free_planes(&b->below, halo), free_planes(&b->out, halo);
 }
 
 /* The kernels of each layer; returns the useful multiply-adds of an image's training step. */
 static double measure_layers(bench *b) {
-    const ae_layers *layers = ae_network_layers(b->task->network);
-    double total = 0, seconds = 0;
-    for (b->layer = 0; b->layer < layers->count; ++b->layer) {
-        const ae_layer *l = layer_of(b);
-        int halo = l->kernel - 1;
-        double taps = (double)l->in_channels * l->out_channels * l->kernel * l->kernel;
-        double work =
-            taps * (l->transposed ? l->in_height * l->in_width : l->out_height * l->out_width);
-        b->in = make_planes(l->in_channels, l->in_height, l->in_width, halo);
-        b->below = make_planes(l->in_channels, l->in_height, l->in_width, halo);
-        b->out = make_planes(l->out_channels, l->out_height, l->out_width, halo);
-        b->scratch = make_scratch(l);
-        const struct {
-            const char *name;
-            void (*task)(bench *);
-        } tasks[] = {{"forward", task_forward},
-                     {"weight gradient", task_weights},
-                     {"data gradient", task_backward}};
-        for (int t = 0; t < (b->layer == 0 ? 2 : 3); ++t) { /* the images have no gradient */
-            char name[64];
-            snprintf(name, sizeof name, "%s %d->%d %s", l->transposed ? "tconv" : "conv",
-                     l->in_channels, l->out_channels, tasks[t].name);
-            seconds += add_figure(b, name, time_task(b, tasks[t].task), work, false)->seconds;
-            total += work;
-        }
-        free(b->scratch);
-        free_planes(&b->in, halo), free_planes(&b->below, halo), free_planes(&b->out, halo);
-    }
-    add_figure(b, "all kernels of an image", seconds, total, false);
-    return total;
+    const ae_graph *graph = ae_network_graph(b->task->network);
+    ae_shape shapes[AE_NODES_MAX + 1];
+    figure all = {0};
+    ae_graph_shapes(graph, shapes, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH);
+    for (b->node = 0; b->node < graph->count; ++b->node)
+        if (graph->node[b->node].kind == AE_NODE_CONV) measure_conv(b, &all, shapes);
+    add_figure(b, "all kernels of an image", all.seconds, all.work, false)->bytes = all.bytes;
+    return all.work;
 }
 
 /* Everything that one core does alone, but for its memory. */
@@ -215,7 +223,8 @@ static void measure_figures(bench *b) {
 /* Fills streams[AE_BENCH_STREAMS]. Local. */
 static ae_status measure_streams(stream *streams, const bench_task *task) {
     streams[0] =
-        (stream){.name = "a thread's memory", .bytes = (double)ae_workspace_bytes(task->network)};
+        (stream){.name = "a thread's memory", .bytes = (double)ae_workspace_bytes(task->network, AE_IMAGE_HEIGHT,
+                                                      AE_IMAGE_WIDTH)};
     streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
         streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);
@@ -232,7 +241,8 @@ static ae_status create_buffers(bench *b) {
     b->gradient = ae_calloc(size, sizeof *b->gradient);
     for (int i = 0; i < AE_IMAGE_PIXELS; ++i) b->bytes[i] = (uint8_t)(i * 37);
     if (!b->normals || !b->sums || !b->gradient ||
-        ae_workspace_create(&b->workspace, b->task->network, b->task->kernels))
+        ae_workspace_create(&b->workspace, b->task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
+                            b->task->kernels))
         return ae_fail_memory("the measurements");
     return AE_OK;
 }

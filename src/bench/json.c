@@ -7,26 +7,6 @@
 #include "base/timer.h"
 #include "bench.h"
 
-/* Bytes that a figure's kernel can't but move: its images once each and the weights. 0: not known,
- * for what isn't a layer's kernel. */
-static double least_bytes(const ae_layers *layers, const char *name) {
-    for (int l = 0; l < layers->count; ++l) {
-        const ae_layer *layer = &layers->layer[l];
-        char prefix[64];
-        int length =
-            snprintf(prefix, sizeof prefix, "%s %d->%d ", layer->transposed ? "tconv" : "conv",
-                     layer->in_channels, layer->out_channels);
-        if (strncmp(name, prefix, (size_t)length) != 0) continue;
-        double in = (double)layer->in_channels * layer->in_height * layer->in_width;
-        double out = (double)layer->out_channels * layer->out_height * layer->out_width;
-        double weights =
-            (double)layer->in_channels * layer->out_channels * layer->kernel * layer->kernel;
-        double gate = strcmp(name + length, "data gradient") == 0 ? in : 0; /* the layer's input */
-        return sizeof(float) * (in + gate + out + weights);
-    }
-    return 0;
-}
-
 /* A JSON string; control characters become spaces. */
 static void write_text(FILE *file, const char *name, const char *text) {
     fprintf(file, " \"%s\": \"", name);
@@ -90,8 +70,7 @@ static void write_team(FILE *file, const bench_team *team) {
 }
 
 /* What was measured on one core. */
-static void write_core(FILE *file, const bench_core *core, const ae_layers *layers) {
-    double all_bytes = 0;
+static void write_core(FILE *file, const bench_core *core) {
     fprintf(file, ",\n \"peak_multiply_adds_per_s\": %.6g,\n \"streams\": [", core->peak);
     for (int i = 0; i < AE_BENCH_STREAMS; ++i)
         fprintf(file, "%s\n  {\"name\": \"%s\", \"bytes\": %.0f, \"bytes_per_s\": %.6g}",
@@ -100,12 +79,9 @@ static void write_core(FILE *file, const bench_core *core, const ae_layers *laye
     fprintf(file, "\n ],\n \"figures\": [");
     for (int i = 0; i < core->figure_count; ++i) {
         const figure *f = &core->figures[i];
-        double bytes = least_bytes(layers, f->name);
-        all_bytes += bytes;
-        if (strcmp(f->name, "all kernels of an image") == 0) bytes = all_bytes;
         fprintf(file, "%s\n  {\"name\": \"%s\", \"seconds\": %.6g, \"%s\": %.0f", i ? "," : "",
                 f->name, f->seconds, f->is_value ? "values" : "multiply_adds", f->work);
-        if (bytes > 0) fprintf(file, ", \"bytes\": %.0f", bytes);
+        if (f->bytes > 0) fprintf(file, ", \"bytes\": %.0f", f->bytes);
         fprintf(file, "}");
     }
     fprintf(file, "\n ]");
@@ -120,7 +96,7 @@ ae_status ae_bench_write(const char *path, const bench_core *core, const bench_t
     fprintf(file, "{\n");
     write_origin(file, task, comm);
     write_team(file, team);
-    if (core) write_core(file, core, ae_network_layers(task->network));
+    if (core) write_core(file, core);
     fprintf(file, "\n}\n");
     bool failed = ferror(file) != 0;
     if (fclose(file) != 0 || failed)

@@ -37,14 +37,13 @@ static ae_status create_config(ae_config **config, const command *cmd) {
 
 /* Fills *task, to be released whatever is returned. Local. */
 static ae_status create_task(bench_task *task, const command *cmd) {
-    ae_layers layers;
     int level;
     *task = (bench_task){.rounds = (int)cmd->rounds};
     ae_status status = create_config(&task->config, cmd);
     if (status) return status;
-    status = ae_layers_parse(&layers, ae_config_settings(task->config)->model.layers,
-                             "model.layers", AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH);
-    if (status == AE_OK) status = ae_network_create(&task->network, &layers);
+    const ae_shape picture = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH};
+    status = ae_network_create(&task->network, ae_config_settings(task->config)->model.layers,
+                               "model.layers", picture, AE_OUTPUT_DIRECT);
     if (status == AE_OK) status = ae_kernels_find(&level);
     if (status) return status;
     task->kernels = ae_kernels_at(level);
@@ -53,7 +52,7 @@ static ae_status create_task(bench_task *task, const command *cmd) {
     if (!parameters || !task->packed)
         status = ae_fail_memory("the measurements");
     else {
-        ae_network_initialize(task->network, parameters, 0);
+        status = ae_network_initialize(task->network, parameters, AE_INIT_PYTORCH, 0);
         ae_network_pack(task->network, task->packed, parameters);
     }
     free(parameters);

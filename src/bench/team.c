@@ -52,7 +52,8 @@ static bool lane_create(lane *l, const bench_task *task) {
     l->sums = ae_calloc(ae_network_size(task->network), sizeof *l->sums);
     l->bytes = ae_calloc(AE_IMAGE_PIXELS, sizeof *l->bytes);
     for (int i = 0; l->bytes && i < AE_IMAGE_PIXELS; ++i) l->bytes[i] = (uint8_t)(i * 37);
-    return ae_workspace_create(&l->workspace, task->network, task->kernels) == AE_OK &&
+    return ae_workspace_create(&l->workspace, task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
+                               task->kernels) == AE_OK &&
            l->normals && l->sums && l->bytes;
 }
 
@@ -189,21 +190,6 @@ static void sum_up(bench_team *team, const measurement *m) {
     }
 }
 
-/* Useful multiply-adds of an image's step: forward, and gradients by the weights and, but for the
- * first layer's, by its input. */
-static double work_of(const ae_network *network) {
-    const ae_layers *layers = ae_network_layers(network);
-    double work = 0;
-    for (int l = 0; l < layers->count; ++l) {
-        const ae_layer *layer = &layers->layer[l];
-        double pixels = layer->transposed ? layer->in_height * layer->in_width
-                                          : layer->out_height * layer->out_width;
-        work += (l == 0 ? 2 : 3) * pixels * layer->in_channels * layer->out_channels *
-                layer->kernel * layer->kernel;
-    }
-    return work;
-}
-
 ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_task *task) {
     ae_placement placement = ae_placement_find(comm);
     ae_placement_warn(&placement);
@@ -214,7 +200,8 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
                          .threads = placement.total_threads,
                          .cores = placement.total_cores,
                          .batch = ae_config_settings(task->config)->train.batch,
-                         .work = work_of(task->network)};
+                         .work = ae_network_step_work(task->network, AE_IMAGE_HEIGHT,
+                                                      AE_IMAGE_WIDTH)};
     const double own_threads = m.threads;
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);

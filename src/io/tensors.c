@@ -13,11 +13,11 @@ enum { SCALE_SIZE = 64 }; /* bytes of a scale's path */
 
 /* path = that of the scale of one dimension; the scale is made where it isn't there yet. */
 static ae_status need_scale(ae_h5 *file, char path[SCALE_SIZE], const ae_parameter *parameter,
-                            bool transposed, int dimension) {
+                            int dimension) {
     const char *const kinds[2][4] = {{"out_channel", "in_channel", "kernel_row", "kernel_column"},
                                      {"in_channel", "out_channel", "kernel_row", "kernel_column"}};
     int64_t size = parameter->shape[dimension];
-    const char *kind = kinds[transposed && parameter->rank > 1][dimension];
+    const char *kind = kinds[parameter->transposed && parameter->rank > 1][dimension];
     snprintf(path, SCALE_SIZE, "/%s_%lld", kind, (long long)size);
     if (ae_h5_has(file, path)) return AE_OK;
     int64_t *indices = malloc((size_t)size * sizeof *indices);
@@ -40,12 +40,10 @@ ae_status ae_tensors_write(ae_h5 *file, const char *group, const ae_network *net
                            const float *values, const char *what) {
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
-    const ae_layers *layers = ae_network_layers(network);
     for (int i = 0; i < count; i++) {
         char path[AE_H5_NAME_SIZE], long_name[AE_H5_NAME_SIZE], scales[4][SCALE_SIZE];
         snprintf(path, sizeof path, "%s/%s", group, table[i].name);
         snprintf(long_name, sizeof long_name, "%s of %s", what, table[i].name);
-        bool transposed = layers->layer[i / 2].transposed;
         ae_h5_dataset dataset = {.path = path,
                                  .type = AE_H5_FLOAT,
                                  .rank = table[i].rank,
@@ -54,7 +52,7 @@ ae_status ae_tensors_write(ae_h5 *file, const char *group, const ae_network *net
                                  .description = "In the shape and layout of PyTorch's state_dict"};
         ae_status status = AE_OK;
         for (int d = 0; d < table[i].rank && status == AE_OK; d++) {
-            status = need_scale(file, scales[d], &table[i], transposed, d);
+            status = need_scale(file, scales[d], &table[i], d);
             dataset.shape[d] = table[i].shape[d];
             dataset.scales[d] = scales[d];
         }

@@ -2,12 +2,115 @@
  * (the compiler makes vectors of the loops), and the kernel table of that kind. Elements are
  * independent and every operation is an IEEE one, so all builds give the same bits. */
 #include "base/fixed.h"
+#include "kernels/conv.h"
 #include "kernels/tables.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { CHUNK = 64 }; /* blocks of random words made at a time */
+
+/* Rows are taken in groups of 16 columns, which become whole vectors, and what is left of them. */
+
+static inline void apply_group(float *restrict x, const float *restrict gate,
+                               const ae_epilogue *epilogue, int count) {
+    for (int l = 0; l < count; ++l)
+        x[l] = ae_epilogue_value(x[l], epilogue, gate ? gate[l] : 0);
+}
+
+static void apply(const ae_planes *planes, const ae_epilogue *epilogue) {
+    if (epilogue->kind == AE_EPILOGUE_NONE) return;
+    for (int c = 0; c < planes->channels; ++c)
+        for (int h = 0; h < planes->height; ++h)
+            apply_group(ae_planes_row(planes, c, h),
+                        epilogue->gate ? ae_planes_row(epilogue->gate, c, h) : NULL, epilogue,
+                        planes->width);
+}
+
+static void add(const ae_planes *out, const ae_planes *a, const ae_planes *b, float sign) {
+    for (int c = 0; c < out->channels; ++c)
+        for (int h = 0; h < out->height; ++h) {
+            float *sum = ae_planes_row(out, c, h);
+            const float *x = ae_planes_row(a, c, h), *y = ae_planes_row(b, c, h);
+            for (int w = 0; w < out->width; ++w) sum[w] = x[w] + sign * y[w];
+        }
+}
+
+/* even[i] = row[2 i], odd[i] = row[2 i + 1]; what the row of `count` doesn't have is left alone. */
+static inline void split_row(float *restrict even, float *restrict odd, const float *restrict row,
+                             int count) {
+    for (int i = 0; i < count / 2; ++i) {
+        even[i] = row[2 * i];
+        odd[i] = row[2 * i + 1];
+    }
+    if (count % 2) even[count / 2] = row[count - 1];
+}
+
+static inline void join_rows(float *restrict row, const float *restrict even,
+                             const float *restrict odd, int count) {
+    for (int i = 0; i < count / 2; ++i) {
+        row[2 * i] = even[i];
+        row[2 * i + 1] = odd[i];
+    }
+    if (count % 2) row[count - 1] = even[count / 2];
+}
+
+static void unshuffle(const ae_planes *out, const ae_planes *in) {
+    for (int c = 0; c < in->channels; ++c)
+        for (int h = 0; h < in->height; ++h) {
+            const int even = 4 * c + h % 2 * 2;
+            split_row(ae_planes_row(out, even, h / 2), ae_planes_row(out, even + 1, h / 2),
+                      ae_planes_row(in, c, h), in->width);
+        }
+}
+
+static void shuffle(const ae_planes *out, const ae_planes *in) {
+    for (int c = 0; c < out->channels; ++c)
+        for (int h = 0; h < out->height; ++h) {
+            const int even = 4 * c + h % 2 * 2;
+            join_rows(ae_planes_row(out, c, h), ae_planes_row(in, even, h / 2),
+                      ae_planes_row(in, even + 1, h / 2), out->width);
+        }
+}
+
+/* Which of four pixels, in the order (i, j), max_pool takes. */
+static inline int choose(const float pixels[4]) {
+    int chosen = 0;
+    for (int p = 1; p < 4; ++p)
+        if (pixels[p] > pixels[chosen] || pixels[p] != pixels[p]) chosen = p;
+    return chosen;
+}
+
+static void max_pool(const ae_planes *out, const ae_planes *in) {
+    for (int c = 0; c < out->channels; ++c)
+        for (int h = 0; h < out->height; ++h) {
+            float *row = ae_planes_row(out, c, h);
+            const float *upper = ae_planes_row(in, c, 2 * h), *lower = upper + in->row_stride;
+            for (int w = 0; w < out->width; ++w) {
+                const float pixels[4] = {upper[2 * w], upper[2 * w + 1], lower[2 * w],
+                                         lower[2 * w + 1]};
+                row[w] = pixels[choose(pixels)];
+            }
+        }
+}
+
+static void max_pool_gradient(const ae_planes *below, const ae_planes *gradient,
+                              const ae_planes *in) {
+    for (int c = 0; c < below->channels; ++c) {
+        for (int h = 0; h < below->height; ++h)
+            memset(ae_planes_row(below, c, h), 0, (size_t)below->width * sizeof(float));
+        for (int h = 0; h < gradient->height; ++h) {
+            const float *row = ae_planes_row(gradient, c, h);
+            const float *upper = ae_planes_row(in, c, 2 * h), *lower = upper + in->row_stride;
+            for (int w = 0; w < gradient->width; ++w) {
+                const float pixels[4] = {upper[2 * w], upper[2 * w + 1], lower[2 * w],
+                                         lower[2 * w + 1]};
+                const int chosen = choose(pixels);
+                ae_planes_row(below, c, 2 * h + chosen / 2)[2 * w + chosen % 2] = row[w];
+            }
+        }
+    }
+}
 
 #ifdef AE_SIMD_HEADER
 #include "kernels/simd.c"
@@ -54,8 +157,6 @@ static inline float exp_clamped(float x) {
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;
 }
-
-/* Rows are taken in groups of 16 columns, which become whole vectors, and what is left of them. */
 
 static inline void sigmoid_group(float *restrict x, int count) {
     for (int l = 0; l < count; ++l) x[l] = 1.0f / (1.0f + exp_clamped(-x[l]));
@@ -284,16 +385,24 @@ static int add_fixed(int64_t *restrict sums, const float *restrict values, size_
 const ae_kernels AE_KERNELS_TABLE = {
     .name = AE_KERNELS_NAME,
 #ifdef AE_SIMD_HEADER
-    .correlate = correlate,
-    .correlate_gradient = correlate_gradient,
+    .conv_forward = conv_forward,
+    .conv_backward = conv_backward,
+    .conv_weights = conv_weights,
     .sum_pixels = sum_pixels,
     .multiply_adds = multiply_adds,
 #else
-    .correlate = ae_reference_correlate,
-    .correlate_gradient = ae_reference_correlate_gradient,
+    .conv_forward = ae_reference_conv_forward,
+    .conv_backward = ae_reference_conv_backward,
+    .conv_weights = ae_reference_conv_weights,
     .sum_pixels = ae_reference_sum_pixels,
     .multiply_adds = ae_reference_multiply_adds,
 #endif
+    .apply = apply,
+    .add = add,
+    .unshuffle = unshuffle,
+    .shuffle = shuffle,
+    .max_pool = max_pool,
+    .max_pool_gradient = max_pool_gradient,
     .sigmoid = sigmoid,
     .sigmoid_gradient = sigmoid_gradient,
     .loss_mse = loss_mse,

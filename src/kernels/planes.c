@@ -48,3 +48,33 @@ void ae_planes_to_dense(float *dense, const ae_planes *planes) {
             dense += planes->width;
         }
 }
+
+ae_planes ae_planes_channels(const ae_planes *planes, int first, int count) {
+    ae_planes part = *planes;
+    part.data = ae_planes_row(planes, first, 0);
+    part.channels = count;
+    return part;
+}
+
+void ae_planes_copy(const ae_planes *out, const ae_planes *in) {
+    for (int c = 0; c < out->channels; ++c)
+        for (int h = 0; h < out->height; ++h)
+            memcpy(ae_planes_row(out, c, h), ae_planes_row(in, c, h),
+                   (size_t)out->width * sizeof(float));
+}
+
+void ae_planes_clear(const ae_planes *planes) {
+    for (int c = 0; c < planes->channels; ++c)
+        for (int h = 0; h < planes->height; ++h)
+            memset(ae_planes_row(planes, c, h), 0, (size_t)planes->width * sizeof(float));
+}
+
+void ae_planes_extend(const ae_planes *out, const ae_planes *in) {
+    for (int c = 0; c < out->channels; ++c)
+        for (int h = 0; h < out->height; ++h) {
+            float *row = ae_planes_row(out, c, h);
+            memcpy(row, ae_planes_row(in, c, h < in->height ? h : in->height - 1),
+                   (size_t)in->width * sizeof(float));
+            for (int w = in->width; w < out->width; ++w) row[w] = row[in->width - 1];
+        }
+}

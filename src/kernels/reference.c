@@ -2,17 +2,11 @@
 
 #include <math.h>
 #include <string.h>
+#include "kernels/conv.h"
 
-static float finish(float value, ae_epilogue epilogue, float gate) {
-    switch (epilogue) {
-    case AE_EPILOGUE_RELU:
-        return 0 > value ? 0 : value;
-    case AE_EPILOGUE_GATE:
-        return gate > 0 ? value : 0;
-    case AE_EPILOGUE_NONE:
-        break;
-    }
-    return value;
+static float pixel_at(const ae_planes *planes, int c, int h, int w) {
+    const bool inside = h >= 0 && h < planes->height && w >= 0 && w < planes->width;
+    return inside ? ae_planes_row(planes, c, h)[w] : 0;
 }
 
 /* A pixel of component `component` of the pair of output rows oh and oh + 1, ih being the first
@@ -37,41 +31,78 @@ static float add_component(float sum, int component, const ae_planes *out, const
     return sum;
 }
 
-static float add_taps(float sum, const ae_planes *out, const ae_planes *in, const float *weights,
-                      int kernel, int oc, int oh, int ow, int shift) {
+static float winograd_pixel(float sum, const ae_planes *out, const ae_planes *in,
+                            const float *weights, int oc, int oh, int ow, int shift) {
+    int pair = oh / 2 * 2;
+    float m1 = add_component(sum, 1, out, in, weights, oc, pair, ow, shift);
+    float m2 = add_component(0, 2, out, in, weights, oc, pair, ow, shift);
+    if (oh == pair) return add_component(m1 + m2, 0, out, in, weights, oc, pair, ow, shift);
+    return add_component(m1 - m2, 3, out, in, weights, oc, pair, ow, shift);
+}
+
+/* Correlation, tap by tap. */
+static float correlate_pixel(float sum, const ae_planes *out, const ae_planes *in,
+                             const float *weights, int oc, int oh, int ow, int kernel, int stride,
+                             int shift) {
     const float *weight = weights + oc;
     for (int ic = 0; ic < in->channels; ++ic)
         for (int kh = 0; kh < kernel; ++kh)
-            for (int kw = 0; kw < kernel; ++kw) {
-                float pixel = ae_planes_row(in, ic, oh + kh - shift)[ow + kw - shift];
+            for (int kw = 0; kw < kernel; ++kw, weight += out->channels) {
+                float pixel =
+                    pixel_at(in, ic, stride * oh + kh - shift, stride * ow + kw - shift);
                 sum = fmaf(*weight, pixel, sum);
-                weight += out->channels;
             }
     return sum;
 }
 
-void ae_reference_correlate(const ae_planes *out, const ae_planes *in, const float *weights,
-                            const float *bias, int kernel, ae_window window, ae_epilogue epilogue,
-                            const ae_planes *gate) {
-    int shift = window == AE_WINDOW_FULL ? kernel - 1 : 0;
+/* The adjoint of a correlation of stride 2. */
+static float spread_pixel(float sum, const ae_planes *out, const ae_planes *in,
+                          const float *weights, int oc, int oh, int ow, int kernel, int padding) {
+    const float *weight = weights + oc;
+    for (int ic = 0; ic < in->channels; ++ic)
+        for (int kh = 0; kh < kernel; ++kh)
+            for (int kw = 0; kw < kernel; ++kw, weight += out->channels) {
+                const int h = oh - kh + padding, w = ow - kw + padding;
+                if (h % 2 == 0 && w % 2 == 0)
+                    sum = fmaf(*weight, pixel_at(in, ic, h / 2, w / 2), sum);
+            }
+    return sum;
+}
+
+static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *conv, bool backward,
+                     const float *weights, const float *bias, const ae_epilogue *epilogue) {
+    const bool winograd = ae_conv_is_winograd(conv);
+    const bool spreads = conv->stride > 1 && ae_conv_is_adjoint(conv, backward);
+    const int shift = ae_conv_shift(conv, backward);
     for (int oc = 0; oc < out->channels; ++oc)
         for (int oh = 0; oh < out->height; ++oh)
             for (int ow = 0; ow < out->width; ++ow) {
                 float sum = bias ? bias[oc] : 0;
-                if (kernel == 3) {
-                    int pair = oh / 2 * 2;
-                    float m1 = add_component(sum, 1, out, in, weights, oc, pair, ow, shift);
-                    float m2 = add_component(0, 2, out, in, weights, oc, pair, ow, shift);
-                    if (oh == pair)
-                        sum = add_component(m1 + m2, 0, out, in, weights, oc, pair, ow, shift);
-                    else
-                        sum = add_component(m1 - m2, 3, out, in, weights, oc, pair, ow, shift);
-                } else {
-                    sum = add_taps(sum, out, in, weights, kernel, oc, oh, ow, shift);
-                }
-                float gate_value = gate ? ae_planes_row(gate, oc, oh)[ow] : 0;
-                ae_planes_row(out, oc, oh)[ow] = finish(sum, epilogue, gate_value);
+                if (winograd)
+                    sum = winograd_pixel(sum, out, in, weights, oc, oh, ow, shift);
+                else if (spreads)
+                    sum = spread_pixel(sum, out, in, weights, oc, oh, ow, conv->kernel,
+                                       conv->padding);
+                else
+                    sum = correlate_pixel(sum, out, in, weights, oc, oh, ow, conv->kernel,
+                                          conv->stride, shift);
+                float gate = epilogue->gate ? ae_planes_row(epilogue->gate, oc, oh)[ow] : 0;
+                ae_planes_row(out, oc, oh)[ow] = ae_epilogue_value(sum, epilogue, gate);
             }
+}
+
+void ae_reference_conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                               const float *weights, const float *bias, const ae_epilogue *epilogue,
+                               float *scratch) {
+    (void)scratch;
+    convolve(out, in, conv, false, weights, bias, epilogue);
+}
+
+void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradient,
+                                const ae_conv *conv, const float *weights,
+                                const ae_epilogue *epilogue, float *scratch) {
+    (void)scratch;
+    convolve(below, gradient, conv, true, weights, NULL, epilogue);
 }
 
 /* The sum of 16 lanes by halving. */
@@ -84,20 +115,21 @@ static float sum_lanes(const float *lanes) {
 }
 
 /* The sum over all pixels of small channel a times those of large channel b at tap (kh, kw). */
-static float tap_gradient(const ae_planes *small, const ae_planes *large, int a, int b, int kh,
-                          int kw) {
+static float tap_gradient(const ae_planes *small, const ae_planes *large, int a, int b,
+                          const ae_conv *conv, int kh, int kw) {
+    const int s = conv->stride, p = conv->padding;
     float lanes[AE_LANES] = {0};
     for (int h = 0; h < small->height; ++h) /* Whole lane groups: small is zero beyond its width. */
         for (int w = 0; w < small->width; w += AE_LANES)
             for (int l = 0; l < AE_LANES; ++l)
                 lanes[l] = fmaf(ae_planes_row(small, a, h)[w + l],
-                                ae_planes_row(large, b, h + kh)[w + l + kw], lanes[l]);
+                                pixel_at(large, b, s * h + kh - p, s * (w + l) + kw - p), lanes[l]);
     return sum_lanes(lanes);
 }
 
 /* The same for a component, over pairs of rows; an odd last row's partner is a row of zeros. */
 static float component_gradient(const ae_planes *small, const ae_planes *large, int a, int b,
-                                int component, int kw) {
+                                int component, int kw, int padding) {
     float lanes[AE_LANES] = {0};
     for (int h = 0; h < small->height; h += 2)
         for (int w = 0; w < small->width; w += AE_LANES)
@@ -105,29 +137,39 @@ static float component_gradient(const ae_planes *small, const ae_planes *large, 
                 const float e0 = ae_planes_row(small, a, h)[w + l];
                 const float e1 = ae_planes_row(small, a, h + 1)[w + l];
                 const float q[AE_WINOGRAD_COMPONENTS] = {e0, e0 + e1, e0 - e1, e1};
-                lanes[l] = fmaf(q[component], component_pixel(component, large, b, h, w + l + kw),
-                                lanes[l]);
+                const float p =
+                    component_pixel(component, large, b, h - padding, w + l + kw - padding);
+                lanes[l] = fmaf(q[component], p, lanes[l]);
             }
     return sum_lanes(lanes);
 }
 
-void ae_reference_correlate_gradient(float *gradient, const ae_planes *small,
-                                     const ae_planes *large, int kernel, float *scratch) {
+/* Adds the derivatives by column kw of a 3x3 kernel. */
+static void add_winograd_column(float *sums, const ae_planes *small, const ae_planes *large, int a,
+                                int b, int kw, int padding) {
+    float s[AE_WINOGRAD_COMPONENTS];
+    for (int c = 0; c < AE_WINOGRAD_COMPONENTS; ++c)
+        s[c] = component_gradient(small, large, a, b, c, kw, padding);
+    float both = 0.5f * (s[1] + s[2]);
+    sums[kw] += s[0] + both;
+    sums[3 + kw] += 0.5f * (s[1] - s[2]);
+    sums[6 + kw] += both + s[3];
+}
+
+void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
+                               const ae_conv *conv, float *scratch) {
+    const ae_planes *small = conv->transposed ? in : gradient;
+    const ae_planes *large = conv->transposed ? gradient : in;
+    const int kernel = conv->kernel;
     (void)scratch;
     for (int a = 0; a < small->channels; ++a)
-        for (int b = 0; b < large->channels; ++b, gradient += kernel * kernel)
+        for (int b = 0; b < large->channels; ++b, sums += kernel * kernel)
             for (int kw = 0; kw < kernel; ++kw) {
-                if (kernel == 3) {
-                    float s[AE_WINOGRAD_COMPONENTS];
-                    for (int c = 0; c < AE_WINOGRAD_COMPONENTS; ++c)
-                        s[c] = component_gradient(small, large, a, b, c, kw);
-                    float both = 0.5f * (s[1] + s[2]);
-                    gradient[kw] += s[0] + both;
-                    gradient[3 + kw] += 0.5f * (s[1] - s[2]);
-                    gradient[6 + kw] += both + s[3];
+                if (ae_conv_is_winograd(conv)) {
+                    add_winograd_column(sums, small, large, a, b, kw, conv->padding);
                 } else {
                     for (int kh = 0; kh < kernel; ++kh)
-                        gradient[kh * kernel + kw] += tap_gradient(small, large, a, b, kh, kw);
+                        sums[kh * kernel + kw] += tap_gradient(small, large, a, b, conv, kh, kw);
                 }
             }
 }

@@ -4,11 +4,14 @@
 
 #include "kernels/kernels.h"
 
-void ae_reference_correlate(const ae_planes *out, const ae_planes *in, const float *weights,
-                            const float *bias, int kernel, ae_window window, ae_epilogue epilogue,
-                            const ae_planes *gate);
-void ae_reference_correlate_gradient(float *gradient, const ae_planes *small,
-                                     const ae_planes *large, int kernel, float *scratch);
+void ae_reference_conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                               const float *weights, const float *bias, const ae_epilogue *epilogue,
+                               float *scratch);
+void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradient,
+                                const ae_conv *conv, const float *weights,
+                                const ae_epilogue *epilogue, float *scratch);
+void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
+                               const ae_conv *conv, float *scratch);
 void ae_reference_sum_pixels(float *sums, const ae_planes *planes);
 double ae_reference_multiply_adds(long rounds);
 

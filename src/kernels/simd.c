@@ -1,7 +1,7 @@
 /* The convolutions in vectors, one source for each kind: AE_SIMD_HEADER names the vector type
  * and the tile sizes that fit its registers. A tile is a small matrix of accumulators; a lane's
  * chain of operations is that of the reference whatever the tile. */
-#include "kernels/kernels.h"
+#include "kernels/conv.h"
 
 #include AE_SIMD_HEADER
 
@@ -18,12 +18,21 @@ INLINE vec vec_component(int component, const float *plus, const float *other) {
     return component == 1 ? vec_add(a, b) : vec_sub(a, b);
 }
 
-/* What a call of correlate is about. */
+/* A tap of a kernel: where its pixel lies from the output's place, and its weight's number. */
+typedef struct tap {
+    ptrdiff_t pixel; /* floats */
+    int weight;
+} tap;
+
+/* One correlation of stride 1. */
 typedef struct task {
-    const ae_planes *out, *in, *gate;
+    const ae_planes *out, *in;
     const float *weights, *bias;
-    int kernel, shift;
-    ae_epilogue epilogue;
+    const ae_epilogue *epilogue;
+    int shift;          /* Winograd's: the padding */
+    int weight_count;   /* a pair of channels' */
+    int tap_count;
+    const tap *taps;    /* [tap_count], else */
 } task;
 
 /* A tile's accumulators: `ocs` channels from `oc` on by `vecs` vectors from `column` on. Both
@@ -54,6 +63,15 @@ INLINE void tile_gate(tile sum, const float *gate, ptrdiff_t stride, int ocs, in
         for (int v = 0; v < vecs; ++v) sum[o][v] = vec_gate(vec_load(gate + v * VEC), sum[o][v]);
 }
 
+INLINE void tile_leaky_gate(tile sum, const float *gate, ptrdiff_t stride, float slope, int ocs,
+                            int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o, gate += stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v)
+            sum[o][v] = vec_leaky_gate(vec_load(gate + v * VEC), sum[o][v], vec_set(slope));
+}
+
 INLINE void tile_relu(tile sum, int ocs, int vecs) {
 #pragma GCC unroll 8
     for (int o = 0; o < ocs; ++o)
@@ -61,13 +79,30 @@ INLINE void tile_relu(tile sum, int ocs, int vecs) {
         for (int v = 0; v < vecs; ++v) sum[o][v] = vec_relu(sum[o][v]);
 }
 
+INLINE void tile_leaky(tile sum, float slope, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_leaky(sum[o][v], vec_set(slope));
+}
+
+INLINE void tile_epilogue(const ae_epilogue *epilogue, tile sum, int oc, int oh, int column,
+                          int ocs, int vecs) {
+    if (epilogue->kind == AE_EPILOGUE_RELU) tile_relu(sum, ocs, vecs);
+    if (epilogue->kind == AE_EPILOGUE_LEAKY) tile_leaky(sum, epilogue->slope, ocs, vecs);
+    if (!epilogue->gate) return;
+    const float *gate = ae_planes_row(epilogue->gate, oc, oh) + column;
+    const ptrdiff_t stride = epilogue->gate->plane_stride;
+    if (epilogue->kind == AE_EPILOGUE_GATE) tile_gate(sum, gate, stride, ocs, vecs);
+    if (epilogue->kind == AE_EPILOGUE_LEAKY_GATE)
+        tile_leaky_gate(sum, gate, stride, epilogue->slope, ocs, vecs);
+}
+
 /* Row oh of the output: all that follows the sums. */
 INLINE void tile_finish(const task *t, tile sum, int oc, int oh, int column, int ocs, int vecs) {
     float *out = ae_planes_row(t->out, oc, oh) + column;
     const ptrdiff_t stride = t->out->plane_stride;
-    if (t->epilogue == AE_EPILOGUE_RELU) tile_relu(sum, ocs, vecs);
-    if (t->epilogue == AE_EPILOGUE_GATE)
-        tile_gate(sum, ae_planes_row(t->gate, oc, oh) + column, t->gate->plane_stride, ocs, vecs);
+    tile_epilogue(t->epilogue, sum, oc, oh, column, ocs, vecs);
     const int last = t->out->width - column - (vecs - 1) * VEC; /* columns of the last vector */
     const vec_mask mask = vec_first(last < VEC ? last : VEC);
 #pragma GCC unroll 8
@@ -81,18 +116,19 @@ INLINE void tile_finish(const task *t, tile sum, int oc, int oh, int column, int
 
 /* Row oh, tap by tap. */
 INLINE void tile_direct(const task *t, int oc, int oh, int column, int ocs, int vecs) {
-    const float *weight = t->weights + oc;
+    const ptrdiff_t channels = t->out->channels;
+    const float *weights = t->weights + oc, *row = ae_planes_row(t->in, 0, oh) + column;
     tile sum;
     tile_begin(sum, t->bias ? t->bias + oc : NULL, ocs, vecs);
     for (int ic = 0; ic < t->in->channels; ++ic) {
-        const float *row = ae_planes_row(t->in, ic, oh - t->shift) + column - t->shift;
-        for (int kh = 0; kh < t->kernel; ++kh, row += t->in->row_stride)
-            for (int kw = 0; kw < t->kernel; ++kw, weight += t->out->channels) {
-                vec pixels[TILE_VECS];
+        for (int i = 0; i < t->tap_count; ++i) {
+            vec pixels[TILE_VECS];
 #pragma GCC unroll 8
-                for (int v = 0; v < vecs; ++v) pixels[v] = vec_load(row + kw + v * VEC);
-                tile_multiply(sum, weight, pixels, ocs, vecs);
-            }
+            for (int v = 0; v < vecs; ++v) pixels[v] = vec_load(row + t->taps[i].pixel + v * VEC);
+            tile_multiply(sum, weights + t->taps[i].weight * channels, pixels, ocs, vecs);
+        }
+        weights += t->weight_count * channels;
+        row += t->in->plane_stride;
     }
     tile_finish(t, sum, oc, oh, column, ocs, vecs);
 }
@@ -176,20 +212,108 @@ TILES(2)
 TILES(3)
 TILES(4)
 
-static void correlate(const ae_planes *out, const ae_planes *in, const float *weights,
-                      const float *bias, int kernel, ae_window window, ae_epilogue epilogue,
-                      const ae_planes *gate) {
+/* All of a correlation's tiles. */
+static void run(const task *t, bool is_winograd) {
     static tile_function *const direct[TILE_OC + 1] = ALL_TILES(direct);
     static tile_function *const winograd[TILE_OC + 1] = ALL_TILES(winograd);
-    tile_function *const *tiles = kernel == 3 ? winograd : direct;
-    const int rows = kernel == 3 ? 2 : 1, shift = window == AE_WINDOW_FULL ? kernel - 1 : 0;
-    const task t = {out, in, gate, weights, bias, kernel, shift, epilogue};
-    for (int oh = 0; oh < out->height; oh += rows)
+    tile_function *const *tiles = is_winograd ? winograd : direct;
+    const ae_planes *out = t->out;
+    for (int oh = 0; oh < out->height; oh += is_winograd ? 2 : 1)
         for (int column = 0; column < out->width; column += TILE_VECS * VEC)
             for (int oc = 0; oc < out->channels; oc += TILE_OC) {
                 int left = out->channels - oc;
-                tiles[left < TILE_OC ? left : TILE_OC](&t, oc, oh, column);
+                tiles[left < TILE_OC ? left : TILE_OC](t, oc, oh, column);
             }
+}
+
+enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
+
+/* A correlation of stride 2 is one of stride 1 on the four phases of what it reads. */
+static void correlate_phases(task *t, const ae_conv *conv, float *scratch) {
+    const ae_planes phases =
+        ae_phases_view(scratch, t->in->channels, t->in->height, t->in->width);
+    tap taps[TAPS_MAX];
+    ae_planes first = phases;
+    first.channels = t->in->channels;
+    first.plane_stride = 4 * phases.plane_stride;
+    unshuffle(&phases, t->in);
+    for (int i = 0; i < t->weight_count; ++i) {
+        const int down = i / conv->kernel - conv->padding, right = i % conv->kernel - conv->padding;
+        const ptrdiff_t phase = 2 * ae_phase_of(down) + ae_phase_of(right);
+        taps[i] = (tap){phase * phases.plane_stride +
+                            (ptrdiff_t)ae_phase_offset(down) * phases.row_stride +
+                            ae_phase_offset(right),
+                        i};
+    }
+    t->in = &first;
+    t->taps = taps;
+    t->tap_count = t->weight_count;
+    run(t, false);
+}
+
+/* The adjoint of one makes the phases of the output, each from its taps. */
+static void spread_phases(task *t, const ae_conv *conv, float *scratch) {
+    const ae_planes *out = t->out;
+    const ae_planes phases = ae_phases_view(scratch, out->channels, out->height, out->width);
+    const ae_epilogue *epilogue = t->epilogue, none = {.kind = AE_EPILOGUE_NONE};
+    const int k = conv->kernel, p = conv->padding;
+    for (int phase = 0; phase < 4; ++phase) {
+        tap taps[TAPS_MAX];
+        ae_planes part = phases;
+        part.data += phase * (ptrdiff_t)phases.plane_stride;
+        part.channels = out->channels;
+        part.plane_stride = 4 * phases.plane_stride;
+        t->tap_count = 0;
+        for (int i = 0; i < t->weight_count; ++i) {
+            const int down = phase / 2 - i / k + p, right = phase % 2 - i % k + p;
+            if (down % 2 == 0 && right % 2 == 0)
+                taps[t->tap_count++] =
+                    (tap){(ptrdiff_t)(down / 2) * t->in->row_stride + right / 2, i};
+        }
+        t->out = &part;
+        t->epilogue = &none;
+        t->taps = taps;
+        run(t, false);
+    }
+    shuffle(out, &phases);
+    apply(out, epilogue);
+}
+
+static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *conv, bool backward,
+                     const float *weights, const float *bias, const ae_epilogue *epilogue,
+                     float *scratch) {
+    const int k = conv->kernel;
+    task t = {.out = out,
+              .in = in,
+              .weights = weights,
+              .bias = bias,
+              .epilogue = epilogue,
+              .shift = ae_conv_shift(conv, backward),
+              .weight_count = k * k};
+    if (conv->stride > 1) {
+        if (ae_conv_is_adjoint(conv, backward))
+            spread_phases(&t, conv, scratch);
+        else
+            correlate_phases(&t, conv, scratch);
+        return;
+    }
+    tap taps[TAPS_MAX];
+    for (int i = 0; i < k * k; ++i)
+        taps[i] = (tap){(ptrdiff_t)(i / k - t.shift) * in->row_stride + i % k - t.shift, i};
+    t.taps = taps;
+    t.tap_count = k * k;
+    run(&t, ae_conv_is_winograd(conv));
+}
+
+static void conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                         const float *weights, const float *bias, const ae_epilogue *epilogue,
+                         float *scratch) {
+    convolve(out, in, conv, false, weights, bias, epilogue, scratch);
+}
+
+static void conv_backward(const ae_planes *below, const ae_planes *gradient, const ae_conv *conv,
+                          const float *weights, const ae_epilogue *epilogue, float *scratch) {
+    convolve(below, gradient, conv, true, weights, NULL, epilogue, scratch);
 }
 
 /* Lanes l + lanes l + 8 of 16. */
@@ -311,7 +435,7 @@ static void pair_rows(float *sums, float *differences, const ae_planes *planes) 
 }
 
 static void gradient_winograd(float *gradient, const ae_planes *small, const ae_planes *large,
-                              float *scratch) {
+                              int padding, float *scratch) {
     const int as = small->channels, bs = large->channels, count = (small->height + 1) / 2;
     const int groups = (small->width + AE_LANES - 1) / AE_LANES;
     const ptrdiff_t row = groups * AE_LANES, channel = row * count;
@@ -325,8 +449,8 @@ static void gradient_winograd(float *gradient, const ae_planes *small, const ae_
         {upper + small->row_stride, small->plane_stride, 2 * small->row_stride, count, groups}};
     for (int c = 0; c < AE_WINOGRAD_COMPONENTS; ++c)
         for (int b = 0; b < bs; ++b) {
-            const float *plus = ae_planes_row(large, b, winograd[c].plus);
-            const float *other = ae_planes_row(large, b, winograd[c].other);
+            const float *plus = ae_planes_row(large, b, winograd[c].plus - padding) - padding;
+            const float *other = ae_planes_row(large, b, winograd[c].other - padding) - padding;
             float *out = sums + (b * AE_WINOGRAD_COMPONENTS + c) * as * 3;
             if (c == 1)
                 gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, ROW_PLUS,
@@ -346,36 +470,66 @@ static void gradient_winograd(float *gradient, const ae_planes *small, const ae_
             }
 }
 
+/* Adds to the derivatives by `kws` neighbouring taps of row kh, from kw on, for channel b of the
+ * larger image, whose pixels for the first of them begin at `row`. */
+static void gradient_taps(float *gradient, const strip *strip, int as, int bs, int b,
+                          const float *row, ptrdiff_t row_stride, int kernel, int kh, int kw,
+                          int kws, float *scratch) {
+    if (kws == TILE_KW)
+        gradient_channels(scratch, strip, as, row, row, row_stride, ROW_ALONE, TILE_KW);
+    else
+        gradient_channels(scratch, strip, as, row, row, row_stride, ROW_ALONE, 1);
+    for (int a = 0; a < as; ++a)
+        for (int j = 0; j < kws; ++j)
+            gradient[((a * bs + b) * kernel + kh) * kernel + kw + j] += scratch[a * kws + j];
+}
+
+static strip whole(const ae_planes *small) {
+    return (strip){ae_planes_row(small, 0, 0), small->plane_stride, small->row_stride,
+                   small->height, (small->width + AE_LANES - 1) / AE_LANES};
+}
+
 static void gradient_direct(float *gradient, const ae_planes *small, const ae_planes *large,
-                            int kernel, float *scratch) {
-    const int as = small->channels, bs = large->channels;
-    const strip strip = {ae_planes_row(small, 0, 0), small->plane_stride, small->row_stride,
-                         small->height, (small->width + AE_LANES - 1) / AE_LANES};
-    for (int b = 0; b < bs; ++b)
+                            int kernel, int padding, float *scratch) {
+    const strip strip = whole(small);
+    for (int b = 0; b < large->channels; ++b)
         for (int kh = 0; kh < kernel; ++kh)
-            for (int kw = 0; kw < kernel;) {
-                const float *row = ae_planes_row(large, b, kh) + kw;
-                int kws = kernel - kw < TILE_KW ? 1 : TILE_KW;
-                if (kws == TILE_KW)
-                    gradient_channels(scratch, &strip, as, row, row, large->row_stride, ROW_ALONE,
-                                      TILE_KW);
-                else
-                    gradient_channels(scratch, &strip, as, row, row, large->row_stride, ROW_ALONE,
-                                      1);
-                for (int a = 0; a < as; ++a)
-                    for (int j = 0; j < kws; ++j)
-                        gradient[((a * bs + b) * kernel + kh) * kernel + kw + j] +=
-                            scratch[a * kws + j];
-                kw += kws;
+            for (int kw = 0, kws; kw < kernel; kw += kws) {
+                const float *row = ae_planes_row(large, b, kh - padding) + kw - padding;
+                kws = kernel - kw < TILE_KW ? 1 : TILE_KW;
+                gradient_taps(gradient, &strip, small->channels, large->channels, b, row,
+                              large->row_stride, kernel, kh, kw, kws, scratch);
             }
 }
 
-static void correlate_gradient(float *gradient, const ae_planes *small, const ae_planes *large,
-                               int kernel, float *scratch) {
-    if (kernel == 3)
-        gradient_winograd(gradient, small, large, scratch);
+static void gradient_phases(float *gradient, const ae_planes *small, const ae_planes *large,
+                            int kernel, int padding, float *scratch) {
+    const strip strip = whole(small);
+    const ae_planes phases = ae_phases_view(scratch, large->channels, large->height, large->width);
+    scratch += ae_phases_floats(large->channels, large->height, large->width);
+    unshuffle(&phases, large);
+    for (int b = 0; b < large->channels; ++b)
+        for (int kh = 0; kh < kernel; ++kh)
+            for (int kw = 0; kw < kernel; ++kw) {
+                const int down = kh - padding, right = kw - padding;
+                const int plane = 4 * b + 2 * ae_phase_of(down) + ae_phase_of(right);
+                const float *row =
+                    ae_planes_row(&phases, plane, ae_phase_offset(down)) + ae_phase_offset(right);
+                gradient_taps(gradient, &strip, small->channels, large->channels, b, row,
+                              phases.row_stride, kernel, kh, kw, 1, scratch);
+            }
+}
+
+static void conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
+                         const ae_conv *conv, float *scratch) {
+    const ae_planes *small = conv->transposed ? in : gradient;
+    const ae_planes *large = conv->transposed ? gradient : in;
+    if (conv->stride > 1)
+        gradient_phases(sums, small, large, conv->kernel, conv->padding, scratch);
+    else if (ae_conv_is_winograd(conv))
+        gradient_winograd(sums, small, large, conv->padding, scratch);
     else
-        gradient_direct(gradient, small, large, kernel, scratch);
+        gradient_direct(sums, small, large, conv->kernel, conv->padding, scratch);
 }
 
 /* `count` channels from c on together, so that their chains of additions overlap. */

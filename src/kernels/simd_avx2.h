@@ -42,6 +42,18 @@ static inline vec vec_gate(vec gate, vec v) {
     return _mm256_and_ps(_mm256_cmp_ps(gate, _mm256_setzero_ps(), _CMP_GT_OQ), v);
 }
 
+/* 0 > v ? slope * v : v */
+static inline vec vec_leaky(vec v, vec slope) {
+    return _mm256_blendv_ps(v, _mm256_mul_ps(v, slope),
+                            _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_LT_OQ));
+}
+
+/* gate > 0 ? v : slope * v */
+static inline vec vec_leaky_gate(vec gate, vec v, vec slope) {
+    return _mm256_blendv_ps(_mm256_mul_ps(v, slope), v,
+                            _mm256_cmp_ps(gate, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+
 /* The first `count` lanes, 0 < count <= VEC. */
 static inline vec_mask vec_first(int count) {
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

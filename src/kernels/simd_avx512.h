@@ -42,6 +42,17 @@ static inline vec vec_gate(vec gate, vec v) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(gate, _mm512_setzero_ps(), _CMP_GT_OQ), v);
 }
 
+/* 0 > v ? slope * v : v */
+static inline vec vec_leaky(vec v, vec slope) {
+    return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_LT_OQ), v, slope);
+}
+
+/* gate > 0 ? v : slope * v */
+static inline vec vec_leaky_gate(vec gate, vec v, vec slope) {
+    return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(gate, _mm512_setzero_ps(), _CMP_NGT_UQ), v,
+                              slope);
+}
+
 /* The first `count` lanes, 0 < count <= VEC. */
 static inline vec_mask vec_first(int count) {
     return (vec_mask)(0xffffu >> (VEC - count));

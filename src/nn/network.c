@@ -1,102 +1,111 @@
-#include "nn/network.h"
-
-#include <math.h>
+/* The network's tables: parameters, repacked weights, who needs whose gradient. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "base/memory.h"
-#include "base/random.h"
+#include "nn/internal.h"
 
-/* Where a layer's repacked weights and bias begin in the packed buffer, in floats. Of a weight
- * stored as [a][b][k][k] there are two arrangements, one for each window of correlate: `valid`
- * takes b channels to a; `full`, turned by half a turn, takes a channels to b. A convolution goes
- * forward by the first and back by the second; a transposed one, its adjoint, the other way round.
- */
-typedef struct packed_layer {
-    size_t valid, full, bias;
-} packed_layer;
-
-struct ae_network {
-    ae_layers layers;
-    int halo; /* of all images: the widest kernel's reach */
-    size_t size, packed_size, scratch_size;
-    packed_layer packed[AE_LAYERS_MAX];
-    ae_parameter parameter[2 * AE_LAYERS_MAX];
-};
-
-struct ae_workspace {
-    const ae_network *network; /* borrowed, as kernels */
-    const ae_kernels *kernels;
-    float *memory; /* owned: all that follows */
-    ae_planes target;
-    ae_planes activation[AE_LAYERS_MAX + 1]; /* the input, then each layer's output */
-    ae_planes gradient[AE_LAYERS_MAX + 1];   /* of the loss by the same before the layer's
-                                                activation; none of the input's */
-    float *scratch;                          /* [scratch_size] of correlate_gradient */
-    float *sums;                             /* [size], the block's gradient so far */
-};
-
-static size_t round_up(size_t floats) {
-    return (floats + AE_LANES - 1) / AE_LANES * AE_LANES;
-}
-
-/* The parameter table. */
-
-static void add_parameter(ae_network *network, int index, ae_parameter parameter) {
+static int add_parameter(ae_network *network, ae_parameter parameter) {
     parameter.offset = network->size;
     parameter.count = 1;
     for (int d = 0; d < parameter.rank; ++d) parameter.count *= (size_t)parameter.shape[d];
     network->size += parameter.count;
-    network->parameter[index] = parameter;
+    network->parameter[network->parameter_count] = parameter;
+    return network->parameter_count++;
 }
 
 /* Reserves `floats` of the packed buffer on a 64-byte boundary; returns where they begin. */
 static size_t reserve(ae_network *network, size_t floats) {
     size_t offset = network->packed_size;
-    network->packed_size += round_up(floats);
+    network->packed_size += ae_round_up_lanes(floats);
     return offset;
 }
 
-/* Adds layer l's weight and bias, named "<part>.<module>". */
-static void add_layer(ae_network *network, int l, const char *part, int module) {
-    const ae_layer *layer = &network->layers.layer[l];
-    int k = layer->kernel, in = layer->in_channels, out = layer->out_channels;
-    bool t = layer->transposed;
-    ae_parameter weight = {
-        .rank = 4, .shape = {t ? in : out, t ? out : in, k, k}, .fan_in = (t ? out : in) * k * k};
-    ae_parameter bias = {.rank = 1, .shape = {out}, .fan_in = weight.fan_in};
+/* Adds node n's weight and bias, named "<part>.<module>". */
+static void add_conv(ae_network *network, int n, const char *part, int module) {
+    const ae_node *node = &network->graph.node[n];
+    const ae_conv *conv = &node->conv;
+    ae_node_weights *weights = &network->weights[n];
+    const bool t = conv->transposed;
+    const int k = conv->kernel, in = conv->in_channels, out = conv->out_channels;
+    ae_parameter weight = {.node = n,
+                           .transposed = t,
+                           .rank = 4,
+                           .shape = {t ? in : out, t ? out : in, k, k},
+                           .fan_in = (t ? out : in) * k * k};
+    ae_parameter bias = {
+        .node = n, .transposed = t, .rank = 1, .shape = {out}, .fan_in = weight.fan_in};
     snprintf(weight.name, sizeof weight.name, "%s.%d.weight", part, module);
     snprintf(bias.name, sizeof bias.name, "%s.%d.bias", part, module);
-    add_parameter(network, 2 * l, weight);
-    add_parameter(network, 2 * l + 1, bias);
-
-    size_t packed = ae_weights_packed(out, in, k);
-    network->packed[l].valid = reserve(network, packed);
-    network->packed[l].full = reserve(network, packed);
-    network->packed[l].bias = reserve(network, (size_t)out);
-    if (network->halo < k - 1) network->halo = k - 1;
-
-    size_t scratch = t ? ae_gradient_scratch(in, out, layer->in_height, layer->in_width)
-                       : ae_gradient_scratch(out, in, layer->out_height, layer->out_width);
-    if (network->scratch_size < scratch) network->scratch_size = round_up(scratch);
+    weights->weight = add_parameter(network, weight);
+    weights->bias = node->has_bias ? add_parameter(network, bias) : -1;
+    weights->forward = reserve(network, ae_conv_packed(conv));
+    weights->backward = reserve(network, ae_conv_packed(conv));
+    weights->packed_bias = node->has_bias ? reserve(network, (size_t)out) : 0;
+    if (network->halo < ae_conv_halo(conv)) network->halo = ae_conv_halo(conv);
 }
 
-ae_status ae_network_create(ae_network **network, const ae_layers *layers) {
-    ae_network *made = ae_calloc(1, sizeof *made);
-    *network = made;
-    if (!made) return ae_fail_memory("the network's table of parameters");
-    made->layers = *layers;
+/* A chain's convolutions are named after PyTorch's two torch.nn.Sequential, in which an activation
+ * is a module too: "encoder", and "decoder" from the first transposed one on. */
+static void add_chain(ae_network *network) {
     bool decoder = false;
-    int module = 0; /* as torch.nn.Sequential counts: an activation is a module too */
-    for (int l = 0; l < layers->count; ++l) {
-        const ae_layer *layer = &layers->layer[l];
-        if (layer->transposed && !decoder) {
+    int module = 0;
+    for (int n = 0; n < network->graph.count; ++n) {
+        const ae_node *node = &network->graph.node[n];
+        if (node->conv.transposed && !decoder) {
             decoder = true;
             module = 0;
         }
-        add_layer(made, l, decoder ? "decoder" : "encoder", module);
-        module += layer->activation == AE_ACTIVATION_NONE ? 1 : 2;
+        add_conv(network, n, decoder ? "decoder" : "encoder", module);
+        module += node->activation == AE_ACTIVATION_NONE ? 1 : 2;
     }
+}
+
+static void find_readers(ae_network *network) {
+    const ae_graph *graph = &network->graph;
+    int readers[AE_NODES_MAX + 1] = {0};
+    bool by_conv[AE_NODES_MAX + 1] = {0};
+    readers[graph->count] = 1; /* the loss */
+    for (int n = 0; n < graph->count; ++n) {
+        const ae_node *node = &graph->node[n];
+        network->needs_gradient[n + 1] = node->kind == AE_NODE_CONV;
+        for (int i = 0; i < node->inputs; ++i) {
+            const int image = node->input[i];
+            readers[image] += 1;
+            by_conv[image] = node->kind == AE_NODE_CONV;
+            network->needs_gradient[n + 1] |= network->needs_gradient[image];
+        }
+    }
+    for (int n = 0; n < graph->count; ++n) {
+        const ae_activation activation = graph->node[n].activation;
+        network->is_gated[n + 1] =
+            readers[n + 1] == 1 && by_conv[n + 1] &&
+            (activation == AE_ACTIVATION_RELU || activation == AE_ACTIVATION_LEAKY);
+    }
+}
+
+ae_status ae_network_create(ae_network **network, const char *text, const char *where,
+                            ae_shape picture, ae_output output) {
+    ae_network *made = ae_calloc(1, sizeof *made);
+    *network = NULL;
+    if (!made) return ae_fail_memory("the network's table of parameters");
+    const ae_graph *graph = &made->graph;
+    ae_status status = ae_graph_parse(&made->graph, text, where, picture.channels);
+    if (status == AE_OK) status = ae_graph_fit(graph, where, picture.height, picture.width);
+    if (status != AE_OK) {
+        free(made);
+        return status;
+    }
+    made->is_residual = output == AE_OUTPUT_RESIDUAL;
+    if (graph->is_chain) {
+        add_chain(made);
+    } else {
+        for (int n = 0; n < graph->count; ++n)
+            if (graph->node[n].kind == AE_NODE_CONV) add_conv(made, n, "layers", n);
+    }
+    find_readers(made);
+    *network = made;
     return AE_OK;
 }
 
@@ -106,212 +115,77 @@ void ae_network_destroy(ae_network **network) {
 }
 
 const ae_parameter *ae_network_parameters(const ae_network *network, int *count) {
-    *count = 2 * network->layers.count;
+    *count = network->parameter_count;
     return network->parameter;
 }
 
-const ae_layers *ae_network_layers(const ae_network *network) {
-    return &network->layers;
+const ae_graph *ae_network_graph(const ae_network *network) {
+    return &network->graph;
 }
 
 size_t ae_network_size(const ae_network *network) {
     return network->size;
 }
 
-void ae_network_initialize(const ae_network *network, float *parameters, uint64_t seed) {
-    for (int p = 0; p < 2 * network->layers.count; ++p) {
-        const ae_parameter *parameter = &network->parameter[p];
-        ae_stream stream = {.seed = seed, .purpose = AE_RANDOM_INIT, .sample = (uint32_t)p};
-        float bound = (float)(1 / sqrt(parameter->fan_in));
-        uint32_t words[4];
-        for (size_t e = 0; e < parameter->count; ++e) {
-            if (e % 4 == 0) ae_random_words(words, stream, (uint32_t)(e / 4));
-            /* The odd multiples of 2^-24 in (-1, 1): exact in float, and symmetric. */
-            float u = 2 * ae_random_unit(words[e % 4]) - (1 - 0x1p-24f);
-            parameters[parameter->offset + e] = u * bound;
-        }
-    }
-}
-
-/* Repacking. */
-
 size_t ae_network_packed_size(const ae_network *network) {
     return network->packed_size;
 }
 
 void ae_network_pack(const ae_network *network, float *packed, const float *parameters) {
-    for (int l = 0; l < network->layers.count; ++l) {
-        const ae_parameter *weight = &network->parameter[2 * l], *bias = weight + 1;
-        const packed_layer *at = &network->packed[l];
-        const float *values = parameters + weight->offset;
-        int as = weight->shape[0], bs = weight->shape[1], k = weight->shape[2];
-        ae_weights_pack(packed + at->valid, values, as, bs, k, bs * k * k, k * k, false);
-        ae_weights_pack(packed + at->full, values, bs, as, k, k * k, bs * k * k, true);
-        memcpy(packed + at->bias, parameters + bias->offset, bias->count * sizeof *packed);
+    for (int n = 0; n < network->graph.count; ++n) {
+        const ae_node *node = &network->graph.node[n];
+        const ae_node_weights *at = &network->weights[n];
+        if (node->kind != AE_NODE_CONV) continue;
+        const float *weight = parameters + network->parameter[at->weight].offset;
+        ae_conv_pack(packed + at->forward, weight, &node->conv);
+        ae_conv_pack_backward(packed + at->backward, weight, &node->conv);
+        if (!node->has_bias) continue;
+        const ae_parameter *bias = &network->parameter[at->bias];
+        memcpy(packed + at->packed_bias, parameters + bias->offset, bias->count * sizeof *packed);
     }
 }
 
-/* The workspace. */
-
-/* Floats of the image that layer l writes, or of the network's input for l = -1. */
-static size_t image_floats(const ae_network *network, int l) {
-    const ae_layer *layer = &network->layers.layer[l < 0 ? 0 : l];
-    if (l < 0)
-        return ae_planes_floats(layer->in_channels, layer->in_height, layer->in_width,
-                                network->halo);
-    return ae_planes_floats(layer->out_channels, layer->out_height, layer->out_width,
-                            network->halo);
+double ae_network_work(const ae_network *network, int n, int height, int width) {
+    const ae_node *node = &network->graph.node[n];
+    ae_shape shapes[AE_NODES_MAX + 1];
+    if (node->kind != AE_NODE_CONV) return 0;
+    ae_graph_shapes(&network->graph, shapes, ae_graph_side(&network->graph, height),
+                    ae_graph_side(&network->graph, width));
+    const ae_shape *in = &shapes[node->input[0]];
+    return ae_conv_work(&node->conv, in->height, in->width);
 }
 
-static size_t workspace_floats(const ae_network *network) {
-    size_t floats = 2 * image_floats(network, -1); /* input and target */
-    for (int l = 0; l < network->layers.count; ++l)
-        floats += 2 * image_floats(network, l); /* activation and gradient */
-    return floats + network->scratch_size + round_up(network->size);
+double ae_network_step_work(const ae_network *network, int height, int width) {
+    double work = 0;
+    for (int n = 0; n < network->graph.count; ++n)
+        work += ae_network_work(network, n, height, width) *
+                (network->needs_gradient[network->graph.node[n].input[0]] ? 3 : 2);
+    return work;
 }
 
-size_t ae_workspace_bytes(const ae_network *network) {
-    return sizeof(ae_workspace) + workspace_floats(network) * sizeof(float);
-}
-
-/* Lays out one of the images of image_floats() at *next, and moves *next behind it. */
-static ae_planes take_image(float **next, const ae_network *network, int l) {
-    const ae_layer *layer = &network->layers.layer[l < 0 ? 0 : l];
-    ae_planes image = l < 0 ? ae_planes_view(*next, layer->in_channels, layer->in_height,
-                                             layer->in_width, network->halo)
-                            : ae_planes_view(*next, layer->out_channels, layer->out_height,
-                                             layer->out_width, network->halo);
-    *next += image_floats(network, l);
-    return image;
-}
-
-ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network,
-                              const ae_kernels *kernels) {
-    *workspace = NULL;
-    ae_workspace *made = ae_calloc(1, sizeof *made);
-    float *next = ae_calloc(workspace_floats(network), sizeof *next);
-    if (!made || !next) {
-        free(made);
-        free(next);
-        return AE_FAILED;
-    }
-    made->network = network;
-    made->kernels = kernels;
-    made->memory = next;
-    made->target = take_image(&next, network, -1);
-    made->activation[0] = take_image(&next, network, -1);
-    for (int l = 0; l < network->layers.count; ++l) {
-        made->activation[l + 1] = take_image(&next, network, l);
-        made->gradient[l + 1] = take_image(&next, network, l);
-    }
-    made->scratch = next;
-    made->sums = next + network->scratch_size;
-    *workspace = made;
-    return AE_OK;
-}
-
-void ae_workspace_destroy(ae_workspace **workspace) {
-    if (!*workspace) return;
-    free((*workspace)->memory);
-    free(*workspace);
-    *workspace = NULL;
-}
-
-const ae_planes *ae_workspace_input(const ae_workspace *workspace) {
-    return &workspace->activation[0];
-}
-
-const ae_planes *ae_workspace_output(const ae_workspace *workspace) {
-    return &workspace->activation[workspace->network->layers.count];
-}
-
-const ae_planes *ae_workspace_target(const ae_workspace *workspace) {
-    return &workspace->target;
-}
-
-/* The passes. */
-
-void ae_network_forward(ae_workspace *workspace, const float *packed) {
-    const ae_network *network = workspace->network;
-    const ae_kernels *kernels = workspace->kernels;
-    for (int l = 0; l < network->layers.count; ++l) {
-        const ae_layer *layer = &network->layers.layer[l];
-        const packed_layer *at = &network->packed[l];
-        const ae_planes *in = &workspace->activation[l], *out = &workspace->activation[l + 1];
-        bool relu = layer->activation == AE_ACTIVATION_RELU;
-        kernels->correlate(out, in, packed + (layer->transposed ? at->full : at->valid),
-                           packed + at->bias, layer->kernel,
-                           layer->transposed ? AE_WINDOW_FULL : AE_WINDOW_VALID,
-                           relu ? AE_EPILOGUE_RELU : AE_EPILOGUE_NONE, NULL);
-        if (layer->activation == AE_ACTIVATION_SIGMOID) kernels->sigmoid(out);
-    }
-}
-
-void ae_network_begin_block(ae_workspace *workspace) {
-    memset(workspace->sums, 0, workspace->network->size * sizeof *workspace->sums);
-}
-
-/* gradient = output > 0 ? gradient : 0, in place: the backward pass of a ReLU. */
-static void gate(const ae_planes *gradient, const ae_planes *output) {
-    for (int c = 0; c < output->channels; ++c)
-        for (int h = 0; h < output->height; ++h) {
-            float *derivative = ae_planes_row(gradient, c, h);
-            const float *value = ae_planes_row(output, c, h);
-            for (int w = 0; w < output->width; ++w)
-                derivative[w] = value[w] > 0 ? derivative[w] : 0;
+/* With `reach` for an image's receptive field and `jump` for the input pixels between two of its
+ * own (halves and less after upsampling): a kernel adds (kernel - 1) jumps. */
+int ae_network_receptive_field(const ae_network *network) {
+    const ae_graph *graph = &network->graph;
+    double reach[AE_NODES_MAX + 1] = {1}, jump[AE_NODES_MAX + 1] = {1};
+    for (int n = 0; n < graph->count; ++n) {
+        const ae_node *node = &graph->node[n];
+        const int from = node->input[0];
+        reach[n + 1] = reach[from];
+        jump[n + 1] = jump[from];
+        if (node->inputs == 2 && reach[node->input[1]] > reach[n + 1])
+            reach[n + 1] = reach[node->input[1]];
+        if (node->kind == AE_NODE_CONV) {
+            const int taps = node->conv.kernel / (node->conv.transposed ? node->conv.stride : 1);
+            reach[n + 1] += (taps - 1) * jump[from];
+            if (node->conv.transposed) jump[n + 1] /= node->conv.stride;
+            else jump[n + 1] *= node->conv.stride;
+        } else if (node->kind == AE_NODE_UNSHUFFLE || node->kind == AE_NODE_MAX_POOL) {
+            reach[n + 1] += jump[from];
+            jump[n + 1] *= 2;
+        } else if (node->kind == AE_NODE_SHUFFLE) {
+            jump[n + 1] /= 2;
         }
-}
-
-/* Adds the derivatives by layer l's weight and bias to the block's sums. */
-static void add_derivatives(ae_workspace *workspace, int l) {
-    const ae_parameter *weight = &workspace->network->parameter[2 * l], *bias = weight + 1;
-    const ae_layer *layer = &workspace->network->layers.layer[l];
-    const ae_planes *in = &workspace->activation[l], *gradient = &workspace->gradient[l + 1];
-    workspace->kernels->correlate_gradient(
-        workspace->sums + weight->offset, layer->transposed ? in : gradient,
-        layer->transposed ? gradient : in, layer->kernel, workspace->scratch);
-    workspace->kernels->sum_pixels(workspace->sums + bias->offset, gradient);
-}
-
-/* Takes the gradient from layer l's output back through it and through the activation of the layer
- * below, l - 1. */
-static void pass_back(ae_workspace *workspace, const float *packed, int l) {
-    const ae_kernels *kernels = workspace->kernels;
-    const ae_layer *layer = &workspace->network->layers.layer[l];
-    const packed_layer *at = &workspace->network->packed[l];
-    const ae_planes *below = &workspace->gradient[l], *output = &workspace->activation[l];
-    ae_activation activation = layer[-1].activation;
-    bool relu = activation == AE_ACTIVATION_RELU;
-    kernels->correlate(below, &workspace->gradient[l + 1],
-                       packed + (layer->transposed ? at->valid : at->full), NULL, layer->kernel,
-                       layer->transposed ? AE_WINDOW_VALID : AE_WINDOW_FULL,
-                       relu ? AE_EPILOGUE_GATE : AE_EPILOGUE_NONE, relu ? output : NULL);
-    if (activation == AE_ACTIVATION_SIGMOID) kernels->sigmoid_gradient(below, output);
-}
-
-double ae_network_loss(ae_workspace *workspace, ae_loss loss) {
-    const ae_kernels *kernels = workspace->kernels;
-    const ae_planes *gradient = &workspace->gradient[workspace->network->layers.count];
-    const ae_planes *output = ae_workspace_output(workspace);
-    if (loss == AE_LOSS_L1) return kernels->loss_l1(gradient, output, &workspace->target);
-    return kernels->loss_mse(gradient, output, &workspace->target);
-}
-
-double ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss) {
-    int last = workspace->network->layers.count - 1;
-    const ae_planes *gradient = &workspace->gradient[last + 1];
-    const ae_planes *output = &workspace->activation[last + 1];
-    double value = ae_network_loss(workspace, loss);
-    ae_activation activation = workspace->network->layers.layer[last].activation;
-    if (activation == AE_ACTIVATION_SIGMOID) workspace->kernels->sigmoid_gradient(gradient, output);
-    if (activation == AE_ACTIVATION_RELU) gate(gradient, output);
-    for (int l = last; l >= 0; --l) {
-        add_derivatives(workspace, l);
-        if (l > 0) pass_back(workspace, packed, l);
     }
-    return value;
-}
-
-const float *ae_network_end_block(const ae_workspace *workspace) {
-    return workspace->sums;
+    return (int)reach[graph->count];
 }

@@ -72,7 +72,8 @@ void ae_plan_print_memory(const ae_trainer *trainer) {
     double images =
         (double)(trainer->train_count + trainer->validation_count + trainer->test_count) *
         AE_RECORD_SIZE;
-    double a_rank = threads * ((double)ae_workspace_bytes(trainer->network) +
+    double a_rank = threads * ((double)ae_workspace_bytes(trainer->network, AE_IMAGE_HEIGHT,
+                                                             AE_IMAGE_WIDTH) +
                                AE_IMAGE_PIXELS * (double)sizeof(float) +
                                (double)trainer->message_size * (double)sizeof(int64_t)) +
                     size * sizeof(float) * (2 + trainer->optimizer.moments) +

@@ -27,7 +27,8 @@ double ae_trainer_lr(const ae_trainer *trainer, int64_t update) {
 static bool worker_create(worker *w, const ae_trainer *trainer) {
     w->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *w->normals);
     w->sums = ae_calloc(trainer->message_size, sizeof *w->sums);
-    return ae_workspace_create(&w->workspace, trainer->network, trainer->kernels) == AE_OK &&
+    return ae_workspace_create(&w->workspace, trainer->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
+                               trainer->kernels) == AE_OK &&
            w->normals && w->sums;
 }
 

@@ -13,17 +13,16 @@
 #include "base/timer.h"
 #include "base/watchdog.h"
 #include "data/order.h"
-#include "nn/layers.h"
 #include "train/internal.h"
 
 /* The network, its kernels and where they run. Collective. */
 static ae_status create_network(ae_trainer *trainer) {
-    ae_layers layers;
+    const ae_shape picture = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH};
     int level = 0;
-    ae_status status = ae_layers_parse(&layers, trainer->settings->model.layers,
-                                       ae_config_where(trainer->config, "model", "layers"),
-                                       AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH);
-    if (status == AE_OK) status = ae_network_create(&trainer->network, &layers);
+    ae_status status =
+        ae_network_create(&trainer->network, trainer->settings->model.layers,
+                          ae_config_where(trainer->config, "model", "layers"), picture,
+                          AE_OUTPUT_DIRECT);
     if (status == AE_OK) status = ae_kernels_find(&level);
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;
@@ -47,9 +46,9 @@ static ae_status create_state(ae_trainer *trainer) {
     if (status) return status;
     state->network = trainer->network;
     state->optimizer = &trainer->optimizer;
-    ae_network_initialize(trainer->network, state->parameters,
-                          (uint64_t)trainer->settings->run.seed);
-    return AE_OK;
+    status = ae_network_initialize(trainer->network, state->parameters, AE_INIT_PYTORCH,
+                                   (uint64_t)trainer->settings->run.seed);
+    return ae_comm_agree(trainer->comm, status);
 }
 
 /* Takes the validation images off the end of the training images. Local, alike on all ranks. */

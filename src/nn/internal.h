@@ -1,0 +1,34 @@
+/* What the files of this room share. */
+#ifndef AE_NN_INTERNAL_H
+#define AE_NN_INTERNAL_H
+
+#include "nn/network.h"
+
+/* A convolution's tensors in the table (-1: none), and where its repacked weights and bias begin in
+ * the packed buffer, in floats. */
+typedef struct ae_node_weights {
+    int weight, bias;
+    size_t forward, backward, packed_bias;
+} ae_node_weights;
+
+struct ae_network {
+    ae_graph graph;
+    bool is_residual;
+    int halo; /* of all images */
+    size_t size, packed_size;
+    int parameter_count;
+    ae_parameter parameter[2 * AE_NODES_MAX];
+    ae_node_weights weights[AE_NODES_MAX];
+    bool needs_gradient[AE_NODES_MAX + 1]; /* images that parameters lie behind */
+    bool is_gated[AE_NODES_MAX + 1]; /* images whose ReLU's gate is the work of their only reader,
+                                        a convolution */
+};
+
+/* The gain of a node's initial weights. */
+double ae_node_gain(const ae_node *node);
+
+static inline size_t ae_round_up_lanes(size_t floats) {
+    return (floats + AE_LANES - 1) / AE_LANES * AE_LANES;
+}
+
+#endif
