@@ -222,9 +222,9 @@ static void measure_figures(bench *b) {
 
 /* Fills streams[AE_BENCH_STREAMS]. Local. */
 static ae_status measure_streams(stream *streams, const bench_task *task) {
-    streams[0] =
-        (stream){.name = "a thread's memory", .bytes = (double)ae_workspace_bytes(task->network, AE_IMAGE_HEIGHT,
-                                                      AE_IMAGE_WIDTH)};
+    streams[0] = (stream){
+        .name = "a thread's memory",
+        .bytes = (double)ae_workspace_bytes(task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH)};
     streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
         streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);

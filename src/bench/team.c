@@ -196,12 +196,12 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
     const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
     const bool is_first = ae_comm_rank(comm) == 0;
     measurement m = {.comm = comm, .task = task, .threads = placement.threads};
-    *team = (bench_team){.ranks = (int)ranks,
-                         .threads = placement.total_threads,
-                         .cores = placement.total_cores,
-                         .batch = ae_config_settings(task->config)->train.batch,
-                         .work = ae_network_step_work(task->network, AE_IMAGE_HEIGHT,
-                                                      AE_IMAGE_WIDTH)};
+    *team =
+        (bench_team){.ranks = (int)ranks,
+                     .threads = placement.total_threads,
+                     .cores = placement.total_cores,
+                     .batch = ae_config_settings(task->config)->train.batch,
+                     .work = ae_network_step_work(task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH)};
     const double own_threads = m.threads;
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);

@@ -4,8 +4,8 @@
 
 #include "kernels/kernels.h"
 
-/* Which algorithm serves a convolution, in all three of its kernels, is decided here alone, by kind,
- * kernel, stride and channels: Winograd's F(2, 3) down the columns, or else tap by tap. */
+/* Which algorithm serves a convolution, in all three of its kernels, is decided here alone, by
+ * kind, kernel, stride and channels: Winograd's F(2, 3) down the columns, or else tap by tap. */
 bool ae_conv_is_winograd(const ae_conv *conv);
 
 /* Is the convolution forward (`backward`: back) a correlation or its adjoint, as conv_forward in

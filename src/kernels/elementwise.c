@@ -14,8 +14,7 @@ enum { CHUNK = 64 }; /* blocks of random words made at a time */
 
 static inline void apply_group(float *restrict x, const float *restrict gate,
                                const ae_epilogue *epilogue, int count) {
-    for (int l = 0; l < count; ++l)
-        x[l] = ae_epilogue_value(x[l], epilogue, gate ? gate[l] : 0);
+    for (int l = 0; l < count; ++l) x[l] = ae_epilogue_value(x[l], epilogue, gate ? gate[l] : 0);
 }
 
 static void apply(const ae_planes *planes, const ae_epilogue *epilogue) {

@@ -48,8 +48,7 @@ static float correlate_pixel(float sum, const ae_planes *out, const ae_planes *i
     for (int ic = 0; ic < in->channels; ++ic)
         for (int kh = 0; kh < kernel; ++kh)
             for (int kw = 0; kw < kernel; ++kw, weight += out->channels) {
-                float pixel =
-                    pixel_at(in, ic, stride * oh + kh - shift, stride * ow + kw - shift);
+                float pixel = pixel_at(in, ic, stride * oh + kh - shift, stride * ow + kw - shift);
                 sum = fmaf(*weight, pixel, sum);
             }
     return sum;

@@ -29,10 +29,10 @@ typedef struct task {
     const ae_planes *out, *in;
     const float *weights, *bias;
     const ae_epilogue *epilogue;
-    int shift;          /* Winograd's: the padding */
-    int weight_count;   /* a pair of channels' */
+    int shift;        /* Winograd's: the padding */
+    int weight_count; /* a pair of channels' */
     int tap_count;
-    const tap *taps;    /* [tap_count], else */
+    const tap *taps; /* [tap_count], else */
 } task;
 
 /* A tile's accumulators: `ocs` channels from `oc` on by `vecs` vectors from `column` on. Both
@@ -230,8 +230,7 @@ enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
 
 /* A correlation of stride 2 is one of stride 1 on the four phases of what it reads. */
 static void correlate_phases(task *t, const ae_conv *conv, float *scratch) {
-    const ae_planes phases =
-        ae_phases_view(scratch, t->in->channels, t->in->height, t->in->width);
+    const ae_planes phases = ae_phases_view(scratch, t->in->channels, t->in->height, t->in->width);
     tap taps[TAPS_MAX];
     ae_planes first = phases;
     first.channels = t->in->channels;
@@ -240,10 +239,10 @@ static void correlate_phases(task *t, const ae_conv *conv, float *scratch) {
     for (int i = 0; i < t->weight_count; ++i) {
         const int down = i / conv->kernel - conv->padding, right = i % conv->kernel - conv->padding;
         const ptrdiff_t phase = 2 * ae_phase_of(down) + ae_phase_of(right);
-        taps[i] = (tap){phase * phases.plane_stride +
-                            (ptrdiff_t)ae_phase_offset(down) * phases.row_stride +
-                            ae_phase_offset(right),
-                        i};
+        taps[i] =
+            (tap){phase * phases.plane_stride +
+                      (ptrdiff_t)ae_phase_offset(down) * phases.row_stride + ae_phase_offset(right),
+                  i};
     }
     t->in = &first;
     t->taps = taps;

@@ -151,15 +151,17 @@ static ae_status read_options(ae_node *node, layer_text *layer, const ae_graph *
             node->has_bias = false;
         } else {
             return refuse(layer,
-                          is_conv ? "after the activation there may be same, stride2, nobias and as "
-                                    "NAME"
-                                  : "what may follow is as NAME",
+                          is_conv
+                              ? "after the activation there may be same, stride2, nobias and as "
+                                "NAME"
+                              : "what may follow is as NAME",
                           word);
         }
     }
     if (!is_conv) return AE_OK;
     if (node->conv.stride == 2 && node->conv.kernel != (node->conv.transposed ? 2 : 3))
-        return refuse_layer(layer, ": stride2 goes with conv and a kernel side of 3, or tconv and 2");
+        return refuse_layer(layer,
+                            ": stride2 goes with conv and a kernel side of 3, or tconv and 2");
     if (same && node->conv.kernel % 2 == 0 && node->conv.stride == 1)
         return refuse_layer(layer, ": same goes with an odd kernel side");
     if (same) node->conv.padding = (node->conv.kernel - 1) / 2;
@@ -241,9 +243,12 @@ static const struct kind {
     ae_node_kind kind;
     read_function *read;
 } kinds[] = {
-    {"conv", AE_NODE_CONV, read_conv},           {"tconv", AE_NODE_CONV, read_conv},
-    {"add", AE_NODE_ADD, read_joint},            {"concat", AE_NODE_CONCAT, read_joint},
-    {"unshuffle", AE_NODE_UNSHUFFLE, read_plain}, {"shuffle", AE_NODE_SHUFFLE, read_plain},
+    {"conv", AE_NODE_CONV, read_conv},
+    {"tconv", AE_NODE_CONV, read_conv},
+    {"add", AE_NODE_ADD, read_joint},
+    {"concat", AE_NODE_CONCAT, read_joint},
+    {"unshuffle", AE_NODE_UNSHUFFLE, read_plain},
+    {"shuffle", AE_NODE_SHUFFLE, read_plain},
     {"maxpool", AE_NODE_MAX_POOL, read_plain},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -362,8 +367,7 @@ static ae_status write_ready(char text[AE_GRAPH_TEXT_SIZE], const struct ready *
                              const layer_text *layer, int image_channels) {
     writer w = {text, AE_GRAPH_TEXT_SIZE, 0};
     const int numbers = ready->has_layers ? 2 : 1;
-    const bool nobias =
-        layer->words > numbers + 1 && is(layer->word[numbers + 1], "nobias");
+    const bool nobias = layer->words > numbers + 1 && is(layer->word[numbers + 1], "nobias");
     int channels = 0, layers = 0;
     if (layer->words != numbers + 1 + nobias ||
         !read_number(&channels, layer->word[1], ready->most_channels) ||
@@ -405,21 +409,25 @@ static bool is_plain(const ae_node *node) {
 
 /* Fills in what follows from the nodes, and refuses what is too large. */
 static ae_status conclude(ae_graph *graph, const char *where) {
-    int power[AE_NODES_MAX + 1] = {0}, most = 0;
+    enum { HALVINGS_MAX = 10, DOUBLINGS_MAX = 4 };
+    int power[AE_NODES_MAX + 1] = {0}, most = 0, least = 0;
     double parameters = 0;
     graph->is_chain = true;
     for (int n = 0; n < graph->count; ++n) {
         const ae_node *node = &graph->node[n];
         power[n + 1] = power[node->input[0]] + shrinking(node);
         if (power[n + 1] > most) most = power[n + 1];
+        if (power[n + 1] < least) least = power[n + 1];
         graph->is_chain = graph->is_chain && is_plain(node);
         if (node->kind == AE_NODE_CONV)
             parameters += (double)ae_conv_weights(&node->conv) +
                           (node->has_bias ? node->conv.out_channels : 0);
     }
-    if (most > 10)
-        return ae_fail(AE_ERROR_USAGE, "%s: images are halved %d times; allowed: at most 10", where,
-                       most);
+    if (most > HALVINGS_MAX || least < -DOUBLINGS_MAX)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: images are halved %d times and doubled %d times; allowed: at most %d "
+                       "and %d",
+                       where, most, -least, HALVINGS_MAX, DOUBLINGS_MAX);
     graph->stride = 1 << most;
     if (parameters > AE_PARAMETERS_MAX)
         return ae_fail(AE_ERROR_USAGE, "%s: has %.0f parameters; allowed: at most %d", where,

@@ -178,8 +178,10 @@ int ae_network_receptive_field(const ae_network *network) {
         if (node->kind == AE_NODE_CONV) {
             const int taps = node->conv.kernel / (node->conv.transposed ? node->conv.stride : 1);
             reach[n + 1] += (taps - 1) * jump[from];
-            if (node->conv.transposed) jump[n + 1] /= node->conv.stride;
-            else jump[n + 1] *= node->conv.stride;
+            if (node->conv.transposed)
+                jump[n + 1] /= node->conv.stride;
+            else
+                jump[n + 1] *= node->conv.stride;
         } else if (node->kind == AE_NODE_UNSHUFFLE || node->kind == AE_NODE_MAX_POOL) {
             reach[n + 1] += jump[from];
             jump[n + 1] *= 2;

@@ -197,8 +197,7 @@ const float *ae_network_end_block(const ae_workspace *workspace) {
 }
 
 double ae_network_loss(ae_workspace *w, ae_loss loss) {
-    if (loss == AE_LOSS_L1)
-        return w->kernels->loss_l1(&w->output_gradient, &w->output, &w->target);
+    if (loss == AE_LOSS_L1) return w->kernels->loss_l1(&w->output_gradient, &w->output, &w->target);
     return w->kernels->loss_mse(&w->output_gradient, &w->output, &w->target);
 }
 
@@ -212,8 +211,7 @@ static ae_planes begin_part(ae_workspace *w, int image) {
 
 /* Adds a later reader's part. */
 static void end_part(ae_workspace *w, int image, const ae_planes *part) {
-    if (w->is_written[image])
-        w->kernels->add(&w->gradient[image], &w->gradient[image], part, 1);
+    if (w->is_written[image]) w->kernels->add(&w->gradient[image], &w->gradient[image], part, 1);
     w->is_written[image] = true;
 }
 

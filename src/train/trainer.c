@@ -19,10 +19,9 @@
 static ae_status create_network(ae_trainer *trainer) {
     const ae_shape picture = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH};
     int level = 0;
-    ae_status status =
-        ae_network_create(&trainer->network, trainer->settings->model.layers,
-                          ae_config_where(trainer->config, "model", "layers"), picture,
-                          AE_OUTPUT_DIRECT);
+    ae_status status = ae_network_create(&trainer->network, trainer->settings->model.layers,
+                                         ae_config_where(trainer->config, "model", "layers"),
+                                         picture, AE_OUTPUT_DIRECT);
     if (status == AE_OK) status = ae_kernels_find(&level);
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;

@@ -41,9 +41,8 @@ static void create_run(run *run, const char *config_path) {
     need(ae_config_create(&run->config, config_path, text, size, NULL, 0));
     free(text);
     const ae_settings *settings = ae_config_settings(run->config);
-    ae_layers layers;
-    need(ae_layers_parse(&layers, settings->model.layers, "layers", 3, 32, 32));
-    need(ae_network_create(&run->network, &layers));
+    need(ae_network_create(&run->network, settings->model.layers, "layers", (ae_shape){3, 32, 32},
+                           AE_OUTPUT_DIRECT));
     size = ae_network_size(run->network);
     need(ae_optimizer_init(&run->optimizer, settings, size));
     run->state.network = run->network;

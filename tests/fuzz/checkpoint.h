@@ -23,12 +23,11 @@ static const char run_text[] = "[model]\nlayers = conv 16 5 relu, tconv 3 5 sigm
 /* A run with the values that a checkpoint of it has; `blank`: with none. */
 static inline void run_make(run *run, bool blank) {
     memset(run, 0, sizeof *run);
-    ae_layers layers;
     ae_status status = ae_config_create(&run->config, "a.ini", run_text, strlen(run_text), NULL, 0);
     REQUIRE(status == AE_OK, "%s", ae_message());
     const ae_settings *settings = ae_config_settings(run->config);
-    status = ae_layers_parse(&layers, settings->model.layers, "layers", 3, 32, 32);
-    if (status == AE_OK) status = ae_network_create(&run->network, &layers);
+    status = ae_network_create(&run->network, settings->model.layers, "layers",
+                               (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT);
     REQUIRE(status == AE_OK, "%s", ae_message());
     run->size = ae_network_size(run->network);
     status = ae_optimizer_init(&run->optimizer, settings, run->size);

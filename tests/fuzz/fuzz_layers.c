@@ -1,34 +1,33 @@
 /* The text of model.layers, and the network's table made from it. */
+#include <stdlib.h>
+
 #include "fuzz.h"
-#include "kernels/kernels.h"
-#include "nn/layers.h"
 #include "nn/network.h"
 
 enum { CHANNELS = 3, SIDE = 32 };
 
-/* Each layer begins with what the one before leaves, and the last one ends where the first began.
- */
-static void require_fitting(const ae_layers *layers) {
-    int channels = CHANNELS, side = SIDE;
-    REQUIRE(layers->count >= 1 && layers->count <= AE_LAYERS_MAX, "%d layers", layers->count);
-    for (int l = 0; l < layers->count; l++) {
-        const ae_layer *layer = &layers->layer[l];
-        REQUIRE(layer->in_channels == channels && layer->in_height == side &&
-                    layer->in_width == side,
-                "layer %d", l);
-        REQUIRE(layer->kernel >= 1 && layer->kernel <= AE_KERNEL_MAX, "layer %d", l);
-        channels = layer->out_channels;
-        side += layer->transposed ? layer->kernel - 1 : 1 - layer->kernel;
-        REQUIRE(channels >= 1 && channels <= AE_CHANNELS_MAX && side >= 1, "layer %d", l);
-        REQUIRE(layer->out_height == side && layer->out_width == side, "layer %d", l);
+/* Each node reads images before it, and all have a shape. */
+static void require_graph(const ae_graph *graph) {
+    ae_shape shapes[AE_NODES_MAX + 1];
+    REQUIRE(graph->count >= 1 && graph->count <= AE_NODES_MAX, "%d layers", graph->count);
+    const int side = ae_graph_side(graph, SIDE);
+    REQUIRE(ae_graph_shapes(graph, shapes, side, side) == graph->count, "shapes");
+    for (int n = 0; n < graph->count; n++) {
+        const ae_node *node = &graph->node[n];
+        for (int i = 0; i < node->inputs; i++)
+            REQUIRE(node->input[i] >= 0 && node->input[i] <= n, "layer %d", n);
+        REQUIRE(node->channels >= 1 && shapes[n + 1].height >= 1, "layer %d", n);
+        REQUIRE(node->kind != AE_NODE_CONV ||
+                    node->conv.in_channels == shapes[node->input[0]].channels,
+                "layer %d", n);
     }
-    REQUIRE(channels == CHANNELS && side == SIDE, "it ends with %d x %d", channels, side);
+    const ae_shape *last = &shapes[graph->count];
+    REQUIRE(last->channels == CHANNELS && last->height == side, "it ends with %d x %d",
+            last->channels, last->height);
 }
 
 /* The parameters follow each other without a gap. */
-static void require_table(const ae_layers *layers) {
-    ae_network *network;
-    REQUIRE(ae_network_create(&network, layers) == AE_OK, "%s", ae_message());
+static void require_table(const ae_network *network) {
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
     size_t next = 0;
@@ -37,21 +36,33 @@ static void require_table(const ae_layers *layers) {
         next += table[i].count;
     }
     REQUIRE(next == ae_network_size(network), "%zu, not %zu", ae_network_size(network), next);
-    ae_network_destroy(&network);
+}
+
+/* What is written reads back to the same. */
+static void require_text(const ae_graph *graph) {
+    static char text[AE_GRAPH_TEXT_SIZE], again[AE_GRAPH_TEXT_SIZE];
+    static ae_graph read;
+    ae_graph_write(graph, text);
+    REQUIRE(ae_graph_parse(&read, text, "layers", CHANNELS) == AE_OK, "%s", ae_message());
+    ae_graph_write(&read, again);
+    REQUIRE(strcmp(text, again) == 0, "%s, not %s", again, text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = strndup((const char *)data, size);
     REQUIRE(text, "no memory");
-    ae_layers layers;
-    ae_status status = ae_layers_parse(&layers, text, "layers", CHANNELS, SIDE, SIDE);
+    ae_network *network;
+    ae_status status = ae_network_create(&network, text, "layers",
+                                         (ae_shape){CHANNELS, SIDE, SIDE}, AE_OUTPUT_DIRECT);
     if (status == AE_OK) {
-        require_fitting(&layers);
-        require_table(&layers);
+        require_graph(ae_network_graph(network));
+        require_table(network);
+        require_text(ae_network_graph(network));
     } else {
         REQUIRE(status == AE_ERROR_USAGE, "status %d", (int)status);
         REQUIRE(ae_message()[0] != '\0', "no message");
     }
+    ae_network_destroy(&network);
     free(text);
     return 0;
 }

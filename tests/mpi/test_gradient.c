@@ -47,20 +47,19 @@ static void add_shard(int64_t *sums, ae_network *network, ae_workspace *workspac
 
 static void test_reduced_gradient(void **state) {
     (void)state;
-    ae_layers layers;
     ae_network *network = NULL;
     ae_workspace *workspace = NULL;
     int level;
     assert_int_equal(ae_kernels_find(&level), AE_OK);
     const ae_kernels *kernels = ae_kernels_at(level);
-    assert_int_equal(
-        ae_layers_parse(&layers, "conv 8 3 relu, tconv 3 3 sigmoid", "test", 3, 32, 32), AE_OK);
-    assert_int_equal(ae_network_create(&network, &layers), AE_OK);
-    assert_int_equal(ae_workspace_create(&workspace, network, kernels), AE_OK);
+    assert_int_equal(ae_network_create(&network, "conv 8 3 relu, tconv 3 3 sigmoid", "test",
+                                       (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT),
+                     AE_OK);
+    assert_int_equal(ae_workspace_create(&workspace, network, 32, 32, kernels), AE_OK);
     const size_t size = ae_network_size(network);
     float *parameters = ae_calloc(size, sizeof *parameters);
     float *packed = ae_calloc(ae_network_packed_size(network), sizeof *packed);
-    ae_network_initialize(network, parameters, 1);
+    assert_int_equal(ae_network_initialize(network, parameters, AE_INIT_PYTORCH, 1), AE_OK);
     ae_network_pack(network, packed, parameters);
 
     int64_t *alone = ae_calloc(size + 1, sizeof *alone),

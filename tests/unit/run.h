@@ -20,9 +20,8 @@ static inline run *make_run(const char *override, float first) {
     assert_non_null(run);
     run->config = make_config(override);
     const ae_settings *settings = ae_config_settings(run->config);
-    ae_layers layers;
-    check_ok(ae_layers_parse(&layers, settings->model.layers, "layers", 3, 32, 32));
-    check_ok(ae_network_create(&run->network, &layers));
+    check_ok(ae_network_create(&run->network, settings->model.layers, "layers",
+                               (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT));
     size_t size = ae_network_size(run->network);
     check_ok(ae_optimizer_init(&run->optimizer, settings, size));
     run->state.network = run->network;

@@ -98,16 +98,15 @@ static void noise_keeps_its_bits(void **state) {
 
 static void weights_begin_as_the_script_says(void **state) {
     (void)state;
-    ae_layers layers;
     ae_network *network;
     int tensors;
     static const char text[] = "conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid";
-    assert_int_equal(ae_layers_parse(&layers, text, "test", 3, 32, 32), AE_OK);
-    assert_int_equal(ae_network_create(&network, &layers), AE_OK);
+    assert_int_equal(
+        ae_network_create(&network, text, "test", (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT), AE_OK);
     const ae_parameter *parameter = ae_network_parameters(network, &tensors);
     float *values = calloc(ae_network_size(network), sizeof *values);
     assert_non_null(values);
-    ae_network_initialize(network, values, 7);
+    assert_int_equal(ae_network_initialize(network, values, AE_INIT_PYTORCH, 7), AE_OK);
     for (size_t i = 0; i < COUNT(golden_weights); ++i) {
         assert_in_range(golden_weights[i].tensor, 0, tensors - 1);
         const ae_parameter *tensor = &parameter[golden_weights[i].tensor];

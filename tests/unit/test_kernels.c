@@ -64,107 +64,185 @@ static const int channel_cases[][2] = {{1, 1}, {3, 8}, {8, 8}, {8, 3}, {5, 7}, {
 static const int size_cases[][2] = {{32, 32}, {30, 30}, {28, 28}, {7, 9},
                                     {8, 16},  {9, 17},  {7, 41}};
 
-static void check_correlate(int ic, int oc, int height, int width, int kernel, ae_window window,
-                            ae_epilogue epilogue, bool with_bias) {
-    int halo = kernel - 1;
-    int grow = window == AE_WINDOW_FULL ? kernel - 1 : 1 - kernel;
-    int out_height = height + grow, out_width = width + grow;
+/* The kernels of one convolution on an input of height x width, forward, back and by the weights:
+ * equal bits, the images' borders included, and not those of a wrong last bit. */
+static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_kind kind,
+                       bool with_bias) {
+    const int ic = conv->in_channels, oc = conv->out_channels, halo = ae_conv_halo(conv);
+    const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
     if (out_height < 1 || out_width < 1) return;
+    const size_t count = ae_conv_weights(conv), floats = ae_conv_scratch(conv, height, width);
     image in = image_make(1, ic, height, width, halo);
-    image gate = image_make(2, oc, out_height, out_width, halo);
-    image a = image_poisoned(oc, out_height, out_width, halo);
-    image b = image_poisoned(oc, out_height, out_width, halo);
-    float *weights = numbers(3, ae_weights_packed(oc, ic, kernel));
-    float *bias = numbers(4, (size_t)oc);
-    const ae_planes *gate_planes = epilogue == AE_EPILOGUE_GATE ? &gate.planes : NULL;
-    reference->correlate(&a.planes, &in.planes, weights, with_bias ? bias : NULL, kernel, window,
-                         epilogue, gate_planes);
-    tested->correlate(&b.planes, &in.planes, weights, with_bias ? bias : NULL, kernel, window,
-                      epilogue, gate_planes);
-    /* The border too: it has to stay zero. */
-    assert_true(same_bits(a.memory, b.memory, a.floats * sizeof(float)));
-    float *first = ae_planes_row(&b.planes, oc - 1, out_height - 1);
-    assert_false(isnan(first[out_width - 1]));
-    first[out_width - 1] = nextafterf(first[out_width - 1], 2);
-    assert_false(same_bits(a.memory, b.memory, a.floats * sizeof(float)));
-    free(in.memory), free(gate.memory), free(a.memory), free(b.memory), free(weights), free(bias);
+    image out = image_make(2, oc, out_height, out_width, halo);
+    image out_a = image_poisoned(oc, out_height, out_width, halo);
+    image out_b = image_poisoned(oc, out_height, out_width, halo);
+    image in_a = image_poisoned(ic, height, width, halo);
+    image in_b = image_poisoned(ic, height, width, halo);
+    float *weights = numbers(3, ae_conv_packed(conv)), *bias = numbers(4, (size_t)oc);
+    float *sums_a = numbers(5, count), *sums_b = numbers(5, count), *scratch = numbers(6, floats);
+    const float *b = with_bias ? bias : NULL;
+    const bool gates = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
+    const ae_epilogue forward = {kind, 0.125f, gates ? &out.planes : NULL};
+    const ae_epilogue backward = {kind, 0.125f, gates ? &in.planes : NULL};
+    reference->conv_forward(&out_a.planes, &in.planes, conv, weights, b, &forward, scratch);
+    tested->conv_forward(&out_b.planes, &in.planes, conv, weights, b, &forward, scratch);
+    assert_true(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
+    float *last = ae_planes_row(&out_b.planes, oc - 1, out_height - 1) + out_width - 1;
+    assert_false(isnan(*last));
+    *last = nextafterf(*last, 2);
+    assert_false(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
+
+    reference->conv_backward(&in_a.planes, &out.planes, conv, weights, &backward, scratch);
+    tested->conv_backward(&in_b.planes, &out.planes, conv, weights, &backward, scratch);
+    assert_true(same_bits(in_a.memory, in_b.memory, in_a.floats * sizeof(float)));
+    last = ae_planes_row(&in_b.planes, ic - 1, height - 1) + width - 1;
+    assert_false(isnan(*last));
+
+    reference->conv_weights(sums_a, &in.planes, &out.planes, conv, scratch);
+    tested->conv_weights(sums_b, &in.planes, &out.planes, conv, scratch);
+    assert_true(same_bits(sums_a, sums_b, count * sizeof(float)));
+    sums_b[0] = nextafterf(sums_b[0], 9);
+    assert_false(same_bits(sums_a, sums_b, count * sizeof(float)));
+    free(in.memory), free(out.memory), free(out_a.memory), free(out_b.memory), free(in_a.memory);
+    free(in_b.memory), free(weights), free(bias), free(sums_a), free(sums_b), free(scratch);
 }
 
-static void test_correlate_bits(void **state) {
+/* Kernel, stride and padding: those that the language of networks has. */
+static const int conv_cases[][3] = {{1, 1, 0}, {2, 1, 0}, {3, 1, 0}, {3, 1, 1},
+                                    {4, 1, 0}, {5, 1, 0}, {5, 1, 2}, {7, 1, 3},
+                                    {3, 2, 1}, {3, 2, 0}, {2, 2, 0}};
+enum { CONV_CASES = sizeof conv_cases / sizeof conv_cases[0] };
+
+static ae_conv conv_case(int k, int in, int out, bool transposed) {
+    return (ae_conv){transposed, in, out, conv_cases[k][0], conv_cases[k][1], conv_cases[k][2]};
+}
+
+static void test_conv_bits(void **state) {
     (void)state;
     for (size_t c = 0; c < sizeof channel_cases / sizeof channel_cases[0]; ++c)
         for (size_t s = 0; s < sizeof size_cases / sizeof size_cases[0]; ++s)
-            for (int kernel = 1; kernel <= 5; ++kernel)
-                for (int window = 0; window < 2; ++window)
-                    check_correlate(channel_cases[c][0], channel_cases[c][1], size_cases[s][0],
-                                    size_cases[s][1], kernel, (ae_window)window,
-                                    (ae_epilogue)((c + s + (size_t)kernel) % 3), (s + c) % 4 != 0);
+            for (int k = 0; k < CONV_CASES; ++k)
+                for (int t = 0; t < 2; ++t) {
+                    ae_conv conv = conv_case(k, channel_cases[c][0], channel_cases[c][1], t == 1);
+                    check_conv(&conv, size_cases[s][0], size_cases[s][1],
+                               (ae_epilogue_kind)((c + s + (size_t)k) % 5), (s + c) % 4 != 0);
+                }
 }
 
-static void test_gradient_bits(void **state) {
+static void test_sum_bits(void **state) {
     (void)state;
-    for (size_t c = 0; c < sizeof channel_cases / sizeof channel_cases[0]; ++c)
-        for (size_t s = 0; s < sizeof size_cases / sizeof size_cases[0]; ++s)
-            for (int kernel = 1; kernel <= 5; ++kernel) {
-                int a = channel_cases[c][0], b = channel_cases[c][1];
-                int height = size_cases[s][0], width = size_cases[s][1];
-                image small = image_make(1, a, height, width, kernel - 1);
-                image large = image_make(2, b, height + kernel - 1, width + kernel - 1, kernel - 1);
-                size_t count = (size_t)(a * b * kernel * kernel);
-                float *expected = numbers(5, count), *got = numbers(5, count);
-                float *scratch = numbers(6, ae_gradient_scratch(a, b, height, width));
-                reference->correlate_gradient(expected, &small.planes, &large.planes, kernel,
-                                              scratch);
-                tested->correlate_gradient(got, &small.planes, &large.planes, kernel, scratch);
-                assert_true(same_bits(expected, got, count * sizeof(float)));
-                float sums[2][64] = {{1, 2, 3}, {1, 2, 3}};
-                reference->sum_pixels(sums[0], &large.planes);
-                tested->sum_pixels(sums[1], &large.planes);
-                assert_true(same_bits(sums[0], sums[1], sizeof sums[0]));
-                got[0] = nextafterf(got[0], 9);
-                assert_false(same_bits(expected, got, count * sizeof(float)));
-                free(small.memory), free(large.memory), free(expected), free(got), free(scratch);
-            }
+    for (size_t s = 0; s < sizeof size_cases / sizeof size_cases[0]; ++s) {
+        image im = image_make(2, 17, size_cases[s][0], size_cases[s][1], 1);
+        float sums[2][17] = {{1, 2, 3}, {1, 2, 3}};
+        reference->sum_pixels(sums[0], &im.planes);
+        tested->sum_pixels(sums[1], &im.planes);
+        assert_true(same_bits(sums[0], sums[1], sizeof sums[0]));
+        sums[1][16] = nextafterf(sums[1][16], 9);
+        assert_false(same_bits(sums[0], sums[1], sizeof sums[0]));
+        free(im.memory);
+    }
+}
+
+/* Work that moves or joins pixels, on even and odd sides. */
+static void test_joint_bits(void **state) {
+    (void)state;
+    for (size_t s = 0; s < sizeof size_cases / sizeof size_cases[0]; ++s) {
+        const int h = size_cases[s][0], w = size_cases[s][1];
+        const int half_h = (h + 1) / 2, half_w = (w + 1) / 2;
+        image x = image_make(1, 3, h, w, 1), y = image_make(2, 3, h, w, 1);
+        image a = image_make(3, 3, h, w, 1), b = image_make(3, 3, h, w, 1);
+        image parts_a = image_make(4, 12, half_h, half_w, 1);
+        image parts_b = image_make(4, 12, half_h, half_w, 1);
+        reference->add(&a.planes, &x.planes, &y.planes, s % 2 ? 1 : -1);
+        tested->add(&b.planes, &x.planes, &y.planes, s % 2 ? 1 : -1);
+        assert_true(same_bits(a.memory, b.memory, a.floats * sizeof(float)));
+        for (int kind = AE_EPILOGUE_NONE; kind <= AE_EPILOGUE_LEAKY_GATE; ++kind) {
+            const bool gates = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
+            const ae_epilogue epilogue = {(ae_epilogue_kind)kind, 0.25f, gates ? &y.planes : NULL};
+            reference->apply(&a.planes, &epilogue);
+            tested->apply(&b.planes, &epilogue);
+            assert_true(same_bits(a.memory, b.memory, a.floats * sizeof(float)));
+        }
+        reference->unshuffle(&parts_a.planes, &x.planes);
+        tested->unshuffle(&parts_b.planes, &x.planes);
+        assert_true(same_bits(parts_a.memory, parts_b.memory, parts_a.floats * sizeof(float)));
+        assert_true(ae_planes_row(&parts_a.planes, 7, 1)[2] == ae_planes_row(&x.planes, 1, 3)[5]);
+        reference->shuffle(&a.planes, &parts_a.planes);
+        tested->shuffle(&b.planes, &parts_b.planes);
+        assert_true(same_bits(a.memory, x.memory, a.floats * sizeof(float)));
+        assert_true(same_bits(b.memory, x.memory, a.floats * sizeof(float)));
+        image top_a = image_make(4, 3, h / 2, w / 2, 1), top_b = image_make(4, 3, h / 2, w / 2, 1);
+        image g = image_make(5, 3, h / 2, w / 2, 1);
+        ae_planes_row(&x.planes, 0, 1)[1] = ae_planes_row(&x.planes, 0, 0)[0] = 2; /* equals */
+        reference->max_pool(&top_a.planes, &x.planes);
+        tested->max_pool(&top_b.planes, &x.planes);
+        assert_true(same_bits(top_a.memory, top_b.memory, top_a.floats * sizeof(float)));
+        reference->max_pool_gradient(&a.planes, &g.planes, &x.planes);
+        tested->max_pool_gradient(&b.planes, &g.planes, &x.planes);
+        assert_true(same_bits(a.memory, b.memory, a.floats * sizeof(float)));
+        assert_true(ae_planes_row(&a.planes, 0, 0)[0] == ae_planes_row(&g.planes, 0, 0)[0]);
+        assert_true(ae_planes_row(&a.planes, 0, 1)[1] == 0);
+        ae_planes_row(&x.planes, 2, 0)[1] = NAN;
+        tested->max_pool(&top_b.planes, &x.planes);
+        assert_true(isnan(ae_planes_row(&top_b.planes, 2, 0)[0]));
+        free(x.memory), free(y.memory), free(a.memory), free(b.memory), free(parts_a.memory);
+        free(parts_b.memory), free(top_a.memory), free(top_b.memory), free(g.memory);
+    }
+}
+
+static double inner(const ae_planes *a, const ae_planes *b) {
+    double sum = 0;
+    for (int c = 0; c < a->channels; ++c)
+        for (int h = 0; h < a->height; ++h)
+            for (int w = 0; w < a->width; ++w)
+                sum += (double)ae_planes_row(a, c, h)[w] * (double)ae_planes_row(b, c, h)[w];
+    return sum;
 }
 
 /* <y, A x> = <A' y, x>, and both = <weights, gradient(y, x)>: the three kernels are derivatives of
- * one trilinear form. Each side is a sum of n = 8 * 8 * 9 * 30 * 27 products below 1 in magnitude;
- * rounding errors of 2^-24 each, adding up like a random walk in lanes and chains of 72, stay below
- * sqrt(n) * 72 * 2^-24 = 3e-3 of a form whose own size is sqrt(n) / 5 = 140. */
+ * one trilinear form. Each side is a sum of n = C * C * taps * pixels products below 1 in
+ * magnitude; rounding errors of 2^-24 each, adding up like a random walk in lanes and chains of at
+ * most C * taps, stay below sqrt(n) * C * taps * 2^-24 (3e-3 of 3x3) of a form whose own size is
+ * sqrt(n) / 5 (140). */
+static void check_adjoint(const ae_conv *conv, int height, int width) {
+    const int ic = conv->in_channels, oc = conv->out_channels, halo = ae_conv_halo(conv);
+    const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
+    const ae_epilogue none = {.kind = AE_EPILOGUE_NONE};
+    image x = image_make(1, ic, height, width, halo);
+    image y = image_make(2, oc, out_height, out_width, halo);
+    image forward = image_poisoned(oc, out_height, out_width, halo);
+    image back = image_poisoned(ic, height, width, halo);
+    const size_t count = ae_conv_weights(conv), packed = ae_conv_packed(conv);
+    float *weights = numbers(3, count), *ahead = ae_calloc(packed, sizeof *ahead);
+    float *turned = ae_calloc(packed, sizeof *turned), *sums = ae_calloc(count, sizeof *sums);
+    float *scratch = ae_calloc(ae_conv_scratch(conv, height, width), sizeof *scratch);
+    ae_conv_pack(ahead, weights, conv);
+    ae_conv_pack_backward(turned, weights, conv);
+    tested->conv_forward(&forward.planes, &x.planes, conv, ahead, NULL, &none, scratch);
+    tested->conv_backward(&back.planes, &y.planes, conv, turned, &none, scratch);
+    tested->conv_weights(sums, &x.planes, &y.planes, conv, scratch);
+    const double by_output = inner(&forward.planes, &y.planes);
+    const double by_input = inner(&back.planes, &x.planes);
+    double by_weights = 0;
+    for (size_t i = 0; i < count; ++i) by_weights += (double)sums[i] * (double)weights[i];
+    const double taps = conv->kernel * conv->kernel;
+    const double tolerance = sqrt(ae_conv_work(conv, height, width)) * ic * taps * 0x1p-24;
+    assert_true(fabs(by_output) > 1);
+    assert_true(fabs(by_output - by_input) < tolerance);
+    assert_true(fabs(by_output - by_weights) < tolerance);
+    assert_false(fabs(by_output - 1.01 * by_input) < tolerance);
+    free(x.memory), free(y.memory), free(forward.memory), free(back.memory);
+    free(weights), free(ahead), free(turned), free(sums), free(scratch);
+}
+
 static void test_adjoint(void **state) {
     (void)state;
-    enum { C = 8, K = 3, H = 30, W = 27 };
-    image x = image_make(1, C, H + 2, W + 2, K - 1), y = image_make(2, C, H, W, K - 1);
-    image forward = image_poisoned(C, H, W, K - 1), back = image_poisoned(C, H + 2, W + 2, K - 1);
-    float *weights = numbers(3, C * C * K * K); /* [oc][ic][i][j] */
-    float packed[C * C * 4 * K], turned[C * C * 4 * K];
-    assert_int_equal(ae_weights_packed(C, C, K), C * C * 4 * K);
-    ae_weights_pack(packed, weights, C, C, K, C * K * K, K * K, false);
-    ae_weights_pack(turned, weights, C, C, K, K * K, C * K * K, true);
-    tested->correlate(&forward.planes, &x.planes, packed, NULL, K, AE_WINDOW_VALID,
-                      AE_EPILOGUE_NONE, NULL);
-    tested->correlate(&back.planes, &y.planes, turned, NULL, K, AE_WINDOW_FULL, AE_EPILOGUE_NONE,
-                      NULL);
-    float *scratch = ae_calloc(ae_gradient_scratch(C, C, H, W), sizeof *scratch);
-    float gradient[C * C * K * K] = {0};
-    tested->correlate_gradient(gradient, &y.planes, &x.planes, K, scratch);
-    double by_output = 0, by_input = 0, by_weights = 0;
-    for (int c = 0; c < C; ++c)
-        for (int h = 0; h < H + 2; ++h)
-            for (int w = 0; w < W + 2; ++w) {
-                by_input += (double)ae_planes_row(&back.planes, c, h)[w] *
-                            (double)ae_planes_row(&x.planes, c, h)[w];
-                if (h < H && w < W)
-                    by_output += (double)ae_planes_row(&forward.planes, c, h)[w] *
-                                 (double)ae_planes_row(&y.planes, c, h)[w];
-            }
-    for (int i = 0; i < C * C * K * K; ++i) by_weights += (double)gradient[i] * (double)weights[i];
-    assert_true(fabs(by_output) > 1);
-    assert_true(fabs(by_output - by_input) < 3e-3);
-    assert_true(fabs(by_output - by_weights) < 3e-3);
-    assert_false(fabs(by_output - 1.001 * by_input) < 3e-3);
-    free(x.memory), free(y.memory), free(forward.memory), free(back.memory);
-    free(weights), free(scratch);
+    for (int k = 0; k < CONV_CASES; ++k)
+        for (int t = 0; t < 2; ++t) {
+            ae_conv conv = conv_case(k, 8, 7, t == 1);
+            check_adjoint(&conv, 32, 29);
+            check_adjoint(&conv, 9, 18);
+        }
 }
 
 /* One pixel of a convolution of C channels, exact but for double's rounding, and the same as one
@@ -192,10 +270,12 @@ static void test_winograd_error(void **state) {
     (void)state;
     enum { C = 8, H = 29 };
     image in = image_make(1, C, H + 2, H + 2, 2), out = image_poisoned(C, H, H, 2);
+    const ae_conv conv = {false, C, C, 3, 1, 0};
+    const ae_epilogue none = {.kind = AE_EPILOGUE_NONE};
     float *weights = numbers(3, C * C * 9), packed[C * C * 12];
-    ae_weights_pack(packed, weights, C, C, 3, C * 9, 9, false);
-    tested->correlate(&out.planes, &in.planes, packed, NULL, 3, AE_WINDOW_VALID, AE_EPILOGUE_NONE,
-                      NULL);
+    assert_int_equal(ae_conv_packed(&conv), C * C * 12);
+    ae_conv_pack(packed, weights, &conv);
+    tested->conv_forward(&out.planes, &in.planes, &conv, packed, NULL, &none, NULL);
     const double bound = (2 * C * 3 + 5) * 0x1p-24 * C * 3 * 8;
     double worst = 0, square = 0, chain_square = 0;
     for (int oc = 0; oc < C; ++oc)
@@ -414,8 +494,9 @@ static void test_nonfinite_stays(void **state) {
     image in = image_make(1, 1, 8, 8, 2), out = image_poisoned(1, 6, 6, 2);
     float weights[12] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     ae_planes_row(&in.planes, 0, 4)[4] = NAN;
-    tested->correlate(&out.planes, &in.planes, weights, NULL, 3, AE_WINDOW_VALID, AE_EPILOGUE_RELU,
-                      NULL);
+    const ae_conv conv = {false, 1, 1, 3, 1, 0};
+    const ae_epilogue relu = {.kind = AE_EPILOGUE_RELU};
+    tested->conv_forward(&out.planes, &in.planes, &conv, weights, NULL, &relu, NULL);
     assert_true(isnan(ae_planes_row(&out.planes, 0, 4)[4]));
     assert_false(isnan(ae_planes_row(&out.planes, 0, 0)[0]));
     image target = image_make(2, 1, 6, 6, 2), gradient = image_poisoned(1, 6, 6, 2);
@@ -437,8 +518,9 @@ int main(int argc, char **argv) {
         printf("SKIPPED: this processor or build has no path %s\n", argc == 2 ? argv[1] : "");
         return 77;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_correlate_bits),
-                                       cmocka_unit_test(test_gradient_bits),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_conv_bits),
+                                       cmocka_unit_test(test_sum_bits),
+                                       cmocka_unit_test(test_joint_bits),
                                        cmocka_unit_test(test_adjoint),
                                        cmocka_unit_test(test_winograd_error),
                                        cmocka_unit_test(test_sigmoid),

@@ -19,6 +19,15 @@ static const char smooth[] = "conv 5 3 sigmoid, conv 4 5 sigmoid, tconv 6 4 none
                              "sigmoid, conv 6 1 none, tconv 3 3 sigmoid";
 static const char piecewise[] = "tconv 2 2 none, conv 4 4 relu, tconv 3 3 relu";
 
+/* Every way to join, move and halve images, smooth in the parameters; with strides of 4. */
+static const char joined[] =
+    "unshuffle, conv 8 3 sigmoid same as a, conv 8 3 none stride2 same, conv 8 1 sigmoid same, "
+    "tconv 8 2 none stride2 nobias, add a sigmoid, concat a, tconv 12 5 sigmoid same, shuffle";
+/* And with corners; the last layer's output is taken from the picture. */
+static const char residual[] =
+    "conv 8 3 leaky:0.25 same as a, maxpool, conv 8 3 relu same, tconv 8 2 leaky:0.5 stride2, "
+    "add a relu as b, conv 8 3 relu same nobias, add b leaky:0.1, conv 3 3 none same";
+
 /* A network with its buffers and one workspace. */
 typedef struct rig {
     ae_network *network;
@@ -29,23 +38,28 @@ typedef struct rig {
 } rig;
 
 static ae_network *make_network(const char *text, int channels, int height, int width) {
-    ae_layers layers;
+    const ae_shape picture = {channels, height, width};
     ae_network *network;
-    assert_int_equal(ae_layers_parse(&layers, text, "test", channels, height, width), AE_OK);
-    assert_int_equal(ae_network_create(&network, &layers), AE_OK);
+    const ae_output output = text == residual ? AE_OUTPUT_RESIDUAL : AE_OUTPUT_DIRECT;
+    assert_int_equal(ae_network_create(&network, text, "test", picture, output), AE_OK);
     return network;
+}
+
+static void check_initialize(const ae_network *network, float *parameters, uint64_t seed) {
+    assert_int_equal(ae_network_initialize(network, parameters, AE_INIT_PYTORCH, seed), AE_OK);
 }
 
 static void open_rig(rig *r, const char *text, int channels, int height, int width, int level) {
     r->network = make_network(text, channels, height, width);
-    assert_int_equal(ae_workspace_create(&r->workspace, r->network, ae_kernels_at(level)), AE_OK);
+    assert_int_equal(
+        ae_workspace_create(&r->workspace, r->network, height, width, ae_kernels_at(level)), AE_OK);
     r->size = ae_network_size(r->network);
     r->pixels = (size_t)channels * (size_t)height * (size_t)width;
     r->parameters = ae_calloc(r->size, sizeof *r->parameters);
     r->packed = ae_calloc(ae_network_packed_size(r->network), sizeof *r->packed);
     r->image = ae_calloc(r->pixels, sizeof *r->image);
     assert_true(r->parameters && r->packed && r->image);
-    ae_network_initialize(r->network, r->parameters, 7);
+    check_initialize(r->network, r->parameters, 7);
     ae_network_pack(r->network, r->packed, r->parameters);
 }
 
@@ -123,7 +137,7 @@ static void test_table(void **state) {
     const ae_parameter *table = ae_network_parameters(network, &count);
     assert_int_equal(count, 8);
     assert_int_equal(ae_network_size(network), 1611);
-    assert_int_equal(ae_network_layers(network)->count, 4);
+    assert_int_equal(ae_network_graph(network)->count, 4);
     for (int p = 0; p < count; ++p) {
         assert_string_equal(table[p].name, want[p].name);
         assert_int_equal(table[p].rank, want[p].rank);
@@ -176,8 +190,8 @@ static void test_initialize(void **state) {
     const ae_parameter *table = ae_network_parameters(network, &count);
     float a[1611], b[1611];
     memset(b, 0xff, sizeof b);
-    ae_network_initialize(network, a, 1);
-    ae_network_initialize(network, b, 1);
+    check_initialize(network, a, 1);
+    check_initialize(network, b, 1);
     check_same(a, b, 1611);
     for (int p = 0; p < count; ++p) {
         double bound = 1 / sqrt(table[p].fan_in);
@@ -190,7 +204,7 @@ static void test_initialize(void **state) {
         values[0] = (float)(1.001 * bound);
         assert_false(uniform(values, table[p].count, bound));
     }
-    ae_network_initialize(network, a, 2);
+    check_initialize(network, a, 2);
     for (size_t e = 0; e < 1611; ++e) assert_true(a[e] != b[e]);
     for (size_t e = 0; e < table[2].count; ++e) /* tensors of one shape differ */
         assert_true(a[table[2].offset + e] != a[table[4].offset + e]);
@@ -233,8 +247,8 @@ static void check_reuse(int level) {
 /* Every path's loss, output and gradient have the reference path's bits. */
 static void check_path(int level) {
     rig r, ref;
-    static const char *const texts[] = {reference, smooth, piecewise};
-    for (int t = 0; t < 3; ++t) {
+    static const char *const texts[] = {reference, smooth, piecewise, joined, residual};
+    for (int t = 0; t < 5; ++t) {
         open_rig(&r, texts[t], 3, 23, 19, level);
         open_rig(&ref, texts[t], 3, 23, 19, 0);
         float *want = copy(run_block(&ref, 0, 1, AE_LOSS_MSE), r.size);
@@ -314,6 +328,10 @@ static void check_tensor(rig *r, const ae_parameter *tensor, const float *gradie
                   loss_beside(r, tensor, direction, -2 * step, loss)) /
                  (4 * step);
     double tolerance = fabs(far - near) + 0x1p-20 / sqrt((double)r->pixels) / step;
+    if (!agree(derivative, near, tolerance))
+        print_error("%s: %g, by differences %g, tolerance %g\n", tensor->name, derivative, near,
+                    tolerance);
+    assert_true(agree(derivative, near, tolerance));
     assert_false(agree(derivative + 0.1 * sqrt(squares), near, tolerance));
     free(direction);
 }
@@ -323,10 +341,10 @@ static void check_tensor(rig *r, const ae_parameter *tensor, const float *gradie
 static void smooth_out(rig *r) {
     int count;
     const ae_parameter *table = ae_network_parameters(r->network, &count);
-    const ae_layers *layers = ae_network_layers(r->network);
+    const ae_graph *graph = ae_network_graph(r->network);
     for (int p = 0; p < count; ++p) {
         float *values = r->parameters + table[p].offset;
-        bool relu = layers->layer[p / 2].activation == AE_ACTIVATION_RELU;
+        bool relu = graph->node[table[p].node].activation == AE_ACTIVATION_RELU;
         for (size_t e = 0; e < table[p].count; ++e) {
             if (!relu) values[e] *= 2;
             if (relu && table[p].rank == 1) values[e] = e % 2 ? 3 : -3;
@@ -338,11 +356,12 @@ static void smooth_out(rig *r) {
 }
 
 static void check_differences(int level) {
-    static const char *const texts[] = {reference, smooth};
-    for (int t = 0; t < 2; ++t) {
+    static const char *const texts[] = {reference, smooth, joined};
+    for (int t = 0; t < 3; ++t) {
         rig r;
         int count;
-        open_rig(&r, texts[t], 3, 20, 23, level);
+        const int height = texts[t] == joined ? 17 : 20; /* extended to 20 x 24 */
+        open_rig(&r, texts[t], 3, height, 23, level);
         set_images(&r, 0);
         smooth_out(&r);
         const ae_parameter *table = ae_network_parameters(r.network, &count);
@@ -369,7 +388,7 @@ static void check_losses(int level) {
         assert_true(alone > 0);
         assert_true(ae_network_backward(r.workspace, r.packed, (ae_loss)loss) == alone);
     }
-    assert_true(ae_workspace_bytes(r.network) > 1611 * AE_LANES * sizeof(float));
+    assert_true(ae_workspace_bytes(r.network, 32, 32) > 1611 * AE_LANES * sizeof(float));
     close_rig(&r);
 }
 

@@ -70,14 +70,13 @@ static void read_text(hid_t at, const char *attribute, char text[TEXT_SIZE]) {
 
 static void open_rig(rig *r, const char *name, const ae_kernels *kernels) {
     char text[TEXT_SIZE];
-    ae_layers layers;
     r->file = H5Fopen(AE_SOURCE_DIR "/tests/fixtures/pytorch.h5", H5F_ACC_RDONLY, H5P_DEFAULT);
     r->group = H5Gopen(r->file, name, H5P_DEFAULT);
     assert_true(r->group >= 0);
     read_text(r->group, "layers", text);
-    assert_int_equal(ae_layers_parse(&layers, text, name, 3, SIDE, SIDE), AE_OK);
-    assert_int_equal(ae_network_create(&r->network, &layers), AE_OK);
-    assert_int_equal(ae_workspace_create(&r->workspace, r->network, kernels), AE_OK);
+    const ae_shape picture = {3, SIDE, SIDE};
+    assert_int_equal(ae_network_create(&r->network, text, name, picture, AE_OUTPUT_DIRECT), AE_OK);
+    assert_int_equal(ae_workspace_create(&r->workspace, r->network, SIDE, SIDE, kernels), AE_OK);
     r->size = ae_network_size(r->network);
 
     hsize_t dims[4];
@@ -175,8 +174,8 @@ static double differentiate(rig *r, ae_loss loss) {
 }
 
 static void check_table(rig *r) {
-    char names[2 * AE_LAYERS_MAX][AE_NAME_SIZE] = {{0}};
-    int shapes[2 * AE_LAYERS_MAX][4], fan_in[2 * AE_LAYERS_MAX], count = 0;
+    char names[2 * AE_NODES_MAX][AE_NAME_SIZE] = {{0}};
+    int shapes[2 * AE_NODES_MAX][4], fan_in[2 * AE_NODES_MAX], count = 0;
     const ae_parameter *table = ae_network_parameters(r->network, &count);
     assert_int_equal(count, read_int(r->group, ".", "tensors"));
     assert_true(H5LTread_dataset_string(r->group, "names", names[0]) >= 0);
