@@ -1,0 +1,146 @@
+"""A network of ae_dist as a PyTorch module, from the text of model.layers in full (as
+`ae_dist --print-config` prints it and as checkpoints hold it).
+
+    from network import Network, load
+    module = load("runs/denoise/checkpoints/best.h5")      # with its parameters
+    module = Network("conv 8 3 relu, tconv 3 3 sigmoid", channels=3)
+
+Its state_dict() has the names of the checkpoint's /parameters.
+"""
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Activation(nn.Module):
+    def __init__(self, word):
+        super().__init__()
+        self.word = word
+        self.slope = float(word.split(":")[1]) if word.startswith("leaky:") else 0.0
+
+    def forward(self, x):
+        if self.word == "relu":
+            return functional.relu(x)
+        if self.word == "sigmoid":
+            return torch.sigmoid(x)
+        return functional.leaky_relu(x, self.slope) if self.slope else x
+
+
+def split_words(text):
+    """A layer's words, its options taken out: (words, name, set of options)."""
+    words, name = text.split(), None
+    if "as" in words:
+        at = words.index("as")
+        name = words[at + 1]
+        del words[at : at + 2]
+    options = {"same", "stride2", "nobias"} & set(words)
+    return [word for word in words if word not in options], name, options
+
+
+def make_convolution(words, options, channels):
+    """conv or tconv CHANNELS KERNEL, as a module."""
+    kernel, stride = int(words[2]), 2 if "stride2" in options else 1
+    module = nn.ConvTranspose2d if words[0] == "tconv" else nn.Conv2d
+    return module(
+        channels,
+        int(words[1]),
+        kernel,
+        stride=stride,
+        padding=(kernel - 1) // 2 if "same" in options else 0,
+        bias="nobias" not in options,
+    )
+
+
+def is_chain(layers):
+    """Plain and transposed convolutions alone, valid and of stride 1: two parts, with names of
+    their own."""
+    return all(
+        words[0] in ("conv", "tconv") and not name and not options and ":" not in words[3]
+        for words, name, options in layers
+    )
+
+
+class Network(nn.Module):
+    def __init__(self, text, channels=3, residual=False):
+        super().__init__()
+        self.residual = residual
+        self.steps = []  # kind, module's place or None, the other image read or None, activation
+        self.stride = 1
+        layers = [split_words(layer) for layer in text.split(",")]
+        chain = is_chain(layers)
+        names = {"input": 0}
+        counts = [channels]  # channels of the input and of each layer's output
+        depth = [1]  # by how much each is smaller than the input
+        part, at = "encoder", 0
+        for index, (words, name, options) in enumerate(layers):
+            kind, count, size, other, place = words[0], counts[-1], depth[-1], None, None
+            activation = Activation("none")
+            if kind in ("conv", "tconv"):
+                if chain and kind == "tconv" and part == "encoder":
+                    part, at = "decoder", 0
+                group, key = (part, at) if chain else ("layers", index)
+                if not hasattr(self, group):
+                    self.add_module(group, nn.ModuleDict())
+                getattr(self, group)[str(key)] = make_convolution(words, options, count)
+                place = (group, str(key))
+                at += 1 if words[3] == "none" else 2
+                count = int(words[1])
+                activation = Activation(words[3])
+                if "stride2" in options:
+                    size = size * 2 if kind == "conv" else size / 2
+            elif kind in ("add", "concat"):
+                other = names[words[1]]
+                count += counts[other] if kind == "concat" else 0
+                if kind == "add" and len(words) > 2:
+                    activation = Activation(words[2])
+            elif kind == "unshuffle":
+                count, size = 4 * count, size * 2
+            elif kind == "shuffle":
+                count, size = count // 4, size / 2
+            elif kind == "maxpool":
+                size *= 2
+            else:
+                raise ValueError(f"layer {index + 1}: {kind} is none of the language's kinds")
+            self.steps.append((kind, place, other, activation))
+            counts.append(count)
+            depth.append(size)
+            self.stride = max(self.stride, int(size))
+            if name:
+                names[name] = index + 1
+
+    def forward(self, x):
+        height, width = x.shape[-2:]
+        right, below = -width % self.stride, -height % self.stride
+        images = [functional.pad(x, (0, right, 0, below), mode="replicate") if right or below else x]
+        for kind, place, other, activation in self.steps:
+            y = images[-1]
+            if place:
+                y = getattr(self, place[0])[place[1]](y)
+            elif kind == "add":
+                y = y + images[other]
+            elif kind == "concat":
+                y = torch.cat([y, images[other]], dim=1)
+            elif kind == "unshuffle":
+                y = functional.pixel_unshuffle(y, 2)
+            elif kind == "shuffle":
+                y = functional.pixel_shuffle(y, 2)
+            else:
+                y = functional.max_pool2d(y, 2)
+            images.append(activation(y))
+        y = images[-1][..., :height, :width]
+        return x - y if self.residual else y
+
+
+def load(path):
+    """The network of a checkpoint, with its parameters."""
+    import h5py
+
+    with h5py.File(path) as file:
+        config = file["config"].attrs
+        state = {name: torch.from_numpy(tensor[()]) for name, tensor in file["parameters"].items()}
+        channels = int(file["contract"].attrs.get("channels", 3))
+        module = Network(
+            config["model.layers"], channels, config.get("model.output", "direct") == "residual"
+        )
+    module.load_state_dict(state)
+    return module

@@ -1,0 +1,167 @@
+/* The members of a team and the loops they share. */
+#include "team/team.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fixed.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "base/timer.h"
+#include "base/watchdog.h"
+
+/* ---- members ---- */
+
+static size_t sums_of(const ae_network *network) {
+    return ae_network_size(network) + AE_BLOCK_SUMS;
+}
+
+size_t ae_member_bytes(const ae_network *network) {
+    return ae_workspace_bytes(network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH) +
+           AE_IMAGE_PIXELS * sizeof(float) + sums_of(network) * sizeof(int64_t);
+}
+
+/* Called by the thread itself. */
+static bool member_create(ae_member *member, const ae_team *team) {
+    member->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *member->normals);
+    member->sums = ae_calloc(sums_of(team->network), sizeof *member->sums);
+    return ae_workspace_create(&member->workspace, team->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
+                               team->kernels) == AE_OK &&
+           member->normals && member->sums;
+}
+
+ae_status ae_team_create(ae_team **team, const ae_network *network, const ae_kernels *kernels,
+                         const float *packed, int threads) {
+    ae_team *made = calloc(1, sizeof *made);
+    int ready = 0;
+    *team = NULL;
+    if (!made) return ae_fail_memory("the threads");
+    *made =
+        (ae_team){network, kernels, packed, threads, calloc((size_t)threads, sizeof(ae_member))};
+    if (made->members) {
+#pragma omp parallel num_threads(threads)
+        {
+            bool ok = member_create(&made->members[omp_get_thread_num()], made);
+#pragma omp atomic
+            ready += ok;
+        }
+    }
+    *team = made;
+    if (ready == threads) return AE_OK;
+    ae_team_destroy(team);
+    return ae_fail(AE_FAILED,
+                   "%d of %d threads could be started with their memory; set OMP_NUM_THREADS lower",
+                   ready, threads);
+}
+
+void ae_team_destroy(ae_team **team) {
+    if (!*team) return;
+    for (int t = 0; (*team)->members && t < (*team)->threads; ++t) {
+        ae_member *member = &(*team)->members[t];
+        ae_workspace_destroy(&member->workspace);
+        free(member->normals);
+        free(member->sums);
+    }
+    free((*team)->members);
+    free(*team);
+    *team = NULL;
+}
+
+/* ---- samples ---- */
+
+void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels, ae_stream stream,
+                  const ae_noise *noise) {
+    const ae_planes *input = ae_workspace_input(member->workspace);
+    const ae_planes *target = ae_workspace_target(member->workspace);
+    team->kernels->from_bytes(target, pixels);
+    if (noise->sigma > 0) {
+        team->kernels->normals(member->normals, AE_IMAGE_PIXELS / 4, stream);
+        team->kernels->add_noise(input, target, member->normals, (float)noise->sigma,
+                                 (float)noise->clamp_min, (float)noise->clamp_max);
+    } else {
+        team->kernels->from_bytes(input, pixels);
+    }
+}
+
+/* The loss of the image at `position`, its gradient added to the block's. */
+static double train_image(const ae_team *team, ae_member *member, const ae_step *step,
+                          int64_t position) {
+    const double begin_s = ae_now_s();
+    const uint32_t sample = step->order[position];
+    const ae_stream stream = {step->seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
+    ae_team_load(team, member, ae_images_pixels(&step->images, sample), stream, &step->noise);
+    const double loaded_s = ae_now_s();
+    ae_network_forward(member->workspace, team->packed);
+    const double loss = ae_network_backward(member->workspace, team->packed, step->loss);
+    ae_watchdog_progress();
+    member->load_s += loaded_s - begin_s;
+    member->work_s += ae_now_s() - loaded_s;
+    return loss;
+}
+
+void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b) {
+    const size_t size = ae_network_size(team->network);
+    int64_t *extras = member->sums + size, loss_sum = 0;
+    const int64_t begin = step->shard.begin + b * step->block;
+    int64_t end = begin + step->block;
+    if (end > step->shard.end) end = step->shard.end;
+
+    int faults = 0;
+    ae_network_begin_block(member->workspace);
+    for (int64_t position = begin; position < end; ++position)
+        loss_sum += ae_fixed_from(train_image(team, member, step, position), AE_FIXED_K,
+                                  step->bound, &faults);
+    const double begin_s = ae_now_s();
+    const float *gradient = ae_network_end_block(member->workspace);
+    faults |= team->kernels->add_fixed(member->sums, gradient, size, AE_FIXED_K, step->bound);
+    member->work_s += ae_now_s() - begin_s;
+    extras[AE_BLOCK_LOSS] += loss_sum;
+    extras[AE_BLOCK_IMAGES] += end - begin;
+    extras[AE_BLOCK_NONFINITE] += (faults & AE_FIXED_NONFINITE) != 0;
+    extras[AE_BLOCK_OVERFLOW] += (faults & AE_FIXED_OVERFLOW) != 0;
+}
+
+void ae_team_train(ae_team *team, const ae_step *step, int64_t *sums) {
+    const size_t count = sums_of(team->network);
+#pragma omp parallel num_threads(team->threads)
+    {
+        ae_member *member = &team->members[omp_get_thread_num()];
+        memset(member->sums, 0, count * sizeof *member->sums);
+        member->load_s = member->work_s = 0;
+#pragma omp for schedule(dynamic)
+        for (int64_t b = 0; b < step->shard.blocks; ++b) ae_team_train_block(team, member, step, b);
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < count; ++i) {
+            int64_t sum = 0;
+            for (int t = 0; t < omp_get_num_threads(); ++t) sum += team->members[t].sums[i];
+            sums[i] = sum;
+        }
+    }
+}
+
+/* ---- other loops ---- */
+
+void ae_team_each(ae_team *team, int64_t *sums, int count, int64_t begin, int64_t end,
+                  ae_team_visit *visit, void *context) {
+#pragma omp parallel num_threads(team->threads)
+    {
+        ae_member *member = &team->members[omp_get_thread_num()];
+        int64_t mine[AE_TEAM_SUMS_MAX] = {0};
+#pragma omp for schedule(dynamic, 8)
+        for (int64_t i = begin; i < end; ++i)
+            if (!ae_stop_requested()) {
+                visit(member, mine, i, context);
+                ae_watchdog_progress();
+            }
+        for (int s = 0; s < count; ++s) {
+#pragma omp atomic
+            sums[s] += mine[s];
+        }
+    }
+}
+
+void ae_team_share(int64_t *begin, int64_t *end, int64_t count, int rank, int ranks) {
+    *begin = count * rank / ranks;
+    *end = count * (rank + 1) / ranks;
+}
