@@ -9,38 +9,41 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "config/config.h"
+#include "kernels/planes.h"
 
-enum {
-    AE_IMAGE_CHANNELS = 3,
-    AE_IMAGE_HEIGHT = 32,
-    AE_IMAGE_WIDTH = 32,
-    AE_IMAGE_PIXELS = AE_IMAGE_CHANNELS * AE_IMAGE_HEIGHT * AE_IMAGE_WIDTH,
-    AE_RECORD_SIZE = 1 + AE_IMAGE_PIXELS, /* bytes: label, then [channel][row][column] */
-    AE_LABELS = 10
-};
+/* What a data set is, told before any pixel is read. */
+typedef struct ae_data_info {
+    ae_shape shape;      /* of an image */
+    int64_t train, test; /* images */
+} ae_data_info;
+
+/* Bytes of an image's record: its label, then [channel][row][column]. */
+static inline size_t ae_record_size(ae_shape shape) {
+    return 1 + ae_shape_values(shape);
+}
 
 /* A split of the data set. A view. */
 typedef struct ae_images {
-    const uint8_t *records; /* [count][AE_RECORD_SIZE] */
+    const uint8_t *records; /* [count][record_size] */
     int64_t count;
+    size_t record_size;
 } ae_images;
 
 static inline int ae_images_label(const ae_images *images, int64_t index) {
-    return images->records[index * AE_RECORD_SIZE];
+    return images->records[(size_t)index * images->record_size];
 }
 
 static inline const uint8_t *ae_images_pixels(const ae_images *images, int64_t index) {
-    return images->records + index * AE_RECORD_SIZE + 1;
+    return images->records + (size_t)index * images->record_size + 1;
 }
 
 typedef struct ae_dataset ae_dataset;
 
-/* Number of training and test images the settings ask for, without reading any pixel; for cifar10
- * the files are looked for and their sizes checked. Rank 0's answer on all ranks. Collective.
- * AE_ERROR_DATA: a missing folder or batch, a wrong size; AE_ERROR_USAGE: more images asked for
- * than there are. */
-ae_status ae_dataset_count(ae_comm *comm, const ae_settings *settings, int64_t *train,
-                           int64_t *test);
+/* *info = what the source tells, with as many training and test images as the settings ask for; for
+ * cifar10 the files are looked for and their sizes checked. Rank 0's answer on all ranks.
+ * Collective. AE_ERROR_DATA: a missing folder or batch, a wrong size; AE_ERROR_USAGE: more images
+ * asked for than there are. */
+ae_status ae_dataset_describe(ae_data_info *info, ae_comm *comm, const ae_settings *settings);
 
 /* Reads or makes the images, each rank of a node its slice, and checks the labels; warns of files
  * of CIFAR-10 that are not as published. Collective; the caller owns *dataset. AE_ERROR_DATA as

@@ -13,6 +13,15 @@
 
 enum { AE_LANES = 16 }; /* floats of a virtual vector */
 
+typedef struct ae_shape {
+    int channels, height, width;
+} ae_shape;
+
+/* Values of an image: channels * height * width. */
+static inline size_t ae_shape_values(ae_shape shape) {
+    return (size_t)shape.channels * (size_t)shape.height * (size_t)shape.width;
+}
+
 typedef struct ae_planes {
     float *data; /* element (0, 0, 0) */
     int channels, height, width;

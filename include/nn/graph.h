@@ -50,10 +50,6 @@ typedef struct ae_graph {
                       with bias: PyTorch's names are then "encoder." and "decoder." */
 } ae_graph;
 
-typedef struct ae_shape {
-    int channels, height, width;
-} ae_shape;
-
 /* Reads the language of model.layers: layers between commas,
  *     conv|tconv CHANNELS KERNEL ACTIVATION [same] [stride2] [nobias] [as NAME]
  *     add NAME [ACTIVATION] [as NAME], concat NAME [as NAME]

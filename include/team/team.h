@@ -18,7 +18,7 @@ typedef struct ae_noise {
 /* One thread's memory, touched first by it. */
 typedef struct ae_member {
     ae_workspace *workspace;
-    float *normals;        /* [values of an image] */
+    float *normals;        /* [values of a picture, rounded up to 4] */
     int64_t *sums;         /* [parameters + AE_BLOCK_SUMS], of the step */
     double load_s, work_s; /* time spent in the step */
 } ae_member;
@@ -27,6 +27,7 @@ typedef struct ae_team {
     const ae_network *network; /* borrowed, as what follows */
     const ae_kernels *kernels;
     const float *packed; /* the parameters, as the kernels want them */
+    ae_shape picture;
     int threads;
     ae_member *members; /* [threads] */
 } ae_team;
@@ -53,14 +54,14 @@ typedef struct ae_step {
     double bound; /* of one block's gradient elements, and of one image's loss */
 } ae_step;
 
-/* Makes a member for each of `threads` threads. Borrows the rest. The caller owns *team, NULL on
- * failure. AE_FAILED: memory or threads. */
+/* Makes a member for each of `threads` threads, for pictures of that shape. Borrows the rest. The
+ * caller owns *team, NULL on failure. AE_FAILED: memory or threads. */
 ae_status ae_team_create(ae_team **team, const ae_network *network, const ae_kernels *kernels,
-                         const float *packed, int threads);
+                         const float *packed, ae_shape picture, int threads);
 void ae_team_destroy(ae_team **team);
 
 /* Bytes of one member. */
-size_t ae_member_bytes(const ae_network *network);
+size_t ae_member_bytes(const ae_network *network, ae_shape picture);
 
 /* Fills the member's target with an image, and its input with the same and noise from `stream`. */
 void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels, ae_stream stream,

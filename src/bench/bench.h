@@ -10,7 +10,7 @@
 #include "comm/comm.h"
 #include "config/config.h"
 #include "kernels/kernels.h"
-#include "nn/network.h"
+#include "team/team.h"
 
 /* What is measured. main.c owns it, the other parts only read it. */
 typedef struct bench_task {
@@ -18,7 +18,10 @@ typedef struct bench_task {
     const ae_kernels *kernels;
     ae_network *network;
     float *packed;
-    int rounds; /* of the measurement of steps */
+    ae_shape picture;
+    uint8_t *record; /* of one picture */
+    ae_step step;    /* of that picture alone */
+    int rounds;      /* of the measurement of steps */
 } bench_task;
 
 /* ---- one core ---- */

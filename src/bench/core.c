@@ -18,10 +18,8 @@ enum {
 typedef struct bench {
     const bench_task *task; /* borrowed */
     bench_core *core;       /* borrowed; what is found */
-    ae_workspace *workspace;
-    float *normals;
-    int64_t *sums;
-    uint8_t bytes[AE_IMAGE_PIXELS];
+    ae_team *team;          /* of this thread alone */
+    ae_member *member;      /* its only one */
     float *gradient, *scratch;
     int node; /* the one a kernel's task is about */
     ae_planes in, out, below;
@@ -87,47 +85,45 @@ static void task_weights(bench *b) {
     b->task->kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
 }
 
+static size_t pixels_of(const bench *b) {
+    return ae_shape_values(b->task->picture);
+}
+
 static void task_normals(bench *b) {
-    b->task->kernels->normals(b->normals, AE_IMAGE_PIXELS / 4,
+    b->task->kernels->normals(b->member->normals, (pixels_of(b) + 3) / 4,
                               (ae_stream){.purpose = AE_RANDOM_TEST_NOISE});
 }
 
 static void task_from_bytes(bench *b) {
-    b->task->kernels->from_bytes(ae_workspace_target(b->workspace), b->bytes);
+    b->task->kernels->from_bytes(ae_workspace_target(b->member->workspace), b->task->record + 1);
 }
 
 static void task_add_noise(bench *b) {
-    b->task->kernels->add_noise(ae_workspace_input(b->workspace), ae_workspace_target(b->workspace),
-                                b->normals, 0.1f, -1, 1);
+    b->task->kernels->add_noise(ae_workspace_input(b->member->workspace),
+                                ae_workspace_target(b->member->workspace), b->member->normals, 0.1f,
+                                -1, 1);
 }
 
 static void task_loss(bench *b) {
-    ae_network_loss(b->workspace, AE_LOSS_MSE);
+    ae_network_loss(b->member->workspace, AE_LOSS_MSE);
 }
 
 static void task_sigmoid(bench *b) {
-    b->task->kernels->sigmoid(ae_workspace_output(b->workspace));
+    b->task->kernels->sigmoid(ae_workspace_output(b->member->workspace));
 }
 
 static void task_fixed(bench *b) {
-    size_t size = ae_network_size(b->task->network);
-    b->task->kernels->add_fixed(b->sums, ae_network_end_block(b->workspace), size, AE_FIXED_K,
-                                ae_fixed_bound(AE_FIXED_K, 100));
+    b->task->kernels->add_fixed(b->member->sums, ae_network_end_block(b->member->workspace),
+                                ae_network_size(b->task->network), AE_FIXED_K, b->task->step.bound);
 }
 
 static void task_ssim(bench *b) {
-    ae_metrics_ssim(b->task->kernels, ae_workspace_output(b->workspace),
-                    ae_workspace_target(b->workspace), 1);
+    ae_metrics_ssim(b->task->kernels, ae_workspace_output(b->member->workspace),
+                    ae_workspace_target(b->member->workspace), 1);
 }
 
 static void task_image(bench *b) {
-    task_from_bytes(b);
-    task_normals(b);
-    task_add_noise(b);
-    ae_network_begin_block(b->workspace);
-    ae_network_forward(b->workspace, b->task->packed);
-    ae_network_backward(b->workspace, b->task->packed, AE_LOSS_MSE);
-    task_fixed(b);
+    ae_team_train_block(b->team, b->member, &b->task->step, 0);
 }
 
 /* What is measured. */
@@ -196,7 +192,8 @@ static double measure_layers(bench *b) {
     const ae_graph *graph = ae_network_graph(b->task->network);
     ae_shape shapes[AE_NODES_MAX + 1];
     figure all = {0};
-    ae_graph_shapes(graph, shapes, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH);
+    ae_graph_shapes(graph, shapes, ae_graph_side(graph, b->task->picture.height),
+                    ae_graph_side(graph, b->task->picture.width));
     for (b->node = 0; b->node < graph->count; ++b->node)
         if (graph->node[b->node].kind == AE_NODE_CONV) measure_conv(b, &all, shapes);
     add_figure(b, "all kernels of an image", all.seconds, all.work, false)->bytes = all.bytes;
@@ -209,7 +206,7 @@ static void measure_figures(bench *b) {
     b->core->peak = peak_work / seconds;
     double work = measure_layers(b);
     add_figure(b, "image, noise to fixed point", time_task(b, task_image), work, false);
-    const double pixels = AE_IMAGE_PIXELS;
+    const double pixels = (double)pixels_of(b);
     add_figure(b, "normal deviates", time_task(b, task_normals), pixels, true);
     add_figure(b, "bytes to floats", time_task(b, task_from_bytes), pixels, true);
     add_figure(b, "adding noise", time_task(b, task_add_noise), pixels, true);
@@ -222,9 +219,9 @@ static void measure_figures(bench *b) {
 
 /* Fills streams[AE_BENCH_STREAMS]. Local. */
 static ae_status measure_streams(stream *streams, const bench_task *task) {
-    streams[0] = (stream){
-        .name = "a thread's memory",
-        .bytes = (double)ae_workspace_bytes(task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH)};
+    streams[0] = (stream){.name = "a thread's memory",
+                          .bytes = (double)ae_workspace_bytes(task->network, task->picture.height,
+                                                              task->picture.width)};
     streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
         streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);
@@ -233,24 +230,18 @@ static ae_status measure_streams(stream *streams, const bench_task *task) {
     return AE_OK;
 }
 
-/* Workspace and buffers of this rank's core; to be released whatever is returned. */
+/* Buffers of this rank's core; to be released whatever is returned. */
 static ae_status create_buffers(bench *b) {
-    size_t size = ae_network_size(b->task->network);
-    b->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *b->normals);
-    b->sums = ae_calloc(size, sizeof *b->sums);
-    b->gradient = ae_calloc(size, sizeof *b->gradient);
-    for (int i = 0; i < AE_IMAGE_PIXELS; ++i) b->bytes[i] = (uint8_t)(i * 37);
-    if (!b->normals || !b->sums || !b->gradient ||
-        ae_workspace_create(&b->workspace, b->task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
-                            b->task->kernels))
-        return ae_fail_memory("the measurements");
-    return AE_OK;
+    b->gradient = ae_calloc(ae_network_size(b->task->network), sizeof *b->gradient);
+    if (!b->gradient) return ae_fail_memory("the measurements");
+    ae_status status = ae_team_create(&b->team, b->task->network, b->task->kernels, b->task->packed,
+                                      b->task->picture, 1);
+    if (status == AE_OK) b->member = &b->team->members[0];
+    return status;
 }
 
 static void free_buffers(bench *b) {
-    ae_workspace_destroy(&b->workspace);
-    free(b->normals);
-    free(b->sums);
+    ae_team_destroy(&b->team);
     free(b->gradient);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/command.h"
+#include "base/fixed.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
@@ -35,32 +36,54 @@ static ae_status create_config(ae_config **config, const command *cmd) {
     return ae_config_create(config, "bench.ini", ini, strlen(ini), NULL, 0);
 }
 
-/* Fills *task, to be released whatever is returned. Local. */
-static ae_status create_task(bench_task *task, const command *cmd) {
+/* A picture, and the step that is its alone: noise of 0.1, a batch of 100. */
+static ae_status create_step(bench_task *task) {
+    static const uint32_t order[] = {0};
+    const size_t size = ae_record_size(task->picture);
+    task->record = ae_calloc(size, 1);
+    if (!task->record) return ae_fail_memory("the measurements");
+    for (size_t i = 1; i < size; ++i) task->record[i] = (uint8_t)(i * 37);
+    task->step = (ae_step){.images = {task->record, 1, size},
+                           .order = order,
+                           .shard = {0, 1, 1, 1, 1},
+                           .block = 1,
+                           .noise = {0.1, -1, 1},
+                           .loss = AE_LOSS_MSE,
+                           .bound = ae_fixed_bound(AE_FIXED_K, 100)};
+    return AE_OK;
+}
+
+/* Fills *task, to be released whatever is returned. Collective. */
+static ae_status create_task(bench_task *task, ae_comm *comm, const command *cmd) {
     int level;
+    ae_data_info info;
     *task = (bench_task){.rounds = (int)cmd->rounds};
-    ae_status status = create_config(&task->config, cmd);
+    ae_status status = ae_comm_agree(comm, create_config(&task->config, cmd));
     if (status) return status;
-    const ae_shape picture = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH};
-    status = ae_network_create(&task->network, ae_config_settings(task->config)->model.layers,
-                               "model.layers", picture, AE_OUTPUT_DIRECT);
+    const ae_settings *settings = ae_config_settings(task->config);
+    status = ae_dataset_describe(&info, comm, settings);
+    if (status) return status;
+    task->picture = info.shape;
+    status = ae_network_create(&task->network, settings->model.layers, "model.layers", info.shape,
+                               AE_OUTPUT_DIRECT);
     if (status == AE_OK) status = ae_kernels_find(&level);
+    if (status == AE_OK) status = create_step(task);
     if (status) return status;
     task->kernels = ae_kernels_at(level);
     float *parameters = ae_calloc(ae_network_size(task->network), sizeof *parameters);
     task->packed = ae_calloc(ae_network_packed_size(task->network), sizeof *task->packed);
     if (!parameters || !task->packed)
         status = ae_fail_memory("the measurements");
-    else {
+    else
         status = ae_network_initialize(task->network, parameters, AE_INIT_PYTORCH, 0);
-        ae_network_pack(task->network, task->packed, parameters);
-    }
+    if (status == AE_OK) ae_network_pack(task->network, task->packed, parameters);
     free(parameters);
     return status;
 }
 
 static void release_task(bench_task *task) {
     free(task->packed);
+    free(task->record);
     ae_network_destroy(&task->network);
     ae_config_destroy(&task->config);
 }
@@ -70,7 +93,7 @@ static ae_status run(ae_comm *comm, const command *cmd) {
     bench_task task;
     bench_core core;
     bench_team team = {0};
-    ae_status status = ae_comm_agree(comm, create_task(&task, cmd));
+    ae_status status = ae_comm_agree(comm, create_task(&task, comm, cmd));
     if (status == AE_OK && !cmd->steps_only) status = ae_bench_core_measure(&core, comm, &task);
     if (status == AE_OK) status = ae_bench_team_measure(&team, comm, &task);
     if (status || !ae_log_is_speaker()) goto done;

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/fixed.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/timer.h"
@@ -21,22 +20,13 @@ enum { RANKS_SHOWN = 16 };
 /* Seconds of a round. */
 static const double PEAK_S = 0.03, IMAGES_S = 0.08, STEPS_S = 0.15;
 
-/* One thread's memory, touched first by it. */
-typedef struct lane {
-    ae_workspace *workspace;
-    float *normals;
-    int64_t *sums;
-    uint8_t *bytes;
-} lane;
-
 /* What is taken in a round, each a second. */
 enum { PEAK, IMAGES, STEPS, RATES };
 
 typedef struct measurement {
     ae_comm *comm;          /* borrowed */
     const bench_task *task; /* borrowed */
-    int threads;            /* of this rank */
-    lane *lanes;            /* [threads] */
+    ae_team *team;          /* this rank's threads */
     int64_t batch;
     double *mine;       /* [RATES][rounds] */
     double *all;        /* [ranks][RATES][rounds] on rank 0, NULL elsewhere */
@@ -46,71 +36,32 @@ typedef struct measurement {
 
 /* ---- a rank by itself ---- */
 
-/* Called by the thread itself. */
-static bool lane_create(lane *l, const bench_task *task) {
-    l->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *l->normals);
-    l->sums = ae_calloc(ae_network_size(task->network), sizeof *l->sums);
-    l->bytes = ae_calloc(AE_IMAGE_PIXELS, sizeof *l->bytes);
-    for (int i = 0; l->bytes && i < AE_IMAGE_PIXELS; ++i) l->bytes[i] = (uint8_t)(i * 37);
-    return ae_workspace_create(&l->workspace, task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
-                               task->kernels) == AE_OK &&
-           l->normals && l->sums && l->bytes;
-}
-
-static ae_status create_lanes(measurement *m) {
-    int made = 0;
-    m->lanes = ae_calloc((size_t)m->threads, sizeof *m->lanes);
-    if (m->lanes) {
-#pragma omp parallel num_threads(m->threads)
-        {
-            bool ok = lane_create(&m->lanes[omp_get_thread_num()], m->task);
-#pragma omp atomic
-            made += ok;
-        }
-    }
-    if (made == m->threads) return AE_OK;
-    return ae_fail(AE_FAILED,
-                   "%d of %d threads could be started with their memory; set OMP_NUM_THREADS lower",
-                   made, m->threads);
-}
-
 /* Multiply-adds of a millisecond or less; returns their number. */
-static double do_peak(const measurement *m, lane *l) {
-    (void)l;
+static double do_peak(const measurement *m, ae_member *member) {
+    (void)member;
     return m->task->kernels->multiply_adds(50000);
 }
 
 /* A step's work on one image; returns 1. */
-static double do_image(const measurement *m, lane *l) {
-    const bench_task *task = m->task;
-    const ae_kernels *kernels = task->kernels;
-    const ae_planes *target = ae_workspace_target(l->workspace);
-    const ae_stream stream = {.purpose = AE_RANDOM_TEST_NOISE};
-    kernels->from_bytes(target, l->bytes);
-    kernels->normals(l->normals, AE_IMAGE_PIXELS / 4, stream);
-    kernels->add_noise(ae_workspace_input(l->workspace), target, l->normals, 0.1f, -1, 1);
-    ae_network_begin_block(l->workspace);
-    ae_network_forward(l->workspace, task->packed);
-    ae_network_backward(l->workspace, task->packed, AE_LOSS_MSE);
-    kernels->add_fixed(l->sums, ae_network_end_block(l->workspace), ae_network_size(task->network),
-                       AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, 100));
+static double do_image(const measurement *m, ae_member *member) {
+    ae_team_train_block(m->team, member, &m->task->step, 0);
     return 1;
 }
 
 /* What this rank's threads do a second, together, while they do nothing else for `seconds`. All
  * ranks begin at once. Collective. */
-static double measure_rate(measurement *m, double (*work)(const measurement *, lane *),
+static double measure_rate(measurement *m, double (*work)(const measurement *, ae_member *),
                            double seconds) {
     double rate = 0;
     ae_comm_min(m->comm, 0); /* waits for all */
-#pragma omp parallel num_threads(m->threads)
+#pragma omp parallel num_threads(m->team->threads)
     {
-        lane *l = &m->lanes[omp_get_thread_num()];
+        ae_member *member = &m->team->members[omp_get_thread_num()];
         double done = 0, spent_s;
 #pragma omp barrier
         double begin_s = ae_now_s();
         do {
-            done += work(m, l);
+            done += work(m, member);
             spent_s = ae_now_s() - begin_s;
         } while (spent_s < seconds);
 #pragma omp atomic
@@ -195,18 +146,19 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
     ae_placement_warn(&placement);
     const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
     const bool is_first = ae_comm_rank(comm) == 0;
-    measurement m = {.comm = comm, .task = task, .threads = placement.threads};
-    *team =
-        (bench_team){.ranks = (int)ranks,
-                     .threads = placement.total_threads,
-                     .cores = placement.total_cores,
-                     .batch = ae_config_settings(task->config)->train.batch,
-                     .work = ae_network_step_work(task->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH)};
-    const double own_threads = m.threads;
+    measurement m = {.comm = comm, .task = task};
+    *team = (bench_team){
+        .ranks = (int)ranks,
+        .threads = placement.total_threads,
+        .cores = placement.total_cores,
+        .batch = ae_config_settings(task->config)->train.batch,
+        .work = ae_network_step_work(task->network, task->picture.height, task->picture.width)};
+    const double own_threads = placement.threads;
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
     if (is_first) team->rank_threads = ae_calloc(3 * ranks, sizeof *team->rank_threads);
-    ae_status status = create_lanes(&m);
+    ae_status status = ae_team_create(&m.team, task->network, task->kernels, task->packed,
+                                      task->picture, placement.threads);
     if (!m.mine || (is_first && (!m.all || !team->rank_threads)))
         status = ae_fail_memory("the measurements");
     status = ae_comm_agree(comm, status);
@@ -222,11 +174,8 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
         sum_up(team, &m);
     }
 done:
-    for (int t = 0; m.lanes && t < m.threads; ++t) {
-        ae_workspace_destroy(&m.lanes[t].workspace);
-        free(m.lanes[t].normals), free(m.lanes[t].sums), free(m.lanes[t].bytes);
-    }
-    free(m.lanes), free(m.mine), free(m.all);
+    ae_team_destroy(&m.team);
+    free(m.mine), free(m.all);
     return status;
 }
 

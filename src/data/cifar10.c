@@ -10,7 +10,7 @@
 #include "base/retry.h"
 #include "base/stop.h"
 #include "base/watchdog.h"
-#include "data/dataset.h"
+#include "data/source.h"
 
 enum {
     FILES = AE_CIFAR10_FILES,
@@ -52,7 +52,7 @@ typedef struct cifar_file {
 
 /* Does the size fit? */
 static ae_status file_check(const cifar_file *file, const struct stat *info) {
-    const long long expected = (long long)FILE_RECORDS * AE_RECORD_SIZE;
+    const long long expected = (long long)FILE_RECORDS * AE_CIFAR10_RECORD;
     if (!S_ISREG(info->st_mode)) {
         return ae_fail(AE_ERROR_DATA, "'%s' is not a regular file; " CURE, file->path);
     }
@@ -118,8 +118,8 @@ static ae_status file_open(cifar_file *file, const char *dir, int index) {
 
 /* Reads `count` records from record `first` on and checks their labels. */
 static ae_status file_read(uint8_t *records, cifar_file *file, int64_t first, int64_t count) {
-    size_t size = (size_t)count * AE_RECORD_SIZE, done = 0;
-    off_t offset = (off_t)first * AE_RECORD_SIZE;
+    size_t size = (size_t)count * AE_CIFAR10_RECORD, done = 0;
+    off_t offset = (off_t)first * AE_CIFAR10_RECORD;
     struct stat ignored;
     double waited_s = 0;
     while (done < size) {
@@ -139,12 +139,12 @@ static ae_status file_read(uint8_t *records, cifar_file *file, int64_t first, in
         done += (size_t)got;
     }
     for (int64_t i = 0; i < count; ++i) {
-        int label = records[i * AE_RECORD_SIZE];
-        if (label >= AE_LABELS) {
+        int label = records[i * AE_CIFAR10_RECORD];
+        if (label >= AE_CIFAR10_LABELS) {
             return ae_fail(AE_ERROR_DATA,
                            "record %lld (from 0) of '%s' has label %d, where labels are 0 to %d: "
                            "the file is damaged or of another format; " CURE,
-                           (long long)(first + i), file->path, label, AE_LABELS - 1);
+                           (long long)(first + i), file->path, label, AE_CIFAR10_LABELS - 1);
         }
     }
     return AE_OK;
@@ -192,7 +192,7 @@ static ae_status read_part(uint8_t *records, const char *dir, int index, int64_t
         }
         ae_watchdog_progress();
         int64_t chunk = last - i < CHUNK_RECORDS ? last - i : CHUNK_RECORDS;
-        status = file_read(records + (i - begin) * AE_RECORD_SIZE, &file, i - start, chunk);
+        status = file_read(records + (i - begin) * AE_CIFAR10_RECORD, &file, i - start, chunk);
     }
     close(file.descriptor);
     return status;
@@ -218,7 +218,28 @@ void ae_cifar10_split(ae_cifar10_part parts[FILES], const uint8_t *records, int6
     for (int i = 0; i < FILES; ++i) {
         int64_t left = i == FILES - 1 ? test : train - start;
         int64_t count = left < FILE_RECORDS ? left : FILE_RECORDS;
-        parts[i] = (ae_cifar10_part){ae_cifar10_names[i], records + start * AE_RECORD_SIZE, count};
+        parts[i] =
+            (ae_cifar10_part){ae_cifar10_names[i], records + start * AE_CIFAR10_RECORD, count};
         start += count;
     }
 }
+
+/* ---- the source ---- */
+
+static ae_status describe(ae_data_info *info, const ae_settings *settings) {
+    *info = (ae_data_info){
+        {AE_CIFAR10_CHANNELS, AE_CIFAR10_SIDE, AE_CIFAR10_SIDE}, AE_CIFAR10_TRAIN, AE_CIFAR10_TEST};
+    return ae_cifar10_check(settings->data.dir);
+}
+
+static ae_status fill(uint8_t *records, const ae_settings *settings, int64_t train, int64_t begin,
+                      int64_t end) {
+    return ae_cifar10_read(records, settings->data.dir, train, begin, end);
+}
+
+static void review(ae_comm *comm, const uint8_t *records, const ae_settings *settings,
+                   int64_t train, int64_t test) {
+    ae_cifar10_review(comm, records, settings->data.dir, train, test);
+}
+
+const ae_source_row ae_source_cifar10 = {.describe = describe, .fill = fill, .review = review};

@@ -9,6 +9,13 @@
 #include "comm/comm.h"
 
 enum { AE_CIFAR10_TRAIN = 50000, AE_CIFAR10_TEST = 10000 }; /* the whole set */
+enum {
+    AE_CIFAR10_CHANNELS = 3,
+    AE_CIFAR10_SIDE = 32,
+    AE_CIFAR10_VALUES = AE_CIFAR10_CHANNELS * AE_CIFAR10_SIDE * AE_CIFAR10_SIDE,
+    AE_CIFAR10_RECORD = 1 + AE_CIFAR10_VALUES, /* bytes: label, then [channel][row][column] */
+    AE_CIFAR10_LABELS = 10
+};
 enum { AE_CIFAR10_FILES = 6, AE_CIFAR10_FILE_RECORDS = 10000 };
 
 #define AE_CIFAR10_CURE                                                                            \
@@ -25,15 +32,15 @@ const char *ae_cifar10_advice(const char *dir);
 ae_status ae_cifar10_check(const char *dir);
 
 /* Reads records [begin, end) of the first `train` training images followed by the test images into
- * records[end - begin][AE_RECORD_SIZE], and checks their labels. Local. AE_ERROR_DATA; AE_STOPPED
- * where this process is asked to stop. */
+ * records[end - begin][AE_CIFAR10_RECORD], and checks their labels. Local. AE_ERROR_DATA;
+ * AE_STOPPED where this process is asked to stop. */
 ae_status ae_cifar10_read(uint8_t *records, const char *dir, int64_t train, int64_t begin,
                           int64_t end);
 
 /* What was read of one file. A view. */
 typedef struct ae_cifar10_part {
     const char *name;
-    const uint8_t *records; /* [count][AE_RECORD_SIZE] */
+    const uint8_t *records; /* [count][AE_CIFAR10_RECORD] */
     int64_t count;
 } ae_cifar10_part;
 

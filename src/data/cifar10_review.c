@@ -20,15 +20,15 @@ const char *const ae_cifar10_md5[FILES] = {
 bool ae_cifar10_is_published(const ae_cifar10_part *part, const char *md5) {
     char found[AE_HASH_TEXT_SIZE];
     if (part->count < AE_CIFAR10_FILE_RECORDS) return true;
-    ae_md5_of(part->records, (size_t)part->count * AE_RECORD_SIZE, found);
+    ae_md5_of(part->records, (size_t)part->count * AE_CIFAR10_RECORD, found);
     return strcmp(found, md5) == 0;
 }
 
 int64_t ae_cifar10_blank(const ae_cifar10_part *part) {
     int64_t blank = 0;
     for (int64_t i = 0; i < part->count; ++i) {
-        const uint8_t *pixels = part->records + i * AE_RECORD_SIZE + 1;
-        blank += memcmp(pixels, pixels + 1, AE_IMAGE_PIXELS - 1) == 0;
+        const uint8_t *pixels = part->records + i * AE_CIFAR10_RECORD + 1;
+        blank += memcmp(pixels, pixels + 1, AE_CIFAR10_VALUES - 1) == 0;
     }
     return blank;
 }
@@ -36,7 +36,7 @@ int64_t ae_cifar10_blank(const ae_cifar10_part *part) {
 int ae_cifar10_repeats(const ae_cifar10_part parts[FILES], int index) {
     for (int i = 0; i < index; ++i) {
         int64_t count = parts[i].count < parts[index].count ? parts[i].count : parts[index].count;
-        size_t size = (size_t)count * AE_RECORD_SIZE;
+        size_t size = (size_t)count * AE_CIFAR10_RECORD;
         if (size > 0 && memcmp(parts[i].records, parts[index].records, size) == 0) return i;
     }
     return -1;

@@ -1,16 +1,19 @@
+/* The images of a run, from whichever source: counted, loaded, hashed. */
 #include "data/dataset.h"
 
 #include <stdlib.h>
-#include "base/memory.h"
-#include "base/stop.h"
 #include "base/watchdog.h"
-#include "cifar10.h"
-#include "data/deadleaves.h"
+#include "data/source.h"
+
+static const ae_source_row *const sources[] = {
+    [AE_SOURCE_CIFAR10] = &ae_source_cifar10,
+    [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
+};
 
 /* All records lie in one array, those for training first. */
 struct ae_dataset {
     ae_shared *shared;
-    int64_t train, test; /* images */
+    ae_data_info info;
     char hash[AE_HASH_TEXT_SIZE];
 };
 
@@ -27,71 +30,52 @@ static ae_status choose_count(int64_t *count, const char *key, int64_t asked, in
 }
 
 /* On rank 0. */
-static ae_status count_images(int64_t counts[2], const ae_settings *settings) {
-    bool is_cifar10 = settings->data.source == AE_SOURCE_CIFAR10;
-    ae_status status = choose_count(&counts[0], "data.train_images", settings->data.train_images,
-                                    is_cifar10 ? AE_CIFAR10_TRAIN : AE_DEADLEAVES_TRAIN);
-    if (status != AE_OK) return status;
-    status = choose_count(&counts[1], "data.test_images", settings->data.test_images,
-                          is_cifar10 ? AE_CIFAR10_TEST : AE_DEADLEAVES_TEST);
-    if (status != AE_OK) return status;
-    return is_cifar10 ? ae_cifar10_check(settings->data.dir) : AE_OK;
+static ae_status describe(ae_data_info *info, const ae_settings *settings) {
+    ae_status status = sources[settings->data.source]->describe(info, settings);
+    if (status == AE_OK)
+        status = choose_count(&info->train, "data.train_images", settings->data.train_images,
+                              info->train);
+    if (status == AE_OK)
+        status =
+            choose_count(&info->test, "data.test_images", settings->data.test_images, info->test);
+    return status;
 }
 
-ae_status ae_dataset_count(ae_comm *comm, const ae_settings *settings, int64_t *train,
-                           int64_t *test) {
-    int64_t counts[2] = {0, 0};
-    ae_status status = ae_comm_rank(comm) == 0 ? count_images(counts, settings) : AE_OK;
+ae_status ae_dataset_describe(ae_data_info *info, ae_comm *comm, const ae_settings *settings) {
+    ae_status status = ae_comm_rank(comm) == 0 ? describe(info, settings) : AE_OK;
     status = ae_comm_agree(comm, status);
-    if (status != AE_OK) return status;
-    ae_comm_broadcast(comm, counts, sizeof counts);
-    *train = counts[0];
-    *test = counts[1];
-    return AE_OK;
-}
-
-/* Makes pictures [begin, end) of the training pictures followed by the test pictures. */
-static ae_status make_pictures(uint8_t *records, uint64_t seed, int64_t train, int64_t begin,
-                               int64_t end) {
-#pragma omp parallel for schedule(dynamic, 32)
-    for (int64_t i = begin; i < end; ++i) {
-        if (ae_stop_requested()) continue;
-        int64_t index = i < train ? i : AE_DEADLEAVES_TRAIN + (i - train);
-        ae_deadleaves_make(records + (i - begin) * AE_RECORD_SIZE, seed, (uint32_t)index);
-        ae_watchdog_progress();
-    }
-    if (!ae_stop_requested()) return AE_OK;
-    return ae_fail(AE_STOPPED, "stopped while the pictures were being made");
+    if (status == AE_OK) ae_comm_broadcast(comm, info, sizeof *info);
+    return status;
 }
 
 /* Fills this rank's slice. Local. */
 static ae_status fill_slice(ae_dataset *dataset, const ae_settings *settings) {
+    const ae_data_info *info = &dataset->info;
     int64_t begin, end;
-    ae_shared_slice(dataset->shared, dataset->train + dataset->test, &begin, &end);
-    uint8_t *records = ae_shared_bytes(dataset->shared) + begin * AE_RECORD_SIZE;
+    ae_shared_slice(dataset->shared, info->train + info->test, &begin, &end);
+    uint8_t *records =
+        ae_shared_bytes(dataset->shared) + (size_t)begin * ae_record_size(info->shape);
     ae_watchdog_phase("reading or making the images");
-    if (settings->data.source == AE_SOURCE_CIFAR10) {
-        return ae_cifar10_read(records, settings->data.dir, dataset->train, begin, end);
-    }
-    return make_pictures(records, (uint64_t)settings->run.seed, dataset->train, begin, end);
+    return sources[settings->data.source]->fill(records, settings, info->train, begin, end);
 }
 
 ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings) {
     *dataset = NULL;
     ae_dataset *d = calloc(1, sizeof *d);
     ae_status status = ae_comm_agree(comm, d ? AE_OK : ae_fail_memory("the data set"));
-    if (status == AE_OK) status = ae_dataset_count(comm, settings, &d->train, &d->test);
+    if (status == AE_OK) status = ae_dataset_describe(&d->info, comm, settings);
     if (status != AE_OK) {
         free(d);
         return status;
     }
-    int64_t count = d->train + d->test;
-    size_t size = (size_t)count * AE_RECORD_SIZE;
+    const ae_source_row *source = sources[settings->data.source];
+    const int64_t count = d->info.train + d->info.test;
+    const size_t record_size = ae_record_size(d->info.shape), size = (size_t)count * record_size;
     status = ae_shared_create(&d->shared, comm, size);
     if (status != AE_OK) goto done;
     status = ae_comm_agree(comm, fill_slice(d, settings));
     if (status != AE_OK) goto done;
-    status = ae_shared_publish(d->shared, count, AE_RECORD_SIZE);
+    status = ae_shared_publish(d->shared, count, record_size);
     if (status != AE_OK) goto done;
     ae_hash_of(ae_shared_bytes(d->shared), size, d->hash);
     if (!ae_comm_equals_first(comm, d->hash, sizeof d->hash))
@@ -100,8 +84,8 @@ ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settin
                          "files in data.dir",
                          d->hash);
     status = ae_comm_agree(comm, status);
-    if (status == AE_OK && settings->data.source == AE_SOURCE_CIFAR10)
-        ae_cifar10_review(comm, ae_shared_bytes(d->shared), settings->data.dir, d->train, d->test);
+    if (status == AE_OK && source->review)
+        source->review(comm, ae_shared_bytes(d->shared), settings, d->info.train, d->info.test);
 done:
     if (status != AE_OK) ae_dataset_destroy(&d);
     *dataset = d;
@@ -116,13 +100,16 @@ void ae_dataset_destroy(ae_dataset **dataset) {
 }
 
 ae_images ae_dataset_train(const ae_dataset *dataset) {
-    return (ae_images){.records = ae_shared_bytes(dataset->shared), .count = dataset->train};
+    return (ae_images){.records = ae_shared_bytes(dataset->shared),
+                       .count = dataset->info.train,
+                       .record_size = ae_record_size(dataset->info.shape)};
 }
 
 ae_images ae_dataset_test(const ae_dataset *dataset) {
-    const uint8_t *records = ae_shared_bytes(dataset->shared);
-    return (ae_images){.records = records + dataset->train * AE_RECORD_SIZE,
-                       .count = dataset->test};
+    ae_images images = ae_dataset_train(dataset);
+    images.records += (size_t)images.count * images.record_size;
+    images.count = dataset->info.test;
+    return images;
 }
 
 const char *ae_dataset_hash(const ae_dataset *dataset) {

@@ -2,17 +2,19 @@
 
 #include <math.h>
 #include "base/random.h"
-#include "data/dataset.h"
+#include "base/stop.h"
+#include "base/watchdog.h"
+#include "data/source.h"
 
 /* Opaque disks are laid from the front to the back until nothing shows between them. A sub-pixel
  * takes the colour of the first disk that covers its centre; a pixel is the mean of its 4x4
  * sub-pixels. Colours are whole numbers, so the mean doesn't depend on any order, and all else is
  * made of + - * / and sqrt alone: the bytes are the same everywhere. */
 enum {
-    SCALE = 4,                     /* sub-pixels a pixel, each way */
-    SIDE = AE_IMAGE_WIDTH * SCALE, /* of the canvas, sub-pixels */
-    WORD = 64,                     /* sub-pixels of a row kept in one word */
-    WORDS = SIDE / WORD,           /* words a row */
+    SCALE = 4,                         /* sub-pixels a pixel, each way */
+    SIDE = AE_DEADLEAVES_SIDE * SCALE, /* of the canvas, sub-pixels */
+    WORD = 64,                         /* sub-pixels of a row kept in one word */
+    WORDS = SIDE / WORD,               /* words a row */
     RADIUS_MIN = 1,
     RADIUS_MAX = 32,                   /* pixels */
     FULL = 255 * SCALE * SCALE,        /* a sub-pixel's colour for the value 1 */
@@ -20,12 +22,14 @@ enum {
     PALETTE_DRAWS = 4,                 /* blocks of random words the palette takes */
     DISK_LIMIT = 1 << 15               /* some 1,000 are needed; the last one covers everything */
 };
-_Static_assert(SIDE % WORD == 0 && SIDE == AE_IMAGE_HEIGHT * SCALE, "whole words, square picture");
+_Static_assert(SIDE % WORD == 0 && SIDE == AE_DEADLEAVES_SIDE * SCALE,
+               "whole words, square picture");
 
 typedef struct canvas {
     uint64_t open[SIDE][WORDS]; /* bits: the sub-pixels that no disk covers yet */
     int open_count;
-    int sums[AE_IMAGE_HEIGHT][AE_IMAGE_WIDTH][AE_IMAGE_CHANNELS]; /* of the covered sub-pixels */
+    int sums[AE_DEADLEAVES_SIDE][AE_DEADLEAVES_SIDE]
+            [AE_DEADLEAVES_CHANNELS]; /* of the covered sub-pixels */
 } canvas;
 
 /* Centre and radius; sub-pixels. */
@@ -81,7 +85,8 @@ static int quantise(double value) {
     return (int)(value * FULL + 0.5);
 }
 
-static void palette_pick(int colour[AE_IMAGE_CHANNELS], const palette *p, const uint32_t w[4]) {
+static void palette_pick(int colour[AE_DEADLEAVES_CHANNELS], const palette *p,
+                         const uint32_t w[4]) {
     double light = p->contrast * bell(w[0], w[1]);
     double luma = p->luma + light;
     double red_blue =
@@ -101,7 +106,7 @@ static bool disk_draw(disk *d, const uint32_t w[4]) {
     const double high = 512.0 / (RADIUS_MIN * RADIUS_MIN) + 256.0 / RADIUS_MIN;
     double level = low + (high - low) * unit(w[0]);
     double radius = 4 / (sqrt(1 + level / 32) - 1);
-    double side = AE_IMAGE_WIDTH + 2 * radius;
+    double side = AE_DEADLEAVES_SIDE + 2 * radius;
     if (unit(w[1]) * (1024 + 256 * radius) > side * side) return false;
     d->x = SCALE * (side * unit(w[2]) - radius);
     d->y = SCALE * (side * unit(w[3]) - radius);
@@ -145,7 +150,7 @@ static void canvas_fill(canvas *c, int row, int word, uint64_t fresh, const int 
         int count = (int)(counts >> (pixel * SCALE) & 15);
         counts &= ~(UINT64_C(15) << (pixel * SCALE));
         int *sum = c->sums[row / SCALE][word * (WORD / SCALE) + pixel];
-        for (int channel = 0; channel < AE_IMAGE_CHANNELS; ++channel) {
+        for (int channel = 0; channel < AE_DEADLEAVES_CHANNELS; ++channel) {
             sum[channel] += count * colour[channel];
         }
         c->open_count -= count;
@@ -155,7 +160,7 @@ static void canvas_fill(canvas *c, int row, int word, uint64_t fresh, const int 
 /* Lays a disk behind those before it; its colour is drawn when some of it shows. */
 static void canvas_lay(canvas *c, const disk *d, const palette *p, ae_stream stream,
                        uint32_t draw) {
-    int colour[AE_IMAGE_CHANNELS];
+    int colour[AE_DEADLEAVES_CHANNELS];
     bool has_colour = false;
     int end_row = first_centre(d->y + d->radius);
     for (int row = first_centre(d->y - d->radius); row < end_row; ++row) {
@@ -199,12 +204,38 @@ void ae_deadleaves_make(uint8_t *record, uint64_t seed, uint32_t index) {
     }
     record[0] = 0;
     uint8_t *out = record + 1;
-    for (int channel = 0; channel < AE_IMAGE_CHANNELS; ++channel) {
-        for (int row = 0; row < AE_IMAGE_HEIGHT; ++row) {
-            for (int column = 0; column < AE_IMAGE_WIDTH; ++column) {
+    for (int channel = 0; channel < AE_DEADLEAVES_CHANNELS; ++channel) {
+        for (int row = 0; row < AE_DEADLEAVES_SIDE; ++row) {
+            for (int column = 0; column < AE_DEADLEAVES_SIDE; ++column) {
                 int sum = c.sums[row][column][channel];
                 *out++ = (uint8_t)((sum + STEP / 2) / STEP);
             }
         }
     }
 }
+
+/* ---- the source ---- */
+
+static ae_status describe(ae_data_info *info, const ae_settings *settings) {
+    (void)settings;
+    *info = (ae_data_info){{AE_DEADLEAVES_CHANNELS, AE_DEADLEAVES_SIDE, AE_DEADLEAVES_SIDE},
+                           AE_DEADLEAVES_TRAIN,
+                           AE_DEADLEAVES_TEST};
+    return AE_OK;
+}
+
+static ae_status fill(uint8_t *records, const ae_settings *settings, int64_t train, int64_t begin,
+                      int64_t end) {
+#pragma omp parallel for schedule(dynamic, 32)
+    for (int64_t i = begin; i < end; ++i) {
+        if (ae_stop_requested()) continue;
+        int64_t index = i < train ? i : AE_DEADLEAVES_TRAIN + (i - train);
+        ae_deadleaves_make(records + (i - begin) * AE_DEADLEAVES_RECORD,
+                           (uint64_t)settings->run.seed, (uint32_t)index);
+        ae_watchdog_progress();
+    }
+    if (!ae_stop_requested()) return AE_OK;
+    return ae_fail(AE_STOPPED, "stopped while the pictures were being made");
+}
+
+const ae_source_row ae_source_deadleaves = {.describe = describe, .fill = fill};

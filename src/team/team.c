@@ -17,28 +17,33 @@ static size_t sums_of(const ae_network *network) {
     return ae_network_size(network) + AE_BLOCK_SUMS;
 }
 
-size_t ae_member_bytes(const ae_network *network) {
-    return ae_workspace_bytes(network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH) +
-           AE_IMAGE_PIXELS * sizeof(float) + sums_of(network) * sizeof(int64_t);
+/* Normal deviates come in fours. */
+static size_t quarter_of(ae_shape picture) {
+    return (ae_shape_values(picture) + 3) / 4;
+}
+
+size_t ae_member_bytes(const ae_network *network, ae_shape picture) {
+    return ae_workspace_bytes(network, picture.height, picture.width) +
+           4 * quarter_of(picture) * sizeof(float) + sums_of(network) * sizeof(int64_t);
 }
 
 /* Called by the thread itself. */
 static bool member_create(ae_member *member, const ae_team *team) {
-    member->normals = ae_calloc(AE_IMAGE_PIXELS, sizeof *member->normals);
+    member->normals = ae_calloc(4 * quarter_of(team->picture), sizeof *member->normals);
     member->sums = ae_calloc(sums_of(team->network), sizeof *member->sums);
-    return ae_workspace_create(&member->workspace, team->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH,
-                               team->kernels) == AE_OK &&
+    return ae_workspace_create(&member->workspace, team->network, team->picture.height,
+                               team->picture.width, team->kernels) == AE_OK &&
            member->normals && member->sums;
 }
 
 ae_status ae_team_create(ae_team **team, const ae_network *network, const ae_kernels *kernels,
-                         const float *packed, int threads) {
+                         const float *packed, ae_shape picture, int threads) {
     ae_team *made = calloc(1, sizeof *made);
     int ready = 0;
     *team = NULL;
     if (!made) return ae_fail_memory("the threads");
-    *made =
-        (ae_team){network, kernels, packed, threads, calloc((size_t)threads, sizeof(ae_member))};
+    *made = (ae_team){network, kernels, packed,
+                      picture, threads, calloc((size_t)threads, sizeof(ae_member))};
     if (made->members) {
 #pragma omp parallel num_threads(threads)
         {
@@ -76,7 +81,7 @@ void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels,
     const ae_planes *target = ae_workspace_target(member->workspace);
     team->kernels->from_bytes(target, pixels);
     if (noise->sigma > 0) {
-        team->kernels->normals(member->normals, AE_IMAGE_PIXELS / 4, stream);
+        team->kernels->normals(member->normals, quarter_of(team->picture), stream);
         team->kernels->add_noise(input, target, member->normals, (float)noise->sigma,
                                  (float)noise->clamp_min, (float)noise->clamp_max);
     } else {

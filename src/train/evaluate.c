@@ -1,6 +1,7 @@
-/* The test set, each epoch: every rank its run of images, sums as integers. */
+/* The test set, each epoch, and the images kept for validation: every rank its run of them, sums as
+ * integers. */
 #include <math.h>
-#include <omp.h>
+#include <stdio.h>
 
 #include "base/fixed.h"
 #include "base/stop.h"
@@ -32,11 +33,29 @@ static double test_sigma(const ae_trainer *trainer, int64_t epoch) {
     return ae_trainer_is_pretraining(trainer, epoch) ? 0 : trainer->settings->noise.test_sigma;
 }
 
+/* What a loop over images needs to know. */
+typedef struct loop {
+    ae_trainer *trainer;
+    ae_noise noise;
+    int64_t begin;   /* the rank's first image */
+    bool with_input; /* are the input's figures to be taken too? */
+} loop;
+
 /* The test images' noise depends on the image alone, so that curves are smooth and runs compare. */
-static void load_test_image(const ae_trainer *trainer, worker *w, int64_t index, double sigma) {
+static void load_test_image(const ae_trainer *trainer, ae_member *member, int64_t index,
+                            const ae_noise *noise) {
     ae_images images = ae_dataset_test(trainer->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_TEST_NOISE, .sample = (uint32_t)index};
-    ae_worker_load(trainer, w, ae_images_pixels(&images, index), stream, sigma);
+    ae_team_load(trainer->team, member, ae_images_pixels(&images, index), stream, noise);
+}
+
+/* AE_ERROR_NUMERIC: so many of the images had figures that are no numbers. */
+static ae_status fail_faults(const ae_trainer *trainer, int64_t faults, int64_t count,
+                             const char *what) {
+    char text[256];
+    snprintf(text, sizeof text, "%lld of %lld %s that is not a finite number", (long long)faults,
+             (long long)count, what);
+    return ae_trainer_fail_diverged(trainer, 0, text);
 }
 
 /* Sums over validation images. */
@@ -49,53 +68,37 @@ enum {
 };
 
 /* Image `index` of the training split, with noise that depends on the image alone. */
-static void validate_image(const ae_trainer *trainer, worker *w, int64_t *sums, int64_t index,
-                           double sigma) {
+static void validate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
+    const loop *l = context;
+    const ae_trainer *trainer = l->trainer;
     ae_images images = ae_dataset_train(trainer->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
-    ae_worker_load(trainer, w, ae_images_pixels(&images, index), stream, sigma);
-    ae_network_forward(w->workspace, trainer->packed);
+    ae_team_load(trainer->team, member, ae_images_pixels(&images, index), stream, &l->noise);
+    ae_network_forward(member->workspace, trainer->packed);
     int faults = 0;
-    double loss = ae_network_loss(w->workspace, (ae_loss)trainer->settings->train.loss);
+    double loss = ae_network_loss(member->workspace, (ae_loss)trainer->settings->train.loss);
     sums[VALIDATION_LOSS] += ae_fixed_from(
         loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, trainer->validation_count), &faults);
     sums[VALIDATION_IMAGES] += 1;
     sums[VALIDATION_FAULTS] += faults != 0;
-    ae_watchdog_progress();
-}
-
-/* This rank's run [begin, end) of training images on its threads. */
-static void validate_run(ae_trainer *trainer, int64_t *sums, int64_t begin, int64_t end,
-                         double sigma) {
-#pragma omp parallel num_threads(trainer->placement.threads)
-    {
-        worker *w = &trainer->workers[omp_get_thread_num()];
-        int64_t mine[VALIDATION_SUMS] = {0};
-#pragma omp for schedule(dynamic, 8)
-        for (int64_t i = begin; i < end; ++i)
-            if (!ae_stop_requested()) validate_image(trainer, w, mine, i, sigma);
-        for (int s = 0; s < VALIDATION_SUMS; ++s) {
-#pragma omp atomic
-            sums[s] += mine[s];
-        }
-    }
 }
 
 ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, bool *complete,
                               bool *stop) {
     const int64_t count = trainer->validation_count, first = trainer->train_count;
-    const int rank = ae_comm_rank(trainer->comm), size = ae_comm_size(trainer->comm);
     ae_position *position = &trainer->state.position;
-    const double sigma =
-        ae_trainer_is_pretraining(trainer, position->epoch) ? 0 : trainer->settings->noise.sigma;
-    const int64_t begin = first + count * rank / size, end = first + count * (rank + 1) / size;
-    int64_t sums[VALIDATION_SUMS] = {0};
+    const bool is_clean = ae_trainer_is_pretraining(trainer, position->epoch);
+    loop l = {.trainer = trainer,
+              .noise = ae_trainer_noise(trainer, is_clean ? 0 : trainer->settings->noise.sigma)};
+    int64_t sums[VALIDATION_SUMS] = {0}, begin, end;
     *loss = NAN;
     *is_best = *stop = false;
     *complete = true;
     if (count == 0) return AE_OK;
     const double begin_s = ae_now_s();
-    validate_run(trainer, sums, begin, end, sigma);
+    ae_team_share(&begin, &end, count, ae_comm_rank(trainer->comm), ae_comm_size(trainer->comm));
+    ae_team_each(trainer->team, sums, VALIDATION_SUMS, first + begin, first + end, validate_image,
+                 &l);
     sums[VALIDATION_STOP] = ae_stop_requested();
     ae_comm_sum(trainer->comm, sums, VALIDATION_SUMS);
     trainer->phase_s[AE_PHASE_EVALUATE] += ae_now_s() - begin_s;
@@ -103,13 +106,8 @@ ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, 
     *complete = sums[VALIDATION_IMAGES] == count;
     if (!*complete) return AE_OK;
     if (sums[VALIDATION_FAULTS] > 0)
-        return ae_fail(
-            AE_ERROR_NUMERIC,
-            "epoch %lld: %lld of %lld validation images gave a loss that is not a finite "
-            "number; training diverges. Lower optimizer.lr (now %g) or set "
-            "optimizer.clip_norm, in a new run.dir",
-            (long long)position->epoch + 1, (long long)sums[VALIDATION_FAULTS], (long long)count,
-            trainer->settings->optimizer.lr);
+        return fail_faults(trainer, sums[VALIDATION_FAULTS], count,
+                           "validation images gave a loss");
     *loss = ae_fixed_to(sums[VALIDATION_LOSS], AE_FIXED_K) / (double)count;
     /* Losses with noise and without don't compare. */
     bool is_first =
@@ -122,16 +120,18 @@ ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, 
     return AE_OK;
 }
 
-/* One image's figures added to sums; its own to entry `slot` of the evaluation's arrays. */
-static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_t index,
-                           int64_t slot, double sigma, bool with_input) {
+/* One image's figures added to sums; its own to the evaluation's arrays. */
+static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
+    const loop *l = context;
+    ae_trainer *trainer = l->trainer;
     const ae_kernels *kernels = trainer->kernels;
+    const int64_t slot = index - l->begin;
     evaluation *e = &trainer->evaluation;
-    load_test_image(trainer, w, index, sigma);
-    ae_network_forward(w->workspace, trainer->packed);
-    const ae_planes *input = ae_workspace_input(w->workspace);
-    const ae_planes *output = ae_workspace_output(w->workspace);
-    const ae_planes *target = ae_workspace_target(w->workspace);
+    load_test_image(trainer, member, index, &l->noise);
+    ae_network_forward(member->workspace, trainer->packed);
+    const ae_planes *input = ae_workspace_input(member->workspace);
+    const ae_planes *output = ae_workspace_output(member->workspace);
+    const ae_planes *target = ae_workspace_target(member->workspace);
 
     double mse = ae_metrics_mse(kernels, output, target), psnr_db = ae_metrics_psnr_db(mse);
     double ssim = ae_metrics_ssim(kernels, output, target, 1);
@@ -141,7 +141,7 @@ static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_
     int faults = 0;
     const double bound = ae_fixed_bound(AE_FIXED_K, trainer->test_count);
     const double metric_bound = ae_fixed_bound(AE_FIXED_METRIC_K, trainer->test_count);
-    double loss = ae_network_loss(w->workspace, (ae_loss)trainer->settings->train.loss);
+    double loss = ae_network_loss(member->workspace, (ae_loss)trainer->settings->train.loss);
     sums[SUM_LOSS] += ae_fixed_from(loss, AE_FIXED_K, bound, &faults);
     sums[SUM_MSE] += ae_fixed_from(mse, AE_FIXED_K, bound, &faults);
     sums[SUM_SSIM] += ae_fixed_from(ssim, AE_FIXED_METRIC_K, metric_bound, &faults);
@@ -157,30 +157,10 @@ static void evaluate_image(ae_trainer *trainer, worker *w, int64_t *sums, int64_
             ae_fixed_from(ssim_range2, AE_FIXED_METRIC_K, metric_bound, &faults);
     }
     sums[SUM_IMAGES] += 1;
-    ae_watchdog_progress();
     sums[SUM_FAULTS] += faults != 0;
-    if (with_input) {
+    if (l->with_input) {
         e->input_psnr_db[slot] = ae_metrics_psnr_db(ae_metrics_mse(kernels, input, target));
         e->input_ssim[slot] = ae_metrics_ssim(kernels, input, target, 1);
-    }
-}
-
-/* This rank's run [begin, end) of test images on its threads; leaves the rest out when asked to
- * stop. */
-static void evaluate_run(ae_trainer *trainer, int64_t *sums, int64_t begin, int64_t end,
-                         double sigma, bool with_input) {
-#pragma omp parallel num_threads(trainer->placement.threads)
-    {
-        worker *w = &trainer->workers[omp_get_thread_num()];
-        int64_t mine[SUMS] = {0};
-#pragma omp for schedule(dynamic, 8)
-        for (int64_t i = begin; i < end; ++i)
-            if (!ae_stop_requested())
-                evaluate_image(trainer, w, mine, i, i - begin, sigma, with_input);
-        for (int s = 0; s < SUMS; ++s) {
-#pragma omp atomic
-            sums[s] += mine[s];
-        }
     }
 }
 
@@ -215,28 +195,25 @@ static ae_status gather_images(ae_trainer *trainer, int count, bool with_input) 
 ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *complete, bool *stop) {
     double begin_s = ae_now_s();
     const int64_t count = trainer->test_count;
-    const int rank = ae_comm_rank(trainer->comm), size = ae_comm_size(trainer->comm);
     const double sigma = test_sigma(trainer, trainer->state.position.epoch);
-    const bool with_input = trainer->evaluation.input_sigma != sigma;
-    int64_t begin = count * rank / size, end = count * (rank + 1) / size;
-    int64_t sums[SUMS] = {0};
+    loop l = {.trainer = trainer,
+              .noise = ae_trainer_noise(trainer, sigma),
+              .with_input = trainer->evaluation.input_sigma != sigma};
+    int64_t sums[SUMS] = {0}, end;
     ae_watchdog_phase("evaluating");
-    evaluate_run(trainer, sums, begin, end, sigma, with_input);
+    ae_team_share(&l.begin, &end, count, ae_comm_rank(trainer->comm), ae_comm_size(trainer->comm));
+    ae_team_each(trainer->team, sums, SUMS, l.begin, end, evaluate_image, &l);
     sums[SUM_STOP] = ae_stop_requested();
     ae_comm_sum(trainer->comm, sums, SUMS);
     *stop = sums[SUM_STOP] > 0;
     *complete = sums[SUM_IMAGES] == count;
     if (!*complete) return AE_OK;
     if (sums[SUM_FAULTS] > 0)
-        return ae_fail(AE_ERROR_NUMERIC,
-                       "epoch %lld: %lld of %lld test images gave a loss, PSNR or SSIM that is not "
-                       "a finite number; training diverges. Lower optimizer.lr (now %g) or set "
-                       "optimizer.clip_norm, in a new run.dir",
-                       (long long)trainer->state.position.epoch + 1, (long long)sums[SUM_FAULTS],
-                       (long long)count, trainer->settings->optimizer.lr);
+        return fail_faults(trainer, sums[SUM_FAULTS], count,
+                           "test images gave a loss, PSNR or SSIM");
     fill_row(row, sums, count);
     row->test_noise_sigma = sigma;
-    ae_status status = gather_images(trainer, (int)(end - begin), with_input);
+    ae_status status = gather_images(trainer, (int)(end - l.begin), l.with_input);
     trainer->evaluation.input_sigma = sigma;
     trainer->evaluation_s = ae_now_s() - begin_s;
     trainer->phase_s[AE_PHASE_EVALUATE] += trainer->evaluation_s;
@@ -244,15 +221,16 @@ ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *comp
 }
 
 void ae_trainer_pictures(ae_trainer *trainer, float *images, int64_t count, picture kind) {
-    worker *w = &trainer->workers[0];
-    double sigma = kind == PICTURE_NOISY ? trainer->settings->noise.test_sigma
-                                         : test_sigma(trainer, trainer->state.position.epoch);
+    ae_member *member = &trainer->team->members[0];
+    const double sigma = kind == PICTURE_NOISY ? trainer->settings->noise.test_sigma
+                                               : test_sigma(trainer, trainer->state.position.epoch);
+    const ae_noise noise = ae_trainer_noise(trainer, sigma);
     for (int64_t n = 0; n < count; ++n) {
-        load_test_image(trainer, w, n, sigma);
-        if (kind == PICTURE_OUTPUT) ae_network_forward(w->workspace, trainer->packed);
-        const ae_planes *planes = kind == PICTURE_CLEAN   ? ae_workspace_target(w->workspace)
-                                  : kind == PICTURE_NOISY ? ae_workspace_input(w->workspace)
-                                                          : ae_workspace_output(w->workspace);
-        ae_planes_to_dense(images + n * AE_IMAGE_PIXELS, planes);
+        load_test_image(trainer, member, n, &noise);
+        if (kind == PICTURE_OUTPUT) ae_network_forward(member->workspace, trainer->packed);
+        const ae_planes *planes = kind == PICTURE_CLEAN   ? ae_workspace_target(member->workspace)
+                                  : kind == PICTURE_NOISY ? ae_workspace_input(member->workspace)
+                                                          : ae_workspace_output(member->workspace);
+        ae_planes_to_dense(images + (size_t)n * ae_shape_values(trainer->picture), planes);
     }
 }

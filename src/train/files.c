@@ -124,8 +124,8 @@ static ae_status create_results(ae_trainer *trainer) {
     const ae_images images = ae_dataset_test(trainer->dataset);
     int64_t pictures = settings->output.reconstructions;
     if (pictures > images.count) pictures = images.count;
-    float *clean = calloc((size_t)pictures * AE_IMAGE_PIXELS + 1, sizeof *clean);
-    float *noisy = calloc((size_t)pictures * AE_IMAGE_PIXELS + 1, sizeof *noisy);
+    float *clean = calloc((size_t)pictures * ae_shape_values(trainer->picture) + 1, sizeof *clean);
+    float *noisy = calloc((size_t)pictures * ae_shape_values(trainer->picture) + 1, sizeof *noisy);
     uint8_t *labels = malloc((size_t)images.count);
     ae_status status = AE_OK;
     if (!clean || !noisy || !labels) {
@@ -135,23 +135,24 @@ static ae_status create_results(ae_trainer *trainer) {
     ae_trainer_pictures(trainer, clean, pictures, PICTURE_CLEAN);
     ae_trainer_pictures(trainer, noisy, pictures, PICTURE_NOISY);
     for (int64_t n = 0; n < images.count; ++n) labels[n] = (uint8_t)ae_images_label(&images, n);
-    ae_results_setup setup = {.config = trainer->config,
-                              .provenance = {.hosts = ae_comm_hosts(trainer->comm),
-                                             .ranks = ae_comm_size(trainer->comm),
-                                             .threads = trainer->placement.total_threads,
-                                             .mpi = ae_comm_library(),
-                                             .kernel_path = trainer->kernels->name,
-                                             .job_id = job_id(),
-                                             .data_hash = trainer->state.data_hash,
-                                             .origin = trainer->state.origin,
-                                             .from_epoch = position->epoch,
-                                             .from_step = position->step},
-                              .test_count = images.count,
-                              .labels = labels,
-                              .reconstructions = pictures,
-                              .shape = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH},
-                              .clean = clean,
-                              .noisy = noisy};
+    ae_results_setup setup = {
+        .config = trainer->config,
+        .provenance = {.hosts = ae_comm_hosts(trainer->comm),
+                       .ranks = ae_comm_size(trainer->comm),
+                       .threads = trainer->placement.total_threads,
+                       .mpi = ae_comm_library(),
+                       .kernel_path = trainer->kernels->name,
+                       .job_id = job_id(),
+                       .data_hash = trainer->state.data_hash,
+                       .origin = trainer->state.origin,
+                       .from_epoch = position->epoch,
+                       .from_step = position->step},
+        .test_count = images.count,
+        .labels = labels,
+        .reconstructions = pictures,
+        .shape = {trainer->picture.channels, trainer->picture.height, trainer->picture.width},
+        .clean = clean,
+        .noisy = noisy};
     status = ae_results_create(&trainer->results, ae_run_folder_results(trainer->folder), &setup,
                                position->epoch);
     if (status == AE_OK) status = ae_results_publish(trainer->results);
@@ -178,7 +179,7 @@ static ae_status add_pictures(ae_trainer *trainer, int64_t epoch) {
     int64_t pictures = trainer->settings->output.reconstructions;
     if (pictures > trainer->test_count) pictures = trainer->test_count;
     if (pictures == 0) return AE_OK;
-    float *output = calloc((size_t)pictures * AE_IMAGE_PIXELS, sizeof *output);
+    float *output = calloc((size_t)pictures * ae_shape_values(trainer->picture), sizeof *output);
     if (!output) return ae_fail_memory("the pictures in results.h5");
     ae_trainer_pictures(trainer, output, pictures, PICTURE_OUTPUT);
     ae_status status = ae_results_add_reconstructions(trainer->results, epoch, output);

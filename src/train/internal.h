@@ -12,26 +12,15 @@
 #include "kernels/kernels.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
+#include "team/team.h"
 #include "train/trainer.h"
 
-/* What one step's reduction carries behind the gradient, one int64 each. */
+/* What one step's reduction carries behind the gradient and the blocks' sums, one int64 each. */
 enum {
-    AE_STEP_LOSS,      /* sum over the batch's images of the loss, times 2^AE_FIXED_K */
-    AE_STEP_IMAGES,    /* images seen */
-    AE_STEP_NONFINITE, /* blocks with a NaN or an infinity */
-    AE_STEP_OVERFLOW,  /* blocks with a number too large for fixed point */
-    AE_STEP_STOP,      /* ranks asked to stop */
-    AE_STEP_SAVE,      /* rank 0: a checkpoint is due by the clock */
+    AE_STEP_STOP = AE_BLOCK_SUMS, /* ranks asked to stop */
+    AE_STEP_SAVE,                 /* rank 0: a checkpoint is due by the clock */
     AE_STEP_EXTRAS
 };
-
-/* One thread's memory, touched first by it. */
-typedef struct worker {
-    ae_workspace *workspace;
-    float *normals;        /* [AE_IMAGE_PIXELS] */
-    int64_t *sums;         /* [message_size], this step's */
-    double data_s, work_s; /* time spent in this step or evaluation */
-} worker;
 
 /* The test set's results, on rank 0 those of all ranks. */
 typedef struct evaluation {
@@ -47,6 +36,7 @@ struct ae_trainer {
     ae_network *network;
     const ae_kernels *kernels;
     ae_placement placement;
+    ae_shape picture;
     int64_t train_count, validation_count, test_count; /* the training images come first */
     int64_t steps_per_epoch, total_epochs;
 
@@ -54,8 +44,8 @@ struct ae_trainer {
     uint32_t *order; /* [train_count], of this epoch */
     float *packed, *gradient;
     ae_optimizer optimizer;
-    ae_state state;      /* what a checkpoint holds; its buffers are owned here */
-    worker *workers;     /* [placement.threads] */
+    ae_state state; /* what a checkpoint holds; its buffers are owned here */
+    ae_team *team;
     size_t message_size; /* parameters + AE_STEP_EXTRAS */
     int64_t *message;    /* [message_size] */
     evaluation evaluation;
@@ -103,14 +93,11 @@ void ae_limits_warn_slow(ae_trainer *trainer);
 /* Is `epoch` (counted from 0) one on clean images? */
 bool ae_trainer_is_pretraining(const ae_trainer *trainer, int64_t epoch);
 
-/* Makes the workers. Collective. */
-ae_status ae_workers_create(ae_trainer *trainer);
-void ae_workers_destroy(ae_trainer *trainer);
+/* Noise of that standard deviation, or none, cut as the settings say. */
+ae_noise ae_trainer_noise(const ae_trainer *trainer, double sigma);
 
-/* Fills the worker's target with an image, and its input with the same image plus noise
- * (sigma > 0) or without. */
-void ae_worker_load(const ae_trainer *trainer, worker *w, const uint8_t *pixels, ae_stream stream,
-                    double sigma);
+/* AE_ERROR_NUMERIC: "epoch N, step M: WHAT; training diverges. ..."; step 0: none is named. */
+ae_status ae_trainer_fail_diverged(const ae_trainer *trainer, int64_t step, const char *what);
 
 /* The learning rate of an update, counted from 0 through all epochs. */
 double ae_trainer_lr(const ae_trainer *trainer, int64_t update);
@@ -131,8 +118,8 @@ ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *comp
 ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, bool *complete,
                               bool *stop);
 
-/* images[n][AE_IMAGE_PIXELS] = the first `count` test images: clean, as the denoising phase's
- * input, or the network's output for the current epoch's input. Local. */
+/* images[n][channels][height][width] = the first `count` test images: clean, as the denoising
+ * phase's input, or the network's output for the current epoch's input. Local. */
 typedef enum picture { PICTURE_CLEAN, PICTURE_NOISY, PICTURE_OUTPUT } picture;
 void ae_trainer_pictures(ae_trainer *trainer, float *images, int64_t count, picture kind);
 

@@ -71,15 +71,12 @@ void ae_plan_print_memory(const ae_trainer *trainer) {
     const double threads = trainer->placement.threads;
     double images =
         (double)(trainer->train_count + trainer->validation_count + trainer->test_count) *
-        AE_RECORD_SIZE;
-    double a_rank =
-        threads * ((double)ae_workspace_bytes(trainer->network, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH) +
-                   AE_IMAGE_PIXELS * (double)sizeof(float) +
-                   (double)trainer->message_size * (double)sizeof(int64_t)) +
-        size * sizeof(float) * (2 + trainer->optimizer.moments) +
-        (double)ae_network_packed_size(trainer->network) * sizeof(float) +
-        (double)trainer->message_size * (double)sizeof(int64_t) +
-        (double)trainer->train_count * (double)sizeof(uint32_t);
+        (double)ae_record_size(trainer->picture);
+    double a_rank = threads * (double)ae_member_bytes(trainer->network, trainer->picture) +
+                    size * sizeof(float) * (2 + trainer->optimizer.moments) +
+                    (double)ae_network_packed_size(trainer->network) * sizeof(float) +
+                    (double)trainer->message_size * (double)sizeof(int64_t) +
+                    (double)trainer->train_count * (double)sizeof(uint32_t);
     double results = (double)trainer->test_count * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",
            a_rank / 1e6, images / 1e6, results / 1e6);

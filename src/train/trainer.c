@@ -15,13 +15,31 @@
 #include "data/order.h"
 #include "train/internal.h"
 
+/* What the source tells. Collective. */
+static ae_status describe_images(ae_trainer *trainer) {
+    ae_data_info info;
+    ae_status status = ae_dataset_describe(&info, trainer->comm, trainer->settings);
+    if (status) return status;
+    trainer->picture = info.shape;
+    trainer->train_count = info.train;
+    trainer->test_count = info.test;
+    return AE_OK;
+}
+
+/* The threads that work. Collective. */
+static ae_status create_team(ae_trainer *trainer) {
+    ae_status status =
+        ae_team_create(&trainer->team, trainer->network, trainer->kernels, trainer->packed,
+                       trainer->picture, trainer->placement.threads);
+    return ae_comm_agree(trainer->comm, status);
+}
+
 /* The network, its kernels and where they run. Collective. */
 static ae_status create_network(ae_trainer *trainer) {
-    const ae_shape picture = {AE_IMAGE_CHANNELS, AE_IMAGE_HEIGHT, AE_IMAGE_WIDTH};
     int level = 0;
     ae_status status = ae_network_create(&trainer->network, trainer->settings->model.layers,
                                          ae_config_where(trainer->config, "model", "layers"),
-                                         picture, AE_OUTPUT_DIRECT);
+                                         trainer->picture, AE_OUTPUT_DIRECT);
     if (status == AE_OK) status = ae_kernels_find(&level);
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;
@@ -75,12 +93,11 @@ ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_co
     trainer->config = config;
     trainer->settings = ae_config_settings(config);
     ae_watchdog_limit((double)trainer->settings->run.stall_seconds, ae_comm_rank(comm));
-    status = create_network(trainer);
+    status = describe_images(trainer);
+    if (status == AE_OK) status = create_network(trainer);
     if (status) goto done;
     trainer->placement = ae_placement_find(comm);
     status = ae_comm_agree(comm, ae_arithmetic_begin(trainer->placement.threads));
-    if (status) goto done;
-    status = ae_dataset_count(comm, trainer->settings, &trainer->train_count, &trainer->test_count);
     if (status) goto done;
     const ae_settings *settings = trainer->settings;
     status = split_validation(trainer);
@@ -100,7 +117,7 @@ void ae_trainer_destroy(ae_trainer **trainer_ptr) {
     ae_trainer *trainer = *trainer_ptr;
     if (!trainer) return;
     ae_files_close(trainer);
-    ae_workers_destroy(trainer);
+    ae_team_destroy(&trainer->team);
     ae_dataset_destroy(&trainer->dataset);
     free(trainer->order);
     free(trainer->evaluation.psnr_db);
@@ -325,7 +342,7 @@ ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds
     ae_status status = AE_OK;
     if (!trainer->dataset) {
         status = load_images(trainer);
-        if (status == AE_OK) status = ae_workers_create(trainer);
+        if (status == AE_OK) status = create_team(trainer);
         if (status) return status;
         ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
         status = run_steps(trainer, steps);
@@ -390,7 +407,7 @@ ae_status ae_trainer_run(ae_trainer *trainer) {
     status = load_images(trainer);
     if (status == AE_STOPPED) return stop_early(trainer);
     if (status == AE_OK) status = check_images(trainer);
-    if (status == AE_OK) status = ae_workers_create(trainer);
+    if (status == AE_OK) status = create_team(trainer);
     if (status == AE_OK) status = ae_files_begin_results(trainer);
     if (status == AE_OK) status = finish(trainer);
     return status;

@@ -11,7 +11,7 @@
 #include "fuzz.h"
 
 enum { FILES = 6, FILE_RECORDS = 10000, SLICE_MAX = 1100, CHANGES_MAX = 32 };
-static const off_t file_size = (off_t)FILE_RECORDS * AE_RECORD_SIZE;
+static const off_t file_size = (off_t)FILE_RECORDS * AE_CIFAR10_RECORD;
 static const char *const names[FILES] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                          "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
 
@@ -61,9 +61,9 @@ static int make_changes(change *changes, input *in) {
         change *c = &changes[count];
         c->file = (int)(take(in, 1) % FILES);
         c->record = (int64_t)(take(in, 2) % FILE_RECORDS);
-        c->byte = (int)(take(in, 2) % AE_RECORD_SIZE);
+        c->byte = (int)(take(in, 2) % AE_CIFAR10_RECORD);
         c->value = (uint8_t)take(in, 1);
-        off_t offset = c->record * AE_RECORD_SIZE + c->byte;
+        off_t offset = c->record * AE_CIFAR10_RECORD + c->byte;
         REQUIRE(pwrite(files[c->file].descriptor, &c->value, 1, offset) == 1, "file %d", c->file);
     }
     return count;
@@ -82,21 +82,21 @@ static void apply(uint8_t *records, const change *changes, int count, int64_t tr
         bool test = changes[c].file == FILES - 1;
         int64_t index = changes[c].record + (test ? train : changes[c].file * FILE_RECORDS);
         if (index >= begin && index < end && file_of(train, index) == changes[c].file)
-            records[(index - begin) * AE_RECORD_SIZE + changes[c].byte] = changes[c].value;
+            records[(index - begin) * AE_CIFAR10_RECORD + changes[c].byte] = changes[c].value;
     }
 }
 
 /* Reads a slice, and compares what comes with what should. */
 static void check_slice(const change *changes, int count, int wrong, int64_t train, int64_t begin,
                         int64_t end) {
-    size_t size = (size_t)(end - begin) * AE_RECORD_SIZE;
+    size_t size = (size_t)(end - begin) * AE_CIFAR10_RECORD;
     uint8_t *records = malloc(size); /* to the byte: beyond it lies the sanitizer's guard */
     uint8_t *expected = calloc(size + 1, 1);
     REQUIRE((records || size == 0) && expected, "no memory");
     apply(expected, changes, count, train, begin, end);
     ae_status status = ae_cifar10_read(records, folder, train, begin, end), should_be = AE_OK;
     for (int64_t i = begin; i < end; i++)
-        if (expected[(i - begin) * AE_RECORD_SIZE] >= AE_LABELS || file_of(train, i) == wrong)
+        if (expected[(i - begin) * AE_CIFAR10_RECORD] >= AE_CIFAR10_LABELS || file_of(train, i) == wrong)
             should_be = AE_ERROR_DATA;
     REQUIRE(status == should_be, "status %d, not %d: %s", (int)status, (int)should_be,
             ae_message());

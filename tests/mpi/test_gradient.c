@@ -15,67 +15,72 @@
 #include "data/deadleaves.h"
 #include "data/order.h"
 #include "kernels/kernels.h"
-#include "nn/network.h"
+#include "team/team.h"
 
 enum { IMAGES = 23, BLOCK = 3 };
 
 static ae_comm *comm;
 
-/* Adds the blocks of the shard to sums[size + 1]; the last is the loss. */
-static void add_shard(int64_t *sums, ae_network *network, ae_workspace *workspace,
-                      const ae_kernels *kernels, const float *packed, ae_shard shard) {
-    const size_t size = ae_network_size(network);
-    const double bound = ae_fixed_bound(AE_FIXED_K, shard.batch_images);
-    uint8_t record[AE_RECORD_SIZE];
-    for (int64_t begin = shard.begin; begin < shard.end; begin += BLOCK) {
-        int64_t end = begin + BLOCK < shard.end ? begin + BLOCK : shard.end;
-        int faults = 0;
-        ae_network_begin_block(workspace);
-        for (int64_t i = begin; i < end; ++i) {
-            ae_deadleaves_make(record, 7, (uint32_t)i);
-            kernels->from_bytes(ae_workspace_input(workspace), record + 1);
-            kernels->from_bytes(ae_workspace_target(workspace), record + 1);
-            ae_network_forward(workspace, packed);
-            double loss = ae_network_backward(workspace, packed, AE_LOSS_MSE);
-            sums[size] += ae_fixed_from(loss, AE_FIXED_K, bound, &faults);
-        }
-        faults |=
-            kernels->add_fixed(sums, ae_network_end_block(workspace), size, AE_FIXED_K, bound);
-        assert_int_equal(faults, 0);
-    }
+/* sums[parameters + AE_BLOCK_SUMS] = the blocks of rank `rank` of `size`. */
+static void train(ae_team *team, int64_t *sums, const ae_images *images, int rank, int size) {
+    uint32_t order[IMAGES];
+    for (uint32_t i = 0; i < IMAGES; ++i) order[i] = IMAGES - 1 - i;
+    const ae_step step = {.images = *images,
+                          .order = order,
+                          .shard = ae_order_shard(IMAGES, IMAGES, BLOCK, 0, rank, size),
+                          .block = BLOCK,
+                          .seed = 7,
+                          .epoch = 3,
+                          .noise = {0.1, -1, 1},
+                          .loss = AE_LOSS_MSE,
+                          .bound = ae_fixed_bound(AE_FIXED_K, IMAGES)};
+    ae_team_train(team, &step, sums);
+}
+
+static ae_network *network;
+static const ae_kernels *kernels;
+static float *packed;
+
+static ae_team *make_team(int threads) {
+    ae_team *team;
+    assert_int_equal(
+        ae_team_create(&team, network, kernels, packed, (ae_shape){3, 32, 32}, threads), AE_OK);
+    return team;
 }
 
 static void test_reduced_gradient(void **state) {
     (void)state;
-    ae_network *network = NULL;
-    ae_workspace *workspace = NULL;
+    static uint8_t records[IMAGES][AE_DEADLEAVES_RECORD];
+    const ae_images images = {records[0], IMAGES, AE_DEADLEAVES_RECORD};
     int level;
+    for (uint32_t i = 0; i < IMAGES; ++i) ae_deadleaves_make(records[i], 7, i);
     assert_int_equal(ae_kernels_find(&level), AE_OK);
-    const ae_kernels *kernels = ae_kernels_at(level);
+    kernels = ae_kernels_at(level);
     assert_int_equal(ae_network_create(&network, "conv 8 3 relu, tconv 3 3 sigmoid", "test",
                                        (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT),
                      AE_OK);
-    assert_int_equal(ae_workspace_create(&workspace, network, 32, 32, kernels), AE_OK);
-    const size_t size = ae_network_size(network);
+    const size_t size = ae_network_size(network), count = size + AE_BLOCK_SUMS;
     float *parameters = ae_calloc(size, sizeof *parameters);
-    float *packed = ae_calloc(ae_network_packed_size(network), sizeof *packed);
+    packed = ae_calloc(ae_network_packed_size(network), sizeof *packed);
     assert_int_equal(ae_network_initialize(network, parameters, AE_INIT_PYTORCH, 1), AE_OK);
     ae_network_pack(network, packed, parameters);
 
-    int64_t *alone = ae_calloc(size + 1, sizeof *alone),
-            *together = ae_calloc(size + 1, sizeof *together);
-    add_shard(alone, network, workspace, kernels, packed,
-              ae_order_shard(IMAGES, IMAGES, BLOCK, 0, 0, 1));
-    add_shard(together, network, workspace, kernels, packed,
-              ae_order_shard(IMAGES, IMAGES, BLOCK, 0, ae_comm_rank(comm), ae_comm_size(comm)));
-    ae_comm_sum(comm, together, (int)size + 1);
-    assert_true(alone[size] > 0 && alone[0] != 0);
-    assert_memory_equal(alone, together, (size + 1) * sizeof *alone);
+    int64_t *alone = ae_calloc(count, sizeof *alone),
+            *together = ae_calloc(count, sizeof *together);
+    ae_team *one = make_team(1), *some = make_team(1 + ae_comm_rank(comm) % 3);
+    train(one, alone, &images, 0, 1);
+    train(some, together, &images, ae_comm_rank(comm), ae_comm_size(comm));
+    ae_comm_sum(comm, together, (int)count);
+    assert_true(alone[size + AE_BLOCK_LOSS] > 0 && alone[0] != 0);
+    assert_int_equal(alone[size + AE_BLOCK_IMAGES], IMAGES);
+    assert_int_equal(alone[size + AE_BLOCK_NONFINITE] + alone[size + AE_BLOCK_OVERFLOW], 0);
+    assert_memory_equal(alone, together, count * sizeof *alone);
     together[3] += 1;
-    assert_true(memcmp(alone, together, (size + 1) * sizeof *alone) != 0);
+    assert_true(memcmp(alone, together, count * sizeof *alone) != 0);
 
     free(alone), free(together), free(parameters), free(packed);
-    ae_workspace_destroy(&workspace);
+    ae_team_destroy(&one);
+    ae_team_destroy(&some);
     ae_network_destroy(&network);
 }
 

@@ -78,7 +78,7 @@ static void check_one_copy(const uint8_t *records, size_t size) {
 
 static void test_once_in_memory(void **state) {
     (void)state;
-    const size_t size = (size_t)(TRAIN + TEST) * AE_RECORD_SIZE;
+    const size_t size = (size_t)(TRAIN + TEST) * AE_CIFAR10_RECORD;
     ae_settings settings = {
         .data = {.source = AE_SOURCE_DEADLEAVES, .train_images = TRAIN, .test_images = TEST}};
     ae_dataset *dataset = NULL;
@@ -90,11 +90,11 @@ static void test_once_in_memory(void **state) {
     if (ae_comm_size(comm) > 1) check_one_copy(train.records, size);
 
     /* The pictures themselves, on every rank: the last training and the first test picture. */
-    uint8_t record[AE_RECORD_SIZE];
+    uint8_t record[AE_CIFAR10_RECORD];
     ae_deadleaves_make(record, 0, TRAIN - 1);
-    assert_memory_equal(record + 1, ae_images_pixels(&train, TRAIN - 1), AE_IMAGE_PIXELS);
+    assert_memory_equal(record + 1, ae_images_pixels(&train, TRAIN - 1), AE_CIFAR10_VALUES);
     ae_deadleaves_make(record, 0, AE_DEADLEAVES_TRAIN);
-    assert_memory_equal(record + 1, ae_images_pixels(&test, 0), AE_IMAGE_PIXELS);
+    assert_memory_equal(record + 1, ae_images_pixels(&test, 0), AE_CIFAR10_VALUES);
     ae_dataset_destroy(&dataset);
 }
 
@@ -122,8 +122,8 @@ static void batch_put(int index, int64_t record, int64_t byte, uint8_t value) {
     snprintf(path, sizeof path, "%s/%s", folder, ae_cifar10_names[index]);
     int file = open(path, O_WRONLY | O_CREAT, 0600);
     assert_true(file >= 0);
-    assert_int_equal(pwrite(file, &value, 1, record * AE_RECORD_SIZE + byte), 1);
-    assert_int_equal(ftruncate(file, (off_t)AE_CIFAR10_FILE_RECORDS * AE_RECORD_SIZE), 0);
+    assert_int_equal(pwrite(file, &value, 1, record * AE_CIFAR10_RECORD + byte), 1);
+    assert_int_equal(ftruncate(file, (off_t)AE_CIFAR10_FILE_RECORDS * AE_CIFAR10_RECORD), 0);
     close(file);
 }
 
@@ -138,7 +138,7 @@ static int make_batches(void **state) {
     ae_comm_broadcast(comm, folder, sizeof folder);
     for (int i = 0; ae_comm_rank(comm) == 0 && made && i < AE_CIFAR10_FILES; ++i) {
         batch_put(i, 0, 1, (uint8_t)(i + 1));
-        batch_put(i, last_record(i), AE_IMAGE_PIXELS, (uint8_t)(i + 11));
+        batch_put(i, last_record(i), AE_CIFAR10_VALUES, (uint8_t)(i + 11));
     }
     return ae_comm_min(comm, made) ? 0 : -1;
 }
@@ -183,7 +183,7 @@ static void test_hash_covers_each_file(void **state) {
     hash_of_images(whole, HASHED_TRAIN, HASHED_TEST);
     for (int i = 0; i < AE_CIFAR10_FILES - 1; ++i)
         assert_true(
-            is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_IMAGE_PIXELS, (uint8_t)(i + 11)));
+            is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_CIFAR10_VALUES, (uint8_t)(i + 11)));
 }
 
 /* It covers test images, labels and counts; and nothing that isn't read. */
@@ -196,7 +196,7 @@ static void test_hash_covers_each_part(void **state) {
     assert_string_equal(whole, other);
     assert_true(is_hashed(whole, TRAIN, 0, 0, 1, 1));
     assert_true(is_hashed(whole, TRAIN, 5, 0, 1, 6));
-    assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, AE_IMAGE_PIXELS, 16));
+    assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, AE_CIFAR10_VALUES, 16));
     assert_true(is_hashed(whole, TRAIN, 0, TRAIN - 1, 0, 0)); /* labels */
     assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, 0, 0));
     assert_false(is_hashed(whole, TRAIN, 0, TRAIN, 1, 0)); /* not asked for */

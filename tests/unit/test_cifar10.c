@@ -10,17 +10,17 @@
 enum { RECORDS = AE_CIFAR10_FILE_RECORDS, FILES = AE_CIFAR10_FILES };
 
 /* Two files' worth of records, no two alike. */
-static uint8_t records[2 * RECORDS][AE_RECORD_SIZE];
+static uint8_t records[2 * RECORDS][AE_CIFAR10_RECORD];
 
 static int make_records(void **state) {
     (void)state;
     uint32_t word = 1;
     for (int i = 0; i < 2 * RECORDS; ++i) {
-        for (int j = 0; j < AE_RECORD_SIZE; ++j) {
+        for (int j = 0; j < AE_CIFAR10_RECORD; ++j) {
             word = word * 1664525u + 1013904223u;
             records[i][j] = (uint8_t)(word >> 24);
         }
-        records[i][0] %= AE_LABELS;
+        records[i][0] %= AE_CIFAR10_LABELS;
     }
     return 0;
 }
@@ -29,13 +29,13 @@ static void a_published_file_is_known_by_its_md5(void **state) {
     (void)state;
     ae_cifar10_part part = {"data_batch_1.bin", records[0], RECORDS};
     char md5[AE_HASH_TEXT_SIZE];
-    ae_md5_of(records[0], (size_t)RECORDS * AE_RECORD_SIZE, md5);
+    ae_md5_of(records[0], (size_t)RECORDS * AE_CIFAR10_RECORD, md5);
     assert_true(ae_cifar10_is_published(&part, md5));
-    records[RECORDS - 1][AE_RECORD_SIZE - 1] ^= 1; /* the last bit of the file counts */
+    records[RECORDS - 1][AE_CIFAR10_RECORD - 1] ^= 1; /* the last bit of the file counts */
     assert_false(ae_cifar10_is_published(&part, md5));
     part.count = RECORDS - 1; /* nobody can tell */
     assert_true(ae_cifar10_is_published(&part, md5));
-    records[RECORDS - 1][AE_RECORD_SIZE - 1] ^= 1;
+    records[RECORDS - 1][AE_CIFAR10_RECORD - 1] ^= 1;
 }
 
 /* The script that fetches the files checks them by the same hashes, in the same order. */
@@ -56,14 +56,14 @@ static void the_published_hashes_stand_alike_in_both_places(void **state) {
 
 static void blank_images_are_counted(void **state) {
     (void)state;
-    static uint8_t few[5][AE_RECORD_SIZE];
+    static uint8_t few[5][AE_CIFAR10_RECORD];
     ae_cifar10_part part = {"test_batch.bin", few[0], 5};
     assert_int_equal(ae_cifar10_blank(&part), 5);
-    memset(few[1] + 1, 200, AE_IMAGE_PIXELS);
+    memset(few[1] + 1, 200, AE_CIFAR10_VALUES);
     few[1][0] = 3;                     /* the label is no pixel */
     few[2][1] = 1;                     /* the first pixel, */
-    few[3][AE_IMAGE_PIXELS] = 1;       /* the last, */
-    few[4][AE_IMAGE_PIXELS / 2] = 255; /* one within */
+    few[3][AE_CIFAR10_VALUES] = 1;       /* the last, */
+    few[4][AE_CIFAR10_VALUES / 2] = 255; /* one within */
     assert_int_equal(ae_cifar10_blank(&part), 2);
     part = (ae_cifar10_part){"data_batch_1.bin", records[0], RECORDS};
     assert_int_equal(ae_cifar10_blank(&part), 0);

@@ -144,7 +144,7 @@ enum { PICTURES = 400 };
 
 static void pictures_hash(char text[AE_HASH_TEXT_SIZE], uint64_t seed, uint32_t first) {
     enum { COUNT = 8 };
-    static uint8_t records[COUNT][AE_RECORD_SIZE];
+    static uint8_t records[COUNT][AE_DEADLEAVES_RECORD];
     memset(records, 0xa5, sizeof records);
     for (uint32_t i = 0; i < COUNT; ++i) ae_deadleaves_make(records[i], seed, first + i);
     ae_hash_of(records, sizeof records, text);
@@ -166,8 +166,8 @@ static void pictures_keep_their_bits(void **state) {
  * deviation of luma 0.20 within a picture, of the red-blue axis 0.04; neighbours correlate. */
 static void pictures_look_natural(void **state) {
     (void)state;
-    static uint8_t record[AE_RECORD_SIZE];
-    enum { SIDE = AE_IMAGE_WIDTH, PLANE = SIDE * SIDE };
+    static uint8_t record[AE_DEADLEAVES_RECORD];
+    enum { SIDE = AE_DEADLEAVES_SIDE, PLANE = SIDE * SIDE };
     double mean = 0, luma_deviation = 0, chroma_deviation = 0, steps = 0;
     int lowest = 255, highest = 0;
     for (uint32_t i = 0; i < PICTURES; ++i) {
@@ -200,11 +200,11 @@ static void pictures_look_natural(void **state) {
 /* Each run of draws makes a picture of its own. */
 static void pictures_differ(void **state) {
     (void)state;
-    static uint8_t records[PICTURES][AE_RECORD_SIZE];
+    static uint8_t records[PICTURES][AE_DEADLEAVES_RECORD];
     for (uint32_t i = 0; i < PICTURES; ++i) {
         ae_deadleaves_make(records[i], 2, i);
         for (uint32_t j = 0; j < i; ++j) {
-            assert_memory_not_equal(records[i], records[j], AE_RECORD_SIZE);
+            assert_memory_not_equal(records[i], records[j], AE_DEADLEAVES_RECORD);
         }
     }
 }
@@ -233,7 +233,7 @@ static void batch_resize(const char *name, off_t size) {
 static void batch_put(const char *name, int64_t record, int64_t byte, uint8_t value) {
     int file = open(batch_path(name), O_WRONLY);
     assert_true(file >= 0);
-    assert_int_equal(pwrite(file, &value, 1, record * AE_RECORD_SIZE + byte), 1);
+    assert_int_equal(pwrite(file, &value, 1, record * AE_CIFAR10_RECORD + byte), 1);
     close(file);
 }
 
@@ -242,7 +242,7 @@ static int folder_make(void **state) {
     strcpy(folder, "/tmp/ae_test_data_XXXXXX");
     if (!mkdtemp(folder)) return -1;
     for (int i = 0; i < BATCHES; ++i) {
-        batch_resize(batch_names[i], (off_t)BATCH_RECORDS * AE_RECORD_SIZE);
+        batch_resize(batch_names[i], (off_t)BATCH_RECORDS * AE_CIFAR10_RECORD);
     }
     return 0;
 }
@@ -281,7 +281,7 @@ static void files_are_checked(void **state) {
 
 static void labels_are_checked(void **state) {
     (void)state;
-    static uint8_t records[20][AE_RECORD_SIZE];
+    static uint8_t records[20][AE_CIFAR10_RECORD];
     batch_put("data_batch_2.bin", 4, 0, 10);
     assert_int_equal(ae_cifar10_read(records[0], folder, 50000, 9990, 10004), AE_OK);
     assert_int_equal(ae_cifar10_read(records[0], folder, 50000, 9990, 10005), AE_ERROR_DATA);
@@ -300,11 +300,11 @@ static void slices_hold_the_right_records(void **state) {
     for (int i = 0; i < BATCHES; ++i) {
         for (int record = 0; record < BATCH_RECORDS; record += 9999) {
             batch_put(batch_names[i], record, 0, (uint8_t)(i + 1));
-            batch_put(batch_names[i], record, AE_RECORD_SIZE - 1, (uint8_t)(100 + i));
+            batch_put(batch_names[i], record, AE_CIFAR10_RECORD - 1, (uint8_t)(100 + i));
         }
         batch_put(batch_names[i], 2, 1, (uint8_t)(10 * i + 2));
     }
-    uint8_t *records = malloc((size_t)(LAST - FIRST) * AE_RECORD_SIZE);
+    uint8_t *records = malloc((size_t)(LAST - FIRST) * AE_CIFAR10_RECORD);
     assert_non_null(records);
     assert_int_equal(ae_cifar10_read(records, folder, TRAIN, FIRST, LAST), AE_OK);
     /* {number in the whole, label, first pixel, last pixel} */
@@ -313,10 +313,10 @@ static void slices_hold_the_right_records(void **state) {
                                   {20002, 0, 22, 0}, {20003, 6, 0, 105}, {20005, 0, 52, 0},
                                   {20009, 0, 0, 0}};
     for (size_t i = 0; i < sizeof want / sizeof *want; ++i) {
-        const uint8_t *record = records + (size_t)(want[i][0] - FIRST) * AE_RECORD_SIZE;
+        const uint8_t *record = records + (size_t)(want[i][0] - FIRST) * AE_CIFAR10_RECORD;
         assert_int_equal(record[0], want[i][1]);
         assert_int_equal(record[1], want[i][2]);
-        assert_int_equal(record[AE_RECORD_SIZE - 1], want[i][3]);
+        assert_int_equal(record[AE_CIFAR10_RECORD - 1], want[i][3]);
     }
     free(records);
 }
