@@ -1,6 +1,5 @@
 /* Vectors of 8 floats with AVX2 and FMA. */
-#include <immintrin.h>
-#include <stdint.h>
+#include "kernels/simd_x86.h"
 
 #define VEC 8
 #define TILE_OC 4

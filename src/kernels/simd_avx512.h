@@ -1,6 +1,5 @@
 /* Vectors of 16 floats with AVX-512F. */
-#include <immintrin.h>
-#include <stdint.h>
+#include "kernels/simd_x86.h"
 
 #define VEC 16
 #define TILE_OC 8

@@ -1,11 +1,10 @@
 /* The language of model.layers: text to nodes, and back. */
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/graph.h"
+#include "nn/ready.h"
 
 enum { WORDS_MAX = 12 }; /* more than any layer can have */
 
@@ -290,82 +289,22 @@ static ae_status read_layers(ae_graph *graph, const char *text, const char *wher
 
 /* ---- ready networks ---- */
 
-/* Text that grows. */
-typedef struct writer {
-    char *text;
-    size_t size, used;
-} writer;
-
-static void put(writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(writer *w, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    if (w->used < w->size) {
-        int length = vsnprintf(w->text + w->used, w->size - w->used, format, arguments);
-        w->used += length > 0 ? (size_t)length : 0;
-    }
-    va_end(arguments);
-}
-
-/* A plain stack (Zhang and others, "Beyond a Gaussian denoiser", 2017; without its batch
- * normalisation). */
-static void write_dncnn(writer *w, int channels, int layers, int image_channels, const char *end) {
-    for (int l = 1; l < layers; ++l) put(w, "conv %d 3 relu same%s, ", channels, end);
-    put(w, "conv %d 3 none same%s", image_channels, end);
-}
-
-/* The same on a quarter of the pixels (Zhang and others, "FFDNet", 2018). */
-static void write_unshuffle(writer *w, int channels, int layers, int image_channels,
-                            const char *end) {
-    put(w, "unshuffle, ");
-    write_dncnn(w, channels, layers, 4 * image_channels, end);
-    put(w, ", shuffle");
-}
-
-/* Two levels down and up again, each with the way across (Ronneberger and others, "U-Net", 2015).
- */
-static void write_unet(writer *w, int channels, int layers, int image_channels, const char *end) {
-    const int c = channels;
-    (void)layers;
-    put(w, "conv %d 3 relu same%s, conv %d 3 relu same%s as top, ", c, end, c, end);
-    put(w, "conv %d 3 relu same stride2%s, conv %d 3 relu same%s as middle, ", 2 * c, end, 2 * c,
-        end);
-    put(w, "conv %d 3 relu same stride2%s, conv %d 3 relu same%s, ", 4 * c, end, 4 * c, end);
-    put(w, "tconv %d 2 none stride2%s, concat middle, conv %d 3 relu same%s, ", 2 * c, end, 2 * c,
-        end);
-    put(w, "tconv %d 2 none stride2%s, concat top, conv %d 3 relu same%s, ", c, end, c, end);
-    put(w, "conv %d 3 none same%s", image_channels, end);
-}
-
-static const struct ready {
-    const char *word;
-    bool has_layers;
-    int fewest_layers, most_channels;
-    void (*write)(writer *w, int channels, int layers, int image_channels, const char *end);
-} ready_networks[] = {
-    {"dncnn", true, 2, AE_CHANNELS_MAX, write_dncnn},
-    {"unet", false, 0, AE_CHANNELS_MAX / 4, write_unet},
-    {"unshuffle", true, 2, AE_CHANNELS_MAX, write_unshuffle},
-};
-enum { READY_NETWORKS = sizeof ready_networks / sizeof *ready_networks };
-
 /* The ready network that the text's only layer is, or NULL. */
-static const struct ready *find_ready(layer_text *layer, const char *text) {
+static const ae_ready *find_ready(layer_text *layer, const char *text) {
     if (strchr(text, ',')) return NULL;
     layer->text = trim(text, text + strlen(text));
     split(layer);
-    for (int r = 0; r < READY_NETWORKS && layer->words > 0; ++r)
-        if (is(layer->word[0], ready_networks[r].word) &&
-            (layer->words > 1 || strcmp(ready_networks[r].word, "unshuffle") != 0))
-            return &ready_networks[r];
+    for (int r = 0; r < ae_ready_count && layer->words > 0; ++r)
+        if (is(layer->word[0], ae_ready_networks[r].word) &&
+            (layer->words > 1 || strcmp(ae_ready_networks[r].word, "unshuffle") != 0))
+            return &ae_ready_networks[r];
     return NULL;
 }
 
 /* Writes the ready network's layers. */
-static ae_status write_ready(char text[AE_GRAPH_TEXT_SIZE], const struct ready *ready,
+static ae_status write_ready(char text[AE_GRAPH_TEXT_SIZE], const ae_ready *ready,
                              const layer_text *layer, int image_channels) {
-    writer w = {text, AE_GRAPH_TEXT_SIZE, 0};
+    ae_writer w = {text, AE_GRAPH_TEXT_SIZE, 0};
     const int numbers = ready->has_layers ? 2 : 1;
     const bool nobias = layer->words > numbers + 1 && is(layer->word[numbers + 1], "nobias");
     int channels = 0, layers = 0;
@@ -442,7 +381,7 @@ ae_status ae_graph_parse(ae_graph *graph, const char *text, const char *where, i
     char full[AE_GRAPH_TEXT_SIZE];
     memset(graph, 0, sizeof *graph);
     graph->channels = channels;
-    const struct ready *ready = find_ready(&layer, text);
+    const ae_ready *ready = find_ready(&layer, text);
     if (ready) {
         ae_status status = write_ready(full, ready, &layer, channels);
         if (status != AE_OK) return status;
@@ -455,57 +394,57 @@ ae_status ae_graph_parse(ae_graph *graph, const char *text, const char *where, i
 /* ---- and back ---- */
 
 /* The shortest text that reads back to the same number. */
-static void put_slope(writer *w, float slope) {
+static void write_slope(ae_writer *w, float slope) {
     char text[32];
     for (int digits = 1; digits <= 9; ++digits) {
         snprintf(text, sizeof text, "%.*g", digits, (double)slope);
         if (strtof(text, NULL) == slope) break;
     }
-    put(w, "leaky:%s", text);
+    ae_write(w, "leaky:%s", text);
 }
 
-static void put_activation(writer *w, const ae_node *node) {
-    if (node->activation == AE_ACTIVATION_NONE) put(w, "none");
-    if (node->activation == AE_ACTIVATION_RELU) put(w, "relu");
-    if (node->activation == AE_ACTIVATION_SIGMOID) put(w, "sigmoid");
-    if (node->activation == AE_ACTIVATION_LEAKY) put_slope(w, node->slope);
+static void write_activation(ae_writer *w, const ae_node *node) {
+    if (node->activation == AE_ACTIVATION_NONE) ae_write(w, "none");
+    if (node->activation == AE_ACTIVATION_RELU) ae_write(w, "relu");
+    if (node->activation == AE_ACTIVATION_SIGMOID) ae_write(w, "sigmoid");
+    if (node->activation == AE_ACTIVATION_LEAKY) write_slope(w, node->slope);
 }
 
 static const char *image_name(const ae_graph *graph, int image) {
     return image == 0 ? "input" : graph->node[image - 1].name;
 }
 
-static void put_node(writer *w, const ae_graph *graph, int n) {
+static void write_node(ae_writer *w, const ae_graph *graph, int n) {
     const ae_node *node = &graph->node[n];
     const char *word = NULL;
     for (int k = 0; k < KINDS && !word; ++k)
         if (kinds[k].kind == node->kind) word = kinds[k].word;
     if (node->kind == AE_NODE_CONV) {
-        put(w, "%s %d %d ", node->conv.transposed ? "tconv" : "conv", node->conv.out_channels,
-            node->conv.kernel);
-        put_activation(w, node);
-        put(w, "%s%s%s", node->conv.padding > 0 ? " same" : "",
-            node->conv.stride == 2 ? " stride2" : "", node->has_bias ? "" : " nobias");
+        ae_write(w, "%s %d %d ", node->conv.transposed ? "tconv" : "conv", node->conv.out_channels,
+                 node->conv.kernel);
+        write_activation(w, node);
+        ae_write(w, "%s%s%s", node->conv.padding > 0 ? " same" : "",
+                 node->conv.stride == 2 ? " stride2" : "", node->has_bias ? "" : " nobias");
     } else {
-        put(w, "%s", word);
+        ae_write(w, "%s", word);
     }
-    if (node->inputs == 2) put(w, " %s", image_name(graph, node->input[1]));
+    if (node->inputs == 2) ae_write(w, " %s", image_name(graph, node->input[1]));
     if (node->kind == AE_NODE_ADD && node->activation != AE_ACTIVATION_NONE) {
-        put(w, " ");
-        put_activation(w, node);
+        ae_write(w, " ");
+        write_activation(w, node);
     }
-    if (node->name[0]) put(w, " as %s", node->name);
+    if (node->name[0]) ae_write(w, " as %s", node->name);
 }
 
 void ae_node_write(const ae_graph *graph, int n, char *text, size_t size) {
-    writer w = {text, size, 0};
-    put_node(&w, graph, n);
+    ae_writer w = {text, size, 0};
+    write_node(&w, graph, n);
 }
 
 void ae_graph_write(const ae_graph *graph, char text[AE_GRAPH_TEXT_SIZE]) {
-    writer w = {text, AE_GRAPH_TEXT_SIZE, 0};
+    ae_writer w = {text, AE_GRAPH_TEXT_SIZE, 0};
     for (int n = 0; n < graph->count; ++n) {
-        if (n > 0) put(&w, ", ");
-        put_node(&w, graph, n);
+        if (n > 0) ae_write(&w, ", ");
+        write_node(&w, graph, n);
     }
 }

@@ -96,7 +96,8 @@ static void check_slice(const change *changes, int count, int wrong, int64_t tra
     apply(expected, changes, count, train, begin, end);
     ae_status status = ae_cifar10_read(records, folder, train, begin, end), should_be = AE_OK;
     for (int64_t i = begin; i < end; i++)
-        if (expected[(i - begin) * AE_CIFAR10_RECORD] >= AE_CIFAR10_LABELS || file_of(train, i) == wrong)
+        if (expected[(i - begin) * AE_CIFAR10_RECORD] >= AE_CIFAR10_LABELS ||
+            file_of(train, i) == wrong)
             should_be = AE_ERROR_DATA;
     REQUIRE(status == should_be, "status %d, not %d: %s", (int)status, (int)should_be,
             ae_message());

@@ -52,8 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = strndup((const char *)data, size);
     REQUIRE(text, "no memory");
     ae_network *network;
-    ae_status status = ae_network_create(&network, text, "layers",
-                                         (ae_shape){CHANNELS, SIDE, SIDE}, AE_OUTPUT_DIRECT);
+    ae_status status = ae_network_create(&network, text, "layers", (ae_shape){CHANNELS, SIDE, SIDE},
+                                         AE_OUTPUT_DIRECT);
     if (status == AE_OK) {
         require_graph(ae_network_graph(network));
         require_table(network);

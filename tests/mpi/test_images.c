@@ -182,8 +182,8 @@ static void test_hash_covers_each_file(void **state) {
     char whole[AE_HASH_TEXT_SIZE];
     hash_of_images(whole, HASHED_TRAIN, HASHED_TEST);
     for (int i = 0; i < AE_CIFAR10_FILES - 1; ++i)
-        assert_true(
-            is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_CIFAR10_VALUES, (uint8_t)(i + 11)));
+        assert_true(is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_CIFAR10_VALUES,
+                              (uint8_t)(i + 11)));
 }
 
 /* It covers test images, labels and counts; and nothing that isn't read. */

@@ -60,8 +60,8 @@ static void blank_images_are_counted(void **state) {
     ae_cifar10_part part = {"test_batch.bin", few[0], 5};
     assert_int_equal(ae_cifar10_blank(&part), 5);
     memset(few[1] + 1, 200, AE_CIFAR10_VALUES);
-    few[1][0] = 3;                     /* the label is no pixel */
-    few[2][1] = 1;                     /* the first pixel, */
+    few[1][0] = 3;                       /* the label is no pixel */
+    few[2][1] = 1;                       /* the first pixel, */
     few[3][AE_CIFAR10_VALUES] = 1;       /* the last, */
     few[4][AE_CIFAR10_VALUES / 2] = 255; /* one within */
     assert_int_equal(ae_cifar10_blank(&part), 2);

@@ -1,0 +1,299 @@
+/* Convolutions forward and back in vectors, for simd.c: tiles of accumulators, which are the same
+ * chains of operations as the reference's whatever the tile. */
+
+/* A tap of a kernel: where its pixel lies from the output's place, and its weight's number. */
+typedef struct tap {
+    ptrdiff_t pixel; /* floats */
+    int weight;
+} tap;
+
+/* One correlation of stride 1. */
+typedef struct task {
+    const ae_planes *out, *in;
+    const float *weights, *bias;
+    const ae_epilogue *epilogue;
+    int shift;        /* Winograd's: the padding */
+    int weight_count; /* a pair of channels' */
+    int tap_count;
+    const tap *taps; /* [tap_count], else */
+} task;
+
+/* A tile's accumulators: `ocs` channels from `oc` on by `vecs` vectors from `column` on. Both
+ * numbers are constants where a tile's functions are inlined. */
+typedef vec tile[TILE_OC][TILE_VECS];
+
+INLINE void tile_multiply(tile sum, const float *weight, const vec pixels[TILE_VECS], int ocs,
+                          int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o) {
+        vec w = vec_set(weight[o]);
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_fma(w, pixels[v], sum[o][v]);
+    }
+}
+
+INLINE void tile_begin(tile sum, const float *bias, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_set(bias ? bias[o] : 0);
+}
+
+INLINE void tile_gate(tile sum, const float *gate, ptrdiff_t stride, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o, gate += stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_gate(vec_load(gate + v * VEC), sum[o][v]);
+}
+
+INLINE void tile_leaky_gate(tile sum, const float *gate, ptrdiff_t stride, float slope, int ocs,
+                            int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o, gate += stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v)
+            sum[o][v] = vec_leaky_gate(vec_load(gate + v * VEC), sum[o][v], vec_set(slope));
+}
+
+INLINE void tile_relu(tile sum, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_relu(sum[o][v]);
+}
+
+INLINE void tile_leaky(tile sum, float slope, int ocs, int vecs) {
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) sum[o][v] = vec_leaky(sum[o][v], vec_set(slope));
+}
+
+INLINE void tile_epilogue(const ae_epilogue *epilogue, tile sum, int oc, int oh, int column,
+                          int ocs, int vecs) {
+    if (epilogue->kind == AE_EPILOGUE_RELU) tile_relu(sum, ocs, vecs);
+    if (epilogue->kind == AE_EPILOGUE_LEAKY) tile_leaky(sum, epilogue->slope, ocs, vecs);
+    if (!epilogue->gate) return;
+    const float *gate = ae_planes_row(epilogue->gate, oc, oh) + column;
+    const ptrdiff_t stride = epilogue->gate->plane_stride;
+    if (epilogue->kind == AE_EPILOGUE_GATE) tile_gate(sum, gate, stride, ocs, vecs);
+    if (epilogue->kind == AE_EPILOGUE_LEAKY_GATE)
+        tile_leaky_gate(sum, gate, stride, epilogue->slope, ocs, vecs);
+}
+
+/* Row oh of the output: all that follows the sums. */
+INLINE void tile_finish(const task *t, tile sum, int oc, int oh, int column, int ocs, int vecs) {
+    float *out = ae_planes_row(t->out, oc, oh) + column;
+    const ptrdiff_t stride = t->out->plane_stride;
+    tile_epilogue(t->epilogue, sum, oc, oh, column, ocs, vecs);
+    const int last = t->out->width - column - (vecs - 1) * VEC; /* columns of the last vector */
+    const vec_mask mask = vec_first(last < VEC ? last : VEC);
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o, out += stride) {
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs - 1; ++v) vec_store(out + v * VEC, sum[o][v]);
+        /* Columns beyond the width are zero, and stay so. */
+        vec_store(out + (vecs - 1) * VEC, vec_keep(mask, sum[o][vecs - 1]));
+    }
+}
+
+/* Row oh, tap by tap. */
+INLINE void tile_direct(const task *t, int oc, int oh, int column, int ocs, int vecs) {
+    const ptrdiff_t channels = t->out->channels;
+    const float *weights = t->weights + oc, *row = ae_planes_row(t->in, 0, oh) + column;
+    tile sum;
+    tile_begin(sum, t->bias ? t->bias + oc : NULL, ocs, vecs);
+    for (int ic = 0; ic < t->in->channels; ++ic) {
+        for (int i = 0; i < t->tap_count; ++i) {
+            vec pixels[TILE_VECS];
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; ++v) pixels[v] = vec_load(row + t->taps[i].pixel + v * VEC);
+            tile_multiply(sum, weights + t->taps[i].weight * channels, pixels, ocs, vecs);
+        }
+        weights += t->weight_count * channels;
+        row += t->in->plane_stride;
+    }
+    tile_finish(t, sum, oc, oh, column, ocs, vecs);
+}
+
+/* Adds a component's products, of all input channels. */
+INLINE void tile_add(const task *t, tile sum, int component, int oc, int oh, int column, int ocs,
+                     int vecs) {
+    const ptrdiff_t channels = t->out->channels, stride = t->in->row_stride;
+    const float *weight = t->weights + component * t->in->channels * 3 * channels + oc;
+    const float *first = ae_planes_row(t->in, 0, oh - t->shift) + column - t->shift;
+    const float *plus = first + winograd[component].plus * stride;
+    const float *other = first + winograd[component].other * stride;
+    for (int ic = 0; ic < t->in->channels; ++ic) {
+#pragma GCC unroll 3
+        for (int kw = 0; kw < 3; ++kw, weight += channels) {
+            vec pixels[TILE_VECS];
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; ++v)
+                pixels[v] = vec_component(component, plus + kw + v * VEC, other + kw + v * VEC);
+            tile_multiply(sum, weight, pixels, ocs, vecs);
+        }
+#pragma GCC unroll 8
+        for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[o][v]);
+        plus += t->in->plane_stride;
+        other += t->in->plane_stride;
+    }
+}
+
+/* Rows oh and oh + 1 of a 3x3 kernel. */
+INLINE void tile_winograd(const task *t, int oc, int oh, int column, int ocs, int vecs) {
+    tile m1, m2, upper, lower;
+    tile_begin(m1, t->bias ? t->bias + oc : NULL, ocs, vecs);
+    tile_add(t, m1, 1, oc, oh, column, ocs, vecs);
+    tile_begin(m2, NULL, ocs, vecs);
+    tile_add(t, m2, 2, oc, oh, column, ocs, vecs);
+#pragma GCC unroll 8
+    for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) {
+            upper[o][v] = vec_add(m1[o][v], m2[o][v]);
+            lower[o][v] = vec_sub(m1[o][v], m2[o][v]);
+        }
+    tile_add(t, upper, 0, oc, oh, column, ocs, vecs);
+    tile_finish(t, upper, oc, oh, column, ocs, vecs);
+    if (oh + 1 == t->out->height) return;
+    tile_add(t, lower, 3, oc, oh, column, ocs, vecs);
+    tile_finish(t, lower, oc, oh + 1, column, ocs, vecs);
+}
+
+/* One function for each number of channels, so that its sums lie in registers. */
+typedef void tile_function(const task *t, int oc, int oh, int column);
+
+#define TILES(ocs)                                                                                 \
+    static void direct_##ocs(const task *t, int oc, int oh, int column) {                          \
+        if (t->out->width - column > VEC)                                                          \
+            tile_direct(t, oc, oh, column, ocs, TILE_VECS);                                        \
+        else                                                                                       \
+            tile_direct(t, oc, oh, column, ocs, 1);                                                \
+    }                                                                                              \
+    static void winograd_##ocs(const task *t, int oc, int oh, int column) {                        \
+        if (t->out->width - column > VEC)                                                          \
+            tile_winograd(t, oc, oh, column, ocs, TILE_VECS);                                      \
+        else                                                                                       \
+            tile_winograd(t, oc, oh, column, ocs, 1);                                              \
+    }
+#if TILE_OC == 8
+#define ALL_TILES(kind)                                                                            \
+    { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8 }
+TILES(5)
+TILES(6)
+TILES(7)
+TILES(8)
+#else
+#define ALL_TILES(kind)                                                                            \
+    { NULL, kind##_1, kind##_2, kind##_3, kind##_4 }
+#endif
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+
+/* All of a correlation's tiles. */
+static void run(const task *t, bool is_winograd) {
+    static tile_function *const direct[TILE_OC + 1] = ALL_TILES(direct);
+    static tile_function *const winograd[TILE_OC + 1] = ALL_TILES(winograd);
+    tile_function *const *tiles = is_winograd ? winograd : direct;
+    const ae_planes *out = t->out;
+    for (int oh = 0; oh < out->height; oh += is_winograd ? 2 : 1)
+        for (int column = 0; column < out->width; column += TILE_VECS * VEC)
+            for (int oc = 0; oc < out->channels; oc += TILE_OC) {
+                int left = out->channels - oc;
+                tiles[left < TILE_OC ? left : TILE_OC](t, oc, oh, column);
+            }
+}
+
+enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
+
+/* A correlation of stride 2 is one of stride 1 on the four phases of what it reads. */
+static void correlate_phases(task *t, const ae_conv *conv, float *scratch) {
+    const ae_planes phases = ae_phases_view(scratch, t->in->channels, t->in->height, t->in->width);
+    tap taps[TAPS_MAX];
+    ae_planes first = phases;
+    first.channels = t->in->channels;
+    first.plane_stride = 4 * phases.plane_stride;
+    unshuffle(&phases, t->in);
+    for (int i = 0; i < t->weight_count; ++i) {
+        const int down = i / conv->kernel - conv->padding, right = i % conv->kernel - conv->padding;
+        const ptrdiff_t phase = 2 * ae_phase_of(down) + ae_phase_of(right);
+        taps[i] =
+            (tap){phase * phases.plane_stride +
+                      (ptrdiff_t)ae_phase_offset(down) * phases.row_stride + ae_phase_offset(right),
+                  i};
+    }
+    t->in = &first;
+    t->taps = taps;
+    t->tap_count = t->weight_count;
+    run(t, false);
+}
+
+/* The adjoint of one makes the phases of the output, each from its taps. */
+static void spread_phases(task *t, const ae_conv *conv, float *scratch) {
+    const ae_planes *out = t->out;
+    const ae_planes phases = ae_phases_view(scratch, out->channels, out->height, out->width);
+    const ae_epilogue *epilogue = t->epilogue, none = {.kind = AE_EPILOGUE_NONE};
+    const int k = conv->kernel, p = conv->padding;
+    for (int phase = 0; phase < 4; ++phase) {
+        tap taps[TAPS_MAX];
+        ae_planes part = phases;
+        part.data += phase * (ptrdiff_t)phases.plane_stride;
+        part.channels = out->channels;
+        part.plane_stride = 4 * phases.plane_stride;
+        t->tap_count = 0;
+        for (int i = 0; i < t->weight_count; ++i) {
+            const int down = phase / 2 - i / k + p, right = phase % 2 - i % k + p;
+            if (down % 2 == 0 && right % 2 == 0)
+                taps[t->tap_count++] =
+                    (tap){(ptrdiff_t)(down / 2) * t->in->row_stride + right / 2, i};
+        }
+        t->out = &part;
+        t->epilogue = &none;
+        t->taps = taps;
+        run(t, false);
+    }
+    shuffle(out, &phases);
+    apply(out, epilogue);
+}
+
+static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *conv, bool backward,
+                     const float *weights, const float *bias, const ae_epilogue *epilogue,
+                     float *scratch) {
+    const int k = conv->kernel;
+    task t = {.out = out,
+              .in = in,
+              .weights = weights,
+              .bias = bias,
+              .epilogue = epilogue,
+              .shift = ae_conv_shift(conv, backward),
+              .weight_count = k * k};
+    if (conv->stride > 1) {
+        if (ae_conv_is_adjoint(conv, backward))
+            spread_phases(&t, conv, scratch);
+        else
+            correlate_phases(&t, conv, scratch);
+        return;
+    }
+    tap taps[TAPS_MAX];
+    for (int i = 0; i < k * k; ++i)
+        taps[i] = (tap){(ptrdiff_t)(i / k - t.shift) * in->row_stride + i % k - t.shift, i};
+    t.taps = taps;
+    t.tap_count = k * k;
+    run(&t, ae_conv_is_winograd(conv));
+}
+
+static void conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                         const float *weights, const float *bias, const ae_epilogue *epilogue,
+                         float *scratch) {
+    convolve(out, in, conv, false, weights, bias, epilogue, scratch);
+}
+
+static void conv_backward(const ae_planes *below, const ae_planes *gradient, const ae_conv *conv,
+                          const float *weights, const ae_epilogue *epilogue, float *scratch) {
+    convolve(below, gradient, conv, true, weights, NULL, epilogue, scratch);
+}

@@ -1,0 +1,192 @@
+/* Derivatives by weights in vectors, for simd.c. */
+
+/* Rows of floats that one product of the gradient runs over: of each channel, `count` rows of
+ * `groups` * 16 floats. */
+typedef struct strip {
+    const float *data;                    /* channel 0, row 0 */
+    ptrdiff_t channel_stride, row_stride; /* floats */
+    int count, groups;
+} strip;
+
+typedef enum row_sum { ROW_ALONE, ROW_PLUS, ROW_MINUS } row_sum;
+
+/* sums[i][j] = the sum over all pixels of channel a + i of `small` times the pixel of `large` at
+ * the same place moved by j columns; i < as, j < kws. `large` is one channel; its pixel is row[x]
+ * alone, or with other[x] added or subtracted. */
+INLINE void gradient_tile(float *sums, const strip *small, int a, const float *row,
+                          const float *other, ptrdiff_t large_stride, row_sum kind, int as,
+                          int kws) {
+    enum { ROOM = TILE_GRADIENT * TILE_KW + 7 };
+    _Alignas(64) float lanes[ROOM / 8 * 8 * AE_LANES];
+    const ptrdiff_t channel = small->channel_stride;
+    for (int half = 0; half < AE_LANES; half += VEC) {
+        const float *s = small->data + a * channel + half, *p = row + half, *q = other + half;
+        vec sum[TILE_GRADIENT][TILE_KW];
+#pragma GCC unroll 8
+        for (int i = 0; i < as; ++i)
+#pragma GCC unroll 8
+            for (int j = 0; j < kws; ++j) sum[i][j] = vec_set(0);
+        for (int h = 0; h < small->count; ++h) {
+            for (int w = 0; w < small->groups * AE_LANES; w += AE_LANES) {
+                vec pixels[TILE_KW];
+#pragma GCC unroll 8
+                for (int j = 0; j < kws; ++j) {
+                    pixels[j] = vec_load(p + w + j);
+                    if (kind == ROW_PLUS) pixels[j] = vec_add(pixels[j], vec_load(q + w + j));
+                    if (kind == ROW_MINUS) pixels[j] = vec_sub(pixels[j], vec_load(q + w + j));
+                }
+#pragma GCC unroll 8
+                for (int i = 0; i < as; ++i) {
+                    vec g = vec_load(s + w + i * channel);
+                    VEC_OPAQUE(g); /* one load, not one for each use */
+#pragma GCC unroll 8
+                    for (int j = 0; j < kws; ++j) sum[i][j] = vec_fma(g, pixels[j], sum[i][j]);
+                }
+#pragma GCC unroll 8
+                for (int i = 0; i < as; ++i)
+#pragma GCC unroll 8
+                    for (int j = 0; j < kws; ++j) VEC_OPAQUE(sum[i][j]);
+            }
+            s += small->row_stride;
+            p += large_stride;
+            q += large_stride;
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < as; ++i)
+#pragma GCC unroll 8
+            for (int j = 0; j < kws; ++j)
+                vec_store(lanes + (i * kws + j) * AE_LANES + half, sum[i][j]);
+    }
+    const int used = as * kws * AE_LANES, padded = (as * kws + 7) / 8 * 8 * AE_LANES;
+    for (int l = used; l < padded; ++l) lanes[l] = 0;
+    float padded_sums[ROOM / 8 * 8];
+    sum_lanes(padded_sums, lanes, as * kws);
+    for (int i = 0; i < as * kws; ++i) sums[i] = padded_sums[i];
+}
+
+/* The same for all channels of `small` in tiles of constant size: sums[a][b][j]. */
+INLINE void gradient_channels(float *sums, const strip *small, int channels, const float *row,
+                              const float *other, ptrdiff_t large_stride, row_sum kind, int kws) {
+    int a = 0;
+    for (; a + TILE_GRADIENT <= channels; a += TILE_GRADIENT)
+        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, TILE_GRADIENT, kws);
+    for (; a + 3 <= channels; a += 3)
+        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, 3, kws);
+    for (; a < channels; ++a)
+        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, 1, kws);
+}
+
+/* sums = upper + lower row of each pair, differences = upper - lower, dense in rows of whole lane
+ * groups. */
+static void pair_rows(float *sums, float *differences, const ae_planes *planes) {
+    for (int c = 0; c < planes->channels; ++c)
+        for (int h = 0; h < planes->height; h += 2) {
+            const float *upper = ae_planes_row(planes, c, h);
+            const float *lower = upper + planes->row_stride;
+            for (int w = 0; w < planes->width; w += AE_LANES)
+                for (int at = w; at < w + AE_LANES; at += VEC) {
+                    vec_store(sums, vec_add(vec_load(upper + at), vec_load(lower + at)));
+                    vec_store(differences, vec_sub(vec_load(upper + at), vec_load(lower + at)));
+                    sums += VEC;
+                    differences += VEC;
+                }
+        }
+}
+
+static void gradient_winograd(float *gradient, const ae_planes *small, const ae_planes *large,
+                              int padding, float *scratch) {
+    const int as = small->channels, bs = large->channels, count = (small->height + 1) / 2;
+    const int groups = (small->width + AE_LANES - 1) / AE_LANES;
+    const ptrdiff_t row = groups * AE_LANES, channel = row * count;
+    const float *upper = ae_planes_row(small, 0, 0);
+    float *sums = scratch + 2 * channel * as; /* [b][component][a][kw] */
+    pair_rows(scratch, scratch + channel * as, small);
+    const strip strips[AE_WINOGRAD_COMPONENTS] = {
+        {upper, small->plane_stride, 2 * small->row_stride, count, groups},
+        {scratch, channel, row, count, groups},
+        {scratch + channel * as, channel, row, count, groups},
+        {upper + small->row_stride, small->plane_stride, 2 * small->row_stride, count, groups}};
+    for (int c = 0; c < AE_WINOGRAD_COMPONENTS; ++c)
+        for (int b = 0; b < bs; ++b) {
+            const float *plus = ae_planes_row(large, b, winograd[c].plus - padding) - padding;
+            const float *other = ae_planes_row(large, b, winograd[c].other - padding) - padding;
+            float *out = sums + (b * AE_WINOGRAD_COMPONENTS + c) * as * 3;
+            if (c == 1)
+                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, ROW_PLUS,
+                                  3);
+            else
+                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride,
+                                  ROW_MINUS, 3);
+        }
+    for (int a = 0; a < as; ++a)
+        for (int b = 0; b < bs; ++b, gradient += 9)
+            for (int kw = 0; kw < 3; ++kw) {
+                const float *s = sums + (b * AE_WINOGRAD_COMPONENTS * as + a) * 3 + kw;
+                float both = 0.5f * (s[3 * as] + s[6 * as]);
+                gradient[kw] += s[0] + both;
+                gradient[3 + kw] += 0.5f * (s[3 * as] - s[6 * as]);
+                gradient[6 + kw] += both + s[9 * as];
+            }
+}
+
+/* Adds to the derivatives by `kws` neighbouring taps of row kh, from kw on, for channel b of the
+ * larger image, whose pixels for the first of them begin at `row`. */
+static void gradient_taps(float *gradient, const strip *strip, int as, int bs, int b,
+                          const float *row, ptrdiff_t row_stride, int kernel, int kh, int kw,
+                          int kws, float *scratch) {
+    if (kws == TILE_KW)
+        gradient_channels(scratch, strip, as, row, row, row_stride, ROW_ALONE, TILE_KW);
+    else
+        gradient_channels(scratch, strip, as, row, row, row_stride, ROW_ALONE, 1);
+    for (int a = 0; a < as; ++a)
+        for (int j = 0; j < kws; ++j)
+            gradient[((a * bs + b) * kernel + kh) * kernel + kw + j] += scratch[a * kws + j];
+}
+
+static strip whole(const ae_planes *small) {
+    return (strip){ae_planes_row(small, 0, 0), small->plane_stride, small->row_stride,
+                   small->height, (small->width + AE_LANES - 1) / AE_LANES};
+}
+
+static void gradient_direct(float *gradient, const ae_planes *small, const ae_planes *large,
+                            int kernel, int padding, float *scratch) {
+    const strip strip = whole(small);
+    for (int b = 0; b < large->channels; ++b)
+        for (int kh = 0; kh < kernel; ++kh)
+            for (int kw = 0, kws; kw < kernel; kw += kws) {
+                const float *row = ae_planes_row(large, b, kh - padding) + kw - padding;
+                kws = kernel - kw < TILE_KW ? 1 : TILE_KW;
+                gradient_taps(gradient, &strip, small->channels, large->channels, b, row,
+                              large->row_stride, kernel, kh, kw, kws, scratch);
+            }
+}
+
+static void gradient_phases(float *gradient, const ae_planes *small, const ae_planes *large,
+                            int kernel, int padding, float *scratch) {
+    const strip strip = whole(small);
+    const ae_planes phases = ae_phases_view(scratch, large->channels, large->height, large->width);
+    scratch += ae_phases_floats(large->channels, large->height, large->width);
+    unshuffle(&phases, large);
+    for (int b = 0; b < large->channels; ++b)
+        for (int kh = 0; kh < kernel; ++kh)
+            for (int kw = 0; kw < kernel; ++kw) {
+                const int down = kh - padding, right = kw - padding;
+                const int plane = 4 * b + 2 * ae_phase_of(down) + ae_phase_of(right);
+                const float *row =
+                    ae_planes_row(&phases, plane, ae_phase_offset(down)) + ae_phase_offset(right);
+                gradient_taps(gradient, &strip, small->channels, large->channels, b, row,
+                              phases.row_stride, kernel, kh, kw, 1, scratch);
+            }
+}
+
+static void conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
+                         const ae_conv *conv, float *scratch) {
+    const ae_planes *small = conv->transposed ? in : gradient;
+    const ae_planes *large = conv->transposed ? gradient : in;
+    if (conv->stride > 1)
+        gradient_phases(sums, small, large, conv->kernel, conv->padding, scratch);
+    else if (ae_conv_is_winograd(conv))
+        gradient_winograd(sums, small, large, conv->padding, scratch);
+    else
+        gradient_direct(sums, small, large, conv->kernel, conv->padding, scratch);
+}
