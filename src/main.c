@@ -55,7 +55,10 @@ static void print_help(void) {
          "\n"
          "Environment: OMP_NUM_THREADS  threads a rank (else: cores the rank may use, and has the\n"
          "                              time of by its CPU quota, shared fairly)\n"
-         "             AE_KERNELS       kernel path: ref, avx2, avx512 (else: the fastest)\n"
+         "             AE_KERNELS       kernel path (else: the fastest):");
+    for (int path = 0; path < ae_kernels_count(); ++path)
+        printf("%s %s", path > 0 ? "," : "                             ", ae_kernels_name(path));
+    puts("\n"
          "             AE_STOP_TIME     when to stop, in seconds since 1970 (job scripts set it)\n"
          "\n"
          "Values: in quotes, single or double, # and ; and blanks at the ends are the value's;\n"

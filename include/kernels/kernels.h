@@ -196,16 +196,19 @@ int ae_conv_halo(const ae_conv *conv);
  * included. The passes back do as many each. */
 double ae_conv_work(const ae_conv *conv, int height, int width);
 
-/* How many paths this build has for this kind of processor; path 0 is the reference, later ones
- * are faster. */
+/* How many paths this build has for this kind of processor (src/kernels/paths.def); path 0 is the
+ * reference, later ones are faster. */
 int ae_kernels_count(void);
 
-/* The path, or NULL where this processor can't run it. 0 <= level < ae_kernels_count(). */
-const ae_kernels *ae_kernels_at(int level);
+/* Name of a path, 0 <= path < ae_kernels_count(), whether this processor can run it or not. */
+const char *ae_kernels_name(int path);
 
-/* Finds the level to use: that named by the environment variable AE_KERNELS, else the highest this
+/* The path, or NULL where this processor can't run it. */
+const ae_kernels *ae_kernels_at(int path);
+
+/* Finds the path to use: that named by the environment variable AE_KERNELS, else the last one this
  * processor can run. AE_ERROR_USAGE where the named one is unknown or can't be run. Local: ranks
  * agree on the lowest. */
-ae_status ae_kernels_find(int *level);
+ae_status ae_kernels_find(int *path);
 
 #endif

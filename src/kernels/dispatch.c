@@ -1,54 +1,85 @@
+/* Which kernel path runs. */
 #include <string.h>
 
 #include "base/environment.h"
 #include "kernels/kernels.h"
-#include "kernels/tables.h"
 
-static bool always(void) {
-    return true;
-}
-
-#ifdef AE_X86
-static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
-static bool has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
+/* Lines of the list for processors that this build isn't for fall away. */
+#define FOR_any(...) __VA_ARGS__
+#ifdef AE_PROCESSOR_x86_64
+#define FOR_x86_64(...) __VA_ARGS__
+#else
+#define FOR_x86_64(...)
 #endif
+
+#define AE_PATH(name, processor, extensions)                                                       \
+    FOR_##processor(extern const ae_kernels ae_kernels_##name;)
+#include "kernels/paths.def"
+#undef AE_PATH
 
 static const struct {
     const ae_kernels *kernels;
-    bool (*supported)(void);
+    const char *extensions;
 } paths[] = {
-    {&ae_kernels_ref, always},
-#ifdef AE_X86
-    {&ae_kernels_avx2, has_avx2},
-    {&ae_kernels_avx512, has_avx512},
-#endif
+#define AE_PATH(name, processor, extensions) FOR_##processor({&ae_kernels_##name, extensions}, )
+#include "kernels/paths.def"
+#undef AE_PATH
 };
+
+#ifdef AE_PROCESSOR_x86_64
+/* The compiler's question takes names as they stand in the text alone. */
+static bool has_extension(const char *name) {
+    const struct {
+        const char *name;
+        bool is_there;
+    } known[] = {{"avx2", __builtin_cpu_supports("avx2")},
+                 {"fma", __builtin_cpu_supports("fma")},
+                 {"avx512f", __builtin_cpu_supports("avx512f")},
+                 {"avx512dq", __builtin_cpu_supports("avx512dq")},
+                 {"avx512bw", __builtin_cpu_supports("avx512bw")},
+                 {"avx512vl", __builtin_cpu_supports("avx512vl")}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; ++k)
+        if (strcmp(known[k].name, name) == 0) return known[k].is_there;
+    return false;
+}
+#else
+static bool has_extension(const char *name) {
+    (void)name;
+    return false;
+}
+#endif
+
+static bool is_supported(int path) {
+    char names[64], *rest = names;
+    strcpy(names, paths[path].extensions);
+    for (char *name; (name = strtok_r(rest, " ", &rest));)
+        if (!has_extension(name)) return false;
+    return true;
+}
 
 int ae_kernels_count(void) {
     return (int)(sizeof paths / sizeof paths[0]);
 }
 
-const ae_kernels *ae_kernels_at(int level) {
-    return paths[level].supported() ? paths[level].kernels : NULL;
+const char *ae_kernels_name(int path) {
+    return paths[path].kernels->name;
 }
 
-ae_status ae_kernels_find(int *level) {
+const ae_kernels *ae_kernels_at(int path) {
+    return is_supported(path) ? paths[path].kernels : NULL;
+}
+
+ae_status ae_kernels_find(int *path) {
     const char *name = ae_environment_text("AE_KERNELS");
     char known[128] = "";
-    for (int l = ae_kernels_count() - 1; l >= 0; --l) {
-        if (!ae_kernels_at(l)) continue;
-        if (!name || strcmp(name, ae_kernels_at(l)->name) == 0) {
-            *level = l;
+    for (int p = ae_kernels_count() - 1; p >= 0; --p) {
+        if (!ae_kernels_at(p)) continue;
+        if (!name || strcmp(name, ae_kernels_name(p)) == 0) {
+            *path = p;
             return AE_OK;
         }
         if (known[0]) strcat(known, ", ");
-        strcat(known, ae_kernels_at(l)->name);
+        strcat(known, ae_kernels_name(p));
     }
     return ae_fail(AE_ERROR_USAGE,
                    "environment variable AE_KERNELS=%s: this processor and build have %s; unset it "

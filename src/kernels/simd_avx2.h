@@ -3,6 +3,7 @@
 
 #define VEC 8
 #define TILE_OC 4
+#define EACH_TILE(make) make(1) make(2) make(3) make(4)
 #define TILE_VECS 2
 #define TILE_GRADIENT 4
 #define TILE_KW 3

@@ -179,26 +179,14 @@ typedef void tile_function(const task *t, int oc, int oh, int column);
         else                                                                                       \
             tile_winograd(t, oc, oh, column, ocs, 1);                                              \
     }
-#if TILE_OC == 8
-#define ALL_TILES(kind)                                                                            \
-    { NULL, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6, kind##_7, kind##_8 }
-TILES(5)
-TILES(6)
-TILES(7)
-TILES(8)
-#else
-#define ALL_TILES(kind)                                                                            \
-    { NULL, kind##_1, kind##_2, kind##_3, kind##_4 }
-#endif
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
+EACH_TILE(TILES)
 
 /* All of a correlation's tiles. */
 static void run(const task *t, bool is_winograd) {
-    static tile_function *const direct[TILE_OC + 1] = ALL_TILES(direct);
-    static tile_function *const winograd[TILE_OC + 1] = ALL_TILES(winograd);
+#define DIRECT(ocs) [ocs] = direct_##ocs,
+#define WINOGRAD(ocs) [ocs] = winograd_##ocs,
+    static tile_function *const direct[TILE_OC + 1] = {EACH_TILE(DIRECT)};
+    static tile_function *const winograd[TILE_OC + 1] = {EACH_TILE(WINOGRAD)};
     tile_function *const *tiles = is_winograd ? winograd : direct;
     const ae_planes *out = t->out;
     for (int oh = 0; oh < out->height; oh += is_winograd ? 2 : 1)
