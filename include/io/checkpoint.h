@@ -3,45 +3,9 @@
 #ifndef AE_IO_CHECKPOINT_H
 #define AE_IO_CHECKPOINT_H
 
-#include <stdint.h>
-#include "base/hash.h"
 #include "base/status.h"
 #include "config/config.h"
-#include "nn/network.h"
-#include "nn/optimizer.h"
-
-/* Where a run stands. */
-typedef struct ae_position {
-    int64_t epoch;      /* whole epochs done, their evaluation included */
-    int64_t step;       /* steps done of the next one; all of them: its evaluation is to be done */
-    int64_t loss_sum;   /* of the next one so far: sum of the images' losses * 2^AE_FIXED_K */
-    int64_t images;     /* of the next one so far, those of skipped steps left out */
-    int64_t skipped;    /* steps left out since the run began (train.skip_steps) */
-    int64_t best_epoch; /* of this phase, with the lowest validation loss; 0: none yet */
-    int64_t best_sum;   /* its sum of the images' losses * 2^AE_FIXED_K */
-} ae_position;
-
-/* At the beginning of the epoch after this one. */
-static inline void ae_position_next_epoch(ae_position *position) {
-    position->epoch += 1;
-    position->step = position->loss_sum = position->images = 0;
-}
-
-/* Whose weights a run was begun with; both "" where they come from the seed. */
-typedef struct ae_origin {
-    char init_from[AE_TEXT_SIZE];            /* train.init_from, as it was given */
-    char parameters_hash[AE_HASH_TEXT_SIZE]; /* of what was read there */
-} ae_origin;
-
-/* What a checkpoint holds. The network, parameters and optimiser are borrowed. */
-typedef struct ae_state {
-    const ae_network *network;
-    float *parameters; /* [ae_network_size] */
-    ae_optimizer *optimizer;
-    ae_position position;
-    char data_hash[AE_HASH_TEXT_SIZE]; /* of the images; "" where they weren't there yet */
-    ae_origin origin;
-} ae_state;
+#include "nn/state.h"
 
 /* Writes `path` beside its place, syncs and renames it: a file of that name is whole. Local.
  * AE_ERROR_IO: nothing is left behind, what stood there before stands. */
@@ -52,7 +16,7 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
  * AE_ERROR_IO: no. Local. */
 ae_status ae_checkpoint_verify(const char *path, const ae_state *state);
 
-/* Reads `path` into `state` (network, parameters, optimizer given) and compares the options that
+/* Reads `path` into `state` (made by ae_state_init) and compares the options that
  * change the numbers (AE_EFFECT_NUMBERS) and the contract with today's;
  * the images' hash is the caller's to compare. Local.
  * AE_ERROR_IO: damaged, or not one of ours (state's buffers are then undefined);

@@ -7,23 +7,36 @@
 #include "base/status.h"
 #include "config/config.h"
 
+/* How parameters are updated. */
+typedef struct ae_optimizer_options {
+    ae_optimizer_kind kind;
+    double beta1, beta2, epsilon; /* of adam and adamw */
+    double momentum;              /* of sgd */
+    double weight_decay;
+    double clip_norm; /* 0 = off */
+} ae_optimizer_options;
+
+/* Those of a configuration. */
+ae_optimizer_options ae_optimizer_options_of(const ae_settings *settings);
+
 /* State that a checkpoint carries: one flat buffer of floats a moment. */
 typedef struct ae_optimizer {
-    const ae_settings *settings; /* borrowed */
-    size_t size;                 /* floats of a moment */
-    int moments;                 /* 2 for adam and adamw, 1 for sgd */
-    float *moment[2];            /* [size] each, owned */
-    int64_t steps;               /* updates done */
+    ae_optimizer_options options;
+    size_t size;      /* floats of a moment */
+    int moments;      /* 2 for adam and adamw, 1 for sgd */
+    float *moment[2]; /* [size] each, owned */
+    int64_t steps;    /* updates done */
 } ae_optimizer;
 
 /* PyTorch's name of moment i: "exp_avg", "exp_avg_sq"; "momentum_buffer". */
 const char *ae_optimizer_moment_name(const ae_optimizer *optimizer, int moment);
 
-ae_status ae_optimizer_init(ae_optimizer *optimizer, const ae_settings *settings, size_t size);
+ae_status ae_optimizer_init(ae_optimizer *optimizer, const ae_optimizer_options *options,
+                            size_t size);
 void ae_optimizer_release(ae_optimizer *optimizer);
 
 /* One update of parameters[size] with learning rate `lr` and the mean gradient[size], which is
- * clipped in place to the L2 norm settings->optimizer.clip_norm first (as
+ * clipped in place to the L2 norm options.clip_norm first (as
  * torch.nn.utils.clip_grad_norm_). Returns the norm before clipping. */
 double ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr);
 

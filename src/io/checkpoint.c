@@ -62,20 +62,20 @@ static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
     ae_status status = ae_h5_add_group(file, "/optimizer",
                                        "State of the optimiser: a group for each moment, in it a "
                                        "dataset for each parameter tensor");
-    for (int m = 0; m < state->optimizer->moments && status == AE_OK; m++) {
-        const char *name = ae_optimizer_moment_name(state->optimizer, m);
+    for (int m = 0; m < state->optimizer.moments && status == AE_OK; m++) {
+        const char *name = ae_optimizer_moment_name(&state->optimizer, m);
         char group[AE_H5_NAME_SIZE];
         snprintf(group, sizeof group, "/optimizer/%s", name);
         status = ae_h5_add_group(file, group, "One moment, under PyTorch's name");
         if (status == AE_OK)
             status =
-                ae_tensors_write(file, group, state->network, state->optimizer->moment[m], name);
+                ae_tensors_write(file, group, state->network, state->optimizer.moment[m], name);
     }
     return status;
 }
 
 static ae_status write_position(ae_h5 *file, const ae_state *state) {
-    position_record record = {state->position, state->optimizer->steps};
+    position_record record = {state->position, state->optimizer.steps};
     ae_status status = ae_h5_add_group(
         file, "/position",
         "Where the run stands: whole epochs done; steps done of the next; updates in all; of the "
@@ -173,7 +173,7 @@ static ae_status check_whole(ae_h5 *file, const char *path) {
 /* No checkpoint of this state is larger, in bytes: its tensors, and room for all the rest. */
 static size_t size_limit(const ae_state *state) {
     const size_t rest = (size_t)16 << 20;
-    const size_t copies = 1 + (size_t)state->optimizer->moments;
+    const size_t copies = 1 + (size_t)state->optimizer.moments;
     return rest + 2 * copies * ae_network_size(state->network) * sizeof(float);
 }
 
@@ -226,14 +226,14 @@ static ae_status check_same_run(ae_h5 *file, const char *path, const ae_config *
 
 static ae_status read_optimizer(ae_h5 *file, const char *path, ae_state *state) {
     ae_status status = AE_OK;
-    for (int m = 0; m < state->optimizer->moments && status == AE_OK; m++) {
+    for (int m = 0; m < state->optimizer.moments && status == AE_OK; m++) {
         char group[AE_H5_NAME_SIZE];
         snprintf(group, sizeof group, "/optimizer/%s",
-                 ae_optimizer_moment_name(state->optimizer, m));
-        status = ae_tensors_read(file, path, group, state->network, state->optimizer->moment[m]);
+                 ae_optimizer_moment_name(&state->optimizer, m));
+        status = ae_tensors_read(file, path, group, state->network, state->optimizer.moment[m]);
     }
     if (status == AE_OK)
-        status = ae_tensors_check_members(file, path, "/optimizer", state->optimizer->moments);
+        status = ae_tensors_check_members(file, path, "/optimizer", state->optimizer.moments);
     return status;
 }
 
@@ -251,7 +251,7 @@ static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
     }
     if (status != AE_OK) return status;
     state->position = record.position;
-    state->optimizer->steps = record.updates;
+    state->optimizer.steps = record.updates;
     return AE_OK;
 }
 

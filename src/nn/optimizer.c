@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include "base/maths.h"
 #include "base/memory.h"
 
@@ -11,11 +10,20 @@ const char *ae_optimizer_moment_name(const ae_optimizer *optimizer, int moment) 
     return moment == 0 ? "exp_avg" : "exp_avg_sq";
 }
 
-ae_status ae_optimizer_init(ae_optimizer *optimizer, const ae_settings *settings, size_t size) {
-    memset(optimizer, 0, sizeof *optimizer);
-    optimizer->settings = settings;
-    optimizer->size = size;
-    optimizer->moments = settings->optimizer.name == AE_SGD ? 1 : 2;
+ae_optimizer_options ae_optimizer_options_of(const ae_settings *settings) {
+    return (ae_optimizer_options){.kind = (ae_optimizer_kind)settings->optimizer.name,
+                                  .beta1 = settings->optimizer.beta1,
+                                  .beta2 = settings->optimizer.beta2,
+                                  .epsilon = settings->optimizer.epsilon,
+                                  .momentum = settings->optimizer.momentum,
+                                  .weight_decay = settings->optimizer.weight_decay,
+                                  .clip_norm = settings->optimizer.clip_norm};
+}
+
+ae_status ae_optimizer_init(ae_optimizer *optimizer, const ae_optimizer_options *options,
+                            size_t size) {
+    *optimizer = (ae_optimizer){
+        .options = *options, .size = size, .moments = options->kind == AE_SGD ? 1 : 2};
     for (int m = 0; m < optimizer->moments; ++m) {
         optimizer->moment[m] = ae_calloc(size, sizeof *optimizer->moment[m]);
         if (!optimizer->moment[m]) {
@@ -62,14 +70,14 @@ static void decay_parameters(float *parameters, size_t size, double lr, double d
 /* Kingma and Ba, ICLR 2015, with torch.optim.Adam's order of operations; no multiply-add fused. */
 static void step_adam(ae_optimizer *optimizer, float *restrict parameters,
                       const float *restrict gradient, double lr) {
-    double beta1 = optimizer->settings->optimizer.beta1;
-    double beta2 = optimizer->settings->optimizer.beta2;
+    double beta1 = optimizer->options.beta1;
+    double beta2 = optimizer->options.beta2;
     double correction1 = 1 - ae_power(beta1, (unsigned long)optimizer->steps);
     double correction2 = 1 - ae_power(beta2, (unsigned long)optimizer->steps);
     float keep1 = (float)beta1, take1 = (float)(1 - beta1);
     float keep2 = (float)beta2, take2 = (float)(1 - beta2);
     float size = (float)(lr / correction1), root2 = (float)sqrt(correction2);
-    float epsilon = (float)optimizer->settings->optimizer.epsilon;
+    float epsilon = (float)optimizer->options.epsilon;
     float *restrict mean = optimizer->moment[0], *restrict square = optimizer->moment[1];
     for (size_t e = 0; e < optimizer->size; ++e) {
         float g = gradient[e];
@@ -82,7 +90,7 @@ static void step_adam(ae_optimizer *optimizer, float *restrict parameters,
 /* As torch.optim.SGD: velocity = momentum * velocity + gradient; parameters -= lr * velocity. */
 static void step_sgd(ae_optimizer *optimizer, float *restrict parameters,
                      const float *restrict gradient, double lr) {
-    float momentum = (float)optimizer->settings->optimizer.momentum, rate = (float)lr;
+    float momentum = (float)optimizer->options.momentum, rate = (float)lr;
     float *restrict velocity = optimizer->moment[0];
     for (size_t e = 0; e < optimizer->size; ++e) {
         velocity[e] = momentum * velocity[e] + gradient[e];
@@ -91,14 +99,13 @@ static void step_sgd(ae_optimizer *optimizer, float *restrict parameters,
 }
 
 double ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr) {
-    const ae_settings *settings = optimizer->settings;
-    int64_t name = settings->optimizer.name;
-    double decay = settings->optimizer.weight_decay;
+    const ae_optimizer_kind kind = optimizer->options.kind;
+    const double decay = optimizer->options.weight_decay;
     ++optimizer->steps;
-    double norm = clip(gradient, optimizer->size, settings->optimizer.clip_norm);
-    if (decay > 0 && name == AE_ADAMW) decay_parameters(parameters, optimizer->size, lr, decay);
-    if (decay > 0 && name != AE_ADAMW) add_decay(gradient, parameters, optimizer->size, decay);
-    if (name == AE_SGD)
+    double norm = clip(gradient, optimizer->size, optimizer->options.clip_norm);
+    if (decay > 0 && kind == AE_ADAMW) decay_parameters(parameters, optimizer->size, lr, decay);
+    if (decay > 0 && kind != AE_ADAMW) add_decay(gradient, parameters, optimizer->size, decay);
+    if (kind == AE_SGD)
         step_sgd(optimizer, parameters, gradient, lr);
     else
         step_adam(optimizer, parameters, gradient, lr);

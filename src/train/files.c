@@ -84,9 +84,10 @@ static void broadcast_state(ae_trainer *trainer) {
     ae_state *state = &trainer->state;
     const size_t bytes = ae_network_size(trainer->network) * sizeof(float);
     ae_comm_broadcast(trainer->comm, state->parameters, bytes);
-    for (int m = 0; m < trainer->optimizer.moments; ++m)
-        ae_comm_broadcast(trainer->comm, trainer->optimizer.moment[m], bytes);
-    ae_comm_broadcast(trainer->comm, &trainer->optimizer.steps, sizeof trainer->optimizer.steps);
+    for (int m = 0; m < trainer->state.optimizer.moments; ++m)
+        ae_comm_broadcast(trainer->comm, trainer->state.optimizer.moment[m], bytes);
+    ae_comm_broadcast(trainer->comm, &trainer->state.optimizer.steps,
+                      sizeof trainer->state.optimizer.steps);
     ae_comm_broadcast(trainer->comm, &state->position, sizeof state->position);
     ae_comm_broadcast(trainer->comm, state->data_hash, sizeof state->data_hash);
 }

@@ -10,8 +10,7 @@
 #include "io/results.h"
 #include "io/run_folder.h"
 #include "kernels/kernels.h"
-#include "nn/network.h"
-#include "nn/optimizer.h"
+#include "nn/state.h"
 #include "team/team.h"
 #include "train/trainer.h"
 
@@ -43,8 +42,7 @@ struct ae_trainer {
     ae_dataset *dataset;
     uint32_t *order; /* [train_count], of this epoch */
     float *packed, *gradient;
-    ae_optimizer optimizer;
-    ae_state state; /* what a checkpoint holds; its buffers are owned here */
+    ae_state state; /* what a checkpoint holds */
     ae_team *team;
     size_t message_size; /* parameters + AE_STEP_EXTRAS */
     int64_t *message;    /* [message_size] */

@@ -73,7 +73,7 @@ void ae_plan_print_memory(const ae_trainer *trainer) {
         (double)(trainer->train_count + trainer->validation_count + trainer->test_count) *
         (double)ae_record_size(trainer->picture);
     double a_rank = threads * (double)ae_member_bytes(trainer->network, trainer->picture) +
-                    size * sizeof(float) * (2 + trainer->optimizer.moments) +
+                    size * sizeof(float) * (2 + trainer->state.optimizer.moments) +
                     (double)ae_network_packed_size(trainer->network) * sizeof(float) +
                     (double)trainer->message_size * (double)sizeof(int64_t) +
                     (double)trainer->train_count * (double)sizeof(uint32_t);

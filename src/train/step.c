@@ -68,8 +68,8 @@ static ae_status update(ae_trainer *trainer, int64_t images) {
     for (size_t i = 0; i < size; ++i)
         trainer->gradient[i] =
             (float)(ae_fixed_to(trainer->message[i], AE_FIXED_K) / (double)images);
-    ae_optimizer_step(&trainer->optimizer, trainer->state.parameters, trainer->gradient,
-                      ae_trainer_lr(trainer, trainer->optimizer.steps));
+    ae_optimizer_step(&trainer->state.optimizer, trainer->state.parameters, trainer->gradient,
+                      ae_trainer_lr(trainer, trainer->state.optimizer.steps));
     for (size_t i = 0; i < size; ++i)
         if (!isfinite(trainer->state.parameters[i]))
             return ae_trainer_fail_diverged(trainer, trainer->state.position.step + 1,

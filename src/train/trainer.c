@@ -52,17 +52,15 @@ static ae_status create_state(ae_trainer *trainer) {
     const size_t size = ae_network_size(trainer->network);
     ae_state *state = &trainer->state;
     trainer->message_size = size + AE_STEP_EXTRAS;
-    state->parameters = ae_calloc(size, sizeof *state->parameters);
     trainer->gradient = ae_calloc(size, sizeof *trainer->gradient);
     trainer->packed = ae_calloc(ae_network_packed_size(trainer->network), sizeof *trainer->packed);
     trainer->message = ae_calloc(trainer->message_size, sizeof *trainer->message);
-    ae_status status = ae_optimizer_init(&trainer->optimizer, trainer->settings, size);
-    if (!state->parameters || !trainer->gradient || !trainer->packed || !trainer->message)
+    const ae_optimizer_options options = ae_optimizer_options_of(trainer->settings);
+    ae_status status = ae_state_init(state, trainer->network, &options);
+    if (!trainer->gradient || !trainer->packed || !trainer->message)
         status = ae_fail_memory("the parameters");
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;
-    state->network = trainer->network;
-    state->optimizer = &trainer->optimizer;
     status = ae_network_initialize(trainer->network, state->parameters, AE_INIT_PYTORCH,
                                    (uint64_t)trainer->settings->run.seed);
     return ae_comm_agree(trainer->comm, status);
@@ -127,8 +125,7 @@ void ae_trainer_destroy(ae_trainer **trainer_ptr) {
     free(trainer->packed);
     free(trainer->gradient);
     free(trainer->message);
-    free(trainer->state.parameters);
-    ae_optimizer_release(&trainer->optimizer);
+    ae_state_release(&trainer->state);
     ae_network_destroy(&trainer->network);
     free(trainer);
     *trainer_ptr = NULL;
@@ -183,8 +180,8 @@ static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SI
     ae_status status = ae_hash_create(&sum);
     if (status == AE_OK) {
         ae_hash_add(sum, trainer->state.parameters, bytes);
-        for (int m = 0; m < trainer->optimizer.moments; ++m)
-            ae_hash_add(sum, trainer->optimizer.moment[m], bytes);
+        for (int m = 0; m < trainer->state.optimizer.moments; ++m)
+            ae_hash_add(sum, trainer->state.optimizer.moment[m], bytes);
         ae_hash_text(sum, hash);
         ae_hash_destroy(&sum);
     }
@@ -285,7 +282,8 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
     double steps_s = ae_now_s() - trainer->steps_begin_s;
 
     ae_epoch_row row = {.epoch = position->epoch + 1,
-                        .learning_rate = ae_trainer_lr(trainer, trainer->optimizer.steps - 1)};
+                        .learning_rate =
+                            ae_trainer_lr(trainer, trainer->state.optimizer.steps - 1)};
     row.skipped_steps = position->skipped;
     row.train_loss = position->images > 0
                          ? ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images

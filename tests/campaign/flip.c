@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/memory.h"
 #include "base/random.h"
 #include "base/file.h"
 #include "io/checkpoint.h"
@@ -17,7 +16,6 @@
 typedef struct run {
     ae_config *config;
     ae_network *network;
-    ae_optimizer optimizer;
     ae_state state;
 } run;
 
@@ -43,17 +41,12 @@ static void create_run(run *run, const char *config_path) {
     const ae_settings *settings = ae_config_settings(run->config);
     need(ae_network_create(&run->network, settings->model.layers, "layers", (ae_shape){3, 32, 32},
                            AE_OUTPUT_DIRECT));
-    size = ae_network_size(run->network);
-    need(ae_optimizer_init(&run->optimizer, settings, size));
-    run->state.network = run->network;
-    run->state.optimizer = &run->optimizer;
-    run->state.parameters = ae_calloc(size, sizeof(float));
-    if (!run->state.parameters) need(ae_fail_memory("the parameters"));
+    const ae_optimizer_options options = ae_optimizer_options_of(settings);
+    need(ae_state_init(&run->state, run->network, &options));
 }
 
 static void destroy_run(run *run) {
-    free(run->state.parameters);
-    ae_optimizer_release(&run->optimizer);
+    ae_state_release(&run->state);
     ae_network_destroy(&run->network);
     ae_config_destroy(&run->config);
 }
@@ -62,18 +55,20 @@ static void destroy_run(run *run) {
 static void clear(run *run) {
     const size_t bytes = ae_network_size(run->network) * sizeof(float);
     memset(run->state.parameters, 0xff, bytes);
-    for (int m = 0; m < run->optimizer.moments; ++m) memset(run->optimizer.moment[m], 0xff, bytes);
-    run->optimizer.steps = -1;
+    for (int m = 0; m < run->state.optimizer.moments; ++m)
+        memset(run->state.optimizer.moment[m], 0xff, bytes);
+    run->state.optimizer.steps = -1;
     memset(&run->state.position, 0xff, sizeof run->state.position);
     memset(run->state.data_hash, 0, sizeof run->state.data_hash);
 }
 
 static bool equal(const run *a, const run *b) {
     const size_t bytes = ae_network_size(a->network) * sizeof(float);
-    for (int m = 0; m < a->optimizer.moments; ++m)
-        if (memcmp(a->optimizer.moment[m], b->optimizer.moment[m], bytes) != 0) return false;
+    for (int m = 0; m < a->state.optimizer.moments; ++m)
+        if (memcmp(a->state.optimizer.moment[m], b->state.optimizer.moment[m], bytes) != 0)
+            return false;
     return memcmp(a->state.parameters, b->state.parameters, bytes) == 0 &&
-           a->optimizer.steps == b->optimizer.steps &&
+           a->state.optimizer.steps == b->state.optimizer.steps &&
            memcmp(&a->state.position, &b->state.position, sizeof a->state.position) == 0 &&
            strcmp(a->state.data_hash, b->state.data_hash) == 0;
 }

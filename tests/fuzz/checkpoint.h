@@ -11,7 +11,6 @@
 typedef struct run {
     ae_config *config;
     ae_network *network;
-    ae_optimizer optimizer;
     ae_state state;
     size_t size; /* floats of the parameters, and of a moment */
 } run;
@@ -30,26 +29,22 @@ static inline void run_make(run *run, bool blank) {
                                (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT);
     REQUIRE(status == AE_OK, "%s", ae_message());
     run->size = ae_network_size(run->network);
-    status = ae_optimizer_init(&run->optimizer, settings, run->size);
+    const ae_optimizer_options options = ae_optimizer_options_of(settings);
+    status = ae_state_init(&run->state, run->network, &options);
     REQUIRE(status == AE_OK, "%s", ae_message());
-    run->state.network = run->network;
-    run->state.optimizer = &run->optimizer;
-    run->state.parameters = calloc(run->size, sizeof *run->state.parameters);
-    REQUIRE(run->state.parameters, "no memory");
     if (blank) return;
     for (size_t i = 0; i < run->size; i++) {
         run->state.parameters[i] = sinf((float)i);
-        for (int m = 0; m < run->optimizer.moments; m++)
-            run->optimizer.moment[m][i] = cosf((float)i) + (float)m;
+        for (int m = 0; m < run->state.optimizer.moments; m++)
+            run->state.optimizer.moment[m][i] = cosf((float)i) + (float)m;
     }
-    run->optimizer.steps = 1234;
+    run->state.optimizer.steps = 1234;
     run->state.position = (ae_position){3, 17, 5000000000000, 1700};
     strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
 }
 
 static inline void run_free(run *run) {
-    free(run->state.parameters);
-    ae_optimizer_release(&run->optimizer);
+    ae_state_release(&run->state);
     ae_network_destroy(&run->network);
     ae_config_destroy(&run->config);
 }

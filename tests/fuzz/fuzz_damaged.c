@@ -47,12 +47,13 @@ static ae_status check_file(void) {
     if (status == AE_OK) {
         size_t bytes = written.size * sizeof(float);
         REQUIRE(memcmp(read.state.parameters, written.state.parameters, bytes) == 0, "parameters");
-        for (int m = 0; m < read.optimizer.moments; m++)
-            REQUIRE(memcmp(read.optimizer.moment[m], written.optimizer.moment[m], bytes) == 0,
+        for (int m = 0; m < read.state.optimizer.moments; m++)
+            REQUIRE(memcmp(read.state.optimizer.moment[m], written.state.optimizer.moment[m],
+                           bytes) == 0,
                     "moment %d", m);
         REQUIRE(memcmp(&read.state.position, &written.state.position, sizeof(ae_position)) == 0,
                 "position");
-        REQUIRE(read.optimizer.steps == written.optimizer.steps, "updates");
+        REQUIRE(read.state.optimizer.steps == written.state.optimizer.steps, "updates");
     } else {
         REQUIRE(status == AE_ERROR_IO, "status %d: %s", (int)status, ae_message());
         REQUIRE(strstr(ae_message(), file.path), "%s", ae_message());

@@ -374,12 +374,13 @@ static size_t size_of(const memory_file *opened) {
 static void require_usable(const run *read) {
     for (size_t i = 0; i < read->size; i++) {
         REQUIRE(isfinite(read->state.parameters[i]), "parameter %zu", i);
-        for (int m = 0; m < read->optimizer.moments; m++)
-            REQUIRE(isfinite(read->optimizer.moment[m][i]), "moment %d, %zu", m, i);
+        for (int m = 0; m < read->state.optimizer.moments; m++)
+            REQUIRE(isfinite(read->state.optimizer.moment[m][i]), "moment %d, %zu", m, i);
     }
     const ae_position *position = &read->state.position;
     REQUIRE(position->epoch >= 0 && position->step >= 0 && position->images >= 0 &&
-                position->loss_sum >= 0 && position->skipped >= 0 && read->optimizer.steps >= 0,
+                position->loss_sum >= 0 && position->skipped >= 0 &&
+                read->state.optimizer.steps >= 0,
             "position");
 }
 

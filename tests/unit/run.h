@@ -4,13 +4,11 @@
 
 #include "files.h"
 
-#include "base/memory.h"
 #include "io/checkpoint.h"
 
 typedef struct run {
     ae_config *config;
     ae_network *network;
-    ae_optimizer optimizer;
     ae_state state;
 } run;
 
@@ -23,25 +21,21 @@ static inline run *make_run(const char *override, float first) {
     check_ok(ae_network_create(&run->network, settings->model.layers, "layers",
                                (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT));
     size_t size = ae_network_size(run->network);
-    check_ok(ae_optimizer_init(&run->optimizer, settings, size));
-    run->state.network = run->network;
-    run->state.optimizer = &run->optimizer;
-    run->state.parameters = ae_calloc(size, sizeof(float));
-    assert_non_null(run->state.parameters);
+    const ae_optimizer_options options = ae_optimizer_options_of(settings);
+    check_ok(ae_state_init(&run->state, run->network, &options));
     for (size_t i = 0; i < size; i++) {
         run->state.parameters[i] = first + (float)i;
-        for (int m = 0; m < run->optimizer.moments; m++)
-            run->optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
+        for (int m = 0; m < run->state.optimizer.moments; m++)
+            run->state.optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
     }
-    run->optimizer.steps = 1234;
+    run->state.optimizer.steps = 1234;
     run->state.position = (ae_position){3, 17, 5000000000000, 1700, 2, 3, 99};
     strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
     return run;
 }
 
 static inline void free_run(run *run) {
-    free(run->state.parameters);
-    ae_optimizer_release(&run->optimizer);
+    ae_state_release(&run->state);
     ae_network_destroy(&run->network);
     ae_config_destroy(&run->config);
     free(run);

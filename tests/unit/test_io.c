@@ -94,15 +94,16 @@ static void test_checkpoint_round_trip(void **state) {
     (void)state;
     run *written = make_run(NULL, 1.5f), *read = make_run("output.keep=7", 0);
     check_ok(ae_checkpoint_write(path, &written->state, written->config, "avx2"));
-    read->optimizer.steps = 0;
+    read->state.optimizer.steps = 0;
     memset(&read->state.position, 0, sizeof read->state.position);
     check_ok(ae_checkpoint_read(path, &read->state, read->config));
     size_t bytes = ae_network_size(read->network) * sizeof(float);
     assert_memory_equal(read->state.parameters, written->state.parameters, bytes);
     for (int m = 0; m < 2; m++)
-        assert_memory_equal(read->optimizer.moment[m], written->optimizer.moment[m], bytes);
+        assert_memory_equal(read->state.optimizer.moment[m], written->state.optimizer.moment[m],
+                            bytes);
     assert_memory_equal(&read->state.position, &written->state.position, sizeof(ae_position));
-    assert_int_equal(read->optimizer.steps, 1234);
+    assert_int_equal(read->state.optimizer.steps, 1234);
     assert_int_equal(count_files(folder), 1);
     free_run(written);
     free_run(read);

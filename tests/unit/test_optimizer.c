@@ -10,41 +10,36 @@
 
 #include "nn/optimizer.h"
 
-static ae_settings plain(ae_optimizer_kind name) {
-    ae_settings settings = {0};
-    settings.optimizer.name = name;
-    settings.optimizer.lr = 0.5;
-    settings.optimizer.beta1 = 0.75;
-    settings.optimizer.beta2 = 0.5;
-    settings.optimizer.epsilon = 1e-8;
-    settings.optimizer.momentum = 0.5;
-    return settings;
+static ae_optimizer_options plain(ae_optimizer_kind kind) {
+    return (ae_optimizer_options){
+        .kind = kind, .beta1 = 0.75, .beta2 = 0.5, .epsilon = 1e-8, .momentum = 0.5};
 }
 
 static void test_state(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_ADAMW);
+    ae_optimizer_options options = plain(AE_ADAMW);
     ae_optimizer optimizer;
-    assert_int_equal(ae_optimizer_init(&optimizer, &settings, 5), AE_OK);
+    assert_int_equal(ae_optimizer_init(&optimizer, &options, 5), AE_OK);
     assert_int_equal(optimizer.moments, 2);
     assert_int_equal(optimizer.steps, 0);
     assert_string_equal(ae_optimizer_moment_name(&optimizer, 0), "exp_avg");
     assert_string_equal(ae_optimizer_moment_name(&optimizer, 1), "exp_avg_sq");
     ae_optimizer_release(&optimizer);
-    settings.optimizer.name = AE_SGD;
-    assert_int_equal(ae_optimizer_init(&optimizer, &settings, 5), AE_OK);
+    options.kind = AE_SGD;
+    assert_int_equal(ae_optimizer_init(&optimizer, &options, 5), AE_OK);
     assert_int_equal(optimizer.moments, 1);
     assert_string_equal(ae_optimizer_moment_name(&optimizer, 0), "momentum_buffer");
     ae_optimizer_release(&optimizer);
 }
 
 /* One update of two parameters (1, 2) with the gradient (3, 4). Returns the norm. */
-static double step_once(const ae_settings *settings, float parameters[2], float gradient[2]) {
+static double step_once(const ae_optimizer_options *options, float parameters[2],
+                        float gradient[2]) {
     ae_optimizer optimizer;
     memcpy(parameters, (const float[]){1, 2}, 2 * sizeof *parameters);
     memcpy(gradient, (const float[]){3, 4}, 2 * sizeof *gradient);
-    assert_int_equal(ae_optimizer_init(&optimizer, settings, 2), AE_OK);
-    double norm = ae_optimizer_step(&optimizer, parameters, gradient, settings->optimizer.lr);
+    assert_int_equal(ae_optimizer_init(&optimizer, options, 2), AE_OK);
+    double norm = ae_optimizer_step(&optimizer, parameters, gradient, 0.5);
     assert_int_equal(optimizer.steps, 1);
     ae_optimizer_release(&optimizer);
     return norm;
@@ -54,16 +49,16 @@ static double step_once(const ae_settings *settings, float parameters[2], float 
  */
 static void test_clip(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_SGD);
+    ae_optimizer_options options = plain(AE_SGD);
     float parameters[2], gradient[2];
     const double untouched[] = {0, 5.5, 1e30};
     for (int n = 0; n < 3; ++n) {
-        settings.optimizer.clip_norm = untouched[n];
-        assert_true(step_once(&settings, parameters, gradient) == 5);
+        options.clip_norm = untouched[n];
+        assert_true(step_once(&options, parameters, gradient) == 5);
         assert_true(gradient[0] == 3 && gradient[1] == 4);
     }
-    settings.optimizer.clip_norm = 2.5;
-    assert_true(step_once(&settings, parameters, gradient) == 5);
+    options.clip_norm = 2.5;
+    assert_true(step_once(&options, parameters, gradient) == 5);
     float scale = (float)(2.5 / (5 + 1e-6));
     assert_true(gradient[0] == 3 * scale && gradient[1] == 4 * scale);
     assert_true(parameters[0] == 1 - 0.5f * gradient[0]);
@@ -73,11 +68,11 @@ static void test_clip(void **state) {
 /* The sums of squares go through double: no overflow or underflow at the ends of float's range. */
 static void test_clip_range(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_SGD);
+    ae_optimizer_options options = plain(AE_SGD);
     ae_optimizer optimizer;
     float parameters[2] = {0}, gradient[2] = {3e30f, 4e30f};
-    settings.optimizer.clip_norm = 1;
-    assert_int_equal(ae_optimizer_init(&optimizer, &settings, 2), AE_OK);
+    options.clip_norm = 1;
+    assert_int_equal(ae_optimizer_init(&optimizer, &options, 2), AE_OK);
     assert_true(fabs(ae_optimizer_step(&optimizer, parameters, gradient, 1) / 5e30 - 1) < 1e-6);
     assert_true(fabs(gradient[0] - 0.6) < 1e-6 && fabs(gradient[1] - 0.8) < 1e-6);
     memcpy(gradient, (const float[]){3e-30f, 4e-30f}, sizeof gradient);
@@ -88,11 +83,11 @@ static void test_clip_range(void **state) {
 /* Momentum 1/2, rate 1/2 and gradients 1, 1, 1 give velocities 1, 3/2, 7/4: exact in float. */
 static void test_sgd(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_SGD);
+    ae_optimizer_options options = plain(AE_SGD);
     ae_optimizer optimizer;
     float parameter = 4;
     const float want[] = {3.5f, 2.75f, 1.875f};
-    assert_int_equal(ae_optimizer_init(&optimizer, &settings, 1), AE_OK);
+    assert_int_equal(ae_optimizer_init(&optimizer, &options, 1), AE_OK);
     for (int s = 0; s < 3; ++s) {
         float gradient = 1;
         assert_true(ae_optimizer_step(&optimizer, &parameter, &gradient, 0.5) == 1);
@@ -104,9 +99,9 @@ static void test_sgd(void **state) {
 /* The first corrected moments are g and g^2, so that the step is the rate against g's sign. */
 static void test_adam_first_step(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_ADAM);
+    ae_optimizer_options options = plain(AE_ADAM);
     float parameters[2], gradient[2];
-    step_once(&settings, parameters, gradient);
+    step_once(&options, parameters, gradient);
     assert_true(fabsf(parameters[0] - 0.5f) < 1e-6f && fabsf(parameters[1] - 1.5f) < 1e-6f);
 }
 
@@ -115,15 +110,15 @@ static void test_adam_first_step(void **state) {
 static void test_weight_decay(void **state) {
     (void)state;
     float parameters[2], gradient[2];
-    ae_settings settings = plain(AE_SGD);
-    settings.optimizer.weight_decay = 0.25;
-    step_once(&settings, parameters, gradient);
+    ae_optimizer_options options = plain(AE_SGD);
+    options.weight_decay = 0.25;
+    step_once(&options, parameters, gradient);
     assert_true(parameters[0] == 1 - 0.5f * 3.25f && parameters[1] == 2 - 0.5f * 4.5f);
-    settings.optimizer.name = AE_ADAM;
-    step_once(&settings, parameters, gradient);
+    options.kind = AE_ADAM;
+    step_once(&options, parameters, gradient);
     assert_true(gradient[0] == 3.25f && fabsf(parameters[0] - 0.5f) < 1e-6f);
-    settings.optimizer.name = AE_ADAMW;
-    step_once(&settings, parameters, gradient);
+    options.kind = AE_ADAMW;
+    step_once(&options, parameters, gradient);
     assert_true(gradient[0] == 3 && fabsf(parameters[0] - (0.875f - 0.5f)) < 1e-6f);
 }
 
@@ -132,11 +127,11 @@ static void test_elements(void **state) {
     (void)state;
     enum { SIZE = 37 };
     for (int kind = AE_ADAM; kind <= AE_SGD; ++kind) {
-        ae_settings settings = plain((ae_optimizer_kind)kind);
-        settings.optimizer.weight_decay = 0.1;
+        ae_optimizer_options options = plain((ae_optimizer_kind)kind);
+        options.weight_decay = 0.1;
         ae_optimizer optimizer;
         float parameters[SIZE], gradient[SIZE];
-        assert_int_equal(ae_optimizer_init(&optimizer, &settings, SIZE), AE_OK);
+        assert_int_equal(ae_optimizer_init(&optimizer, &options, SIZE), AE_OK);
         for (int e = 0; e < SIZE; ++e) parameters[e] = 0.3f;
         for (int s = 0; s < 3; ++s) {
             for (int e = 0; e < SIZE; ++e) gradient[e] = 0.7f;
@@ -154,7 +149,7 @@ static bool near(double got, double want) {
 
 static void test_constant_and_warmup(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_ADAM);
+    ae_settings settings = {.optimizer.lr = 0.5};
     for (int s = 0; s < 8; ++s) assert_true(ae_schedule_lr(&settings, s, 2, 8) == 0.5);
     settings.schedule.warmup_steps = 4;
     const double want[] = {0.125, 0.25, 0.375, 0.5, 0.5, 0.5};
@@ -166,7 +161,7 @@ static void test_constant_and_warmup(void **state) {
  * step. */
 static void test_step(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_ADAM);
+    ae_settings settings = {.optimizer.lr = 0.5};
     settings.schedule.name = AE_SCHEDULE_STEP;
     settings.schedule.step_epochs = 2;
     settings.schedule.step_factor = 0.25;
@@ -181,7 +176,7 @@ static void test_step(void **state) {
 
 static void test_cosine(void **state) {
     (void)state;
-    ae_settings settings = plain(AE_ADAM);
+    ae_settings settings = {.optimizer.lr = 0.5};
     settings.schedule.name = AE_SCHEDULE_COSINE;
     settings.schedule.min_lr = 0.1;
     settings.schedule.warmup_steps = 2;

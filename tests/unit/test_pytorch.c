@@ -292,6 +292,7 @@ static ae_settings read_settings(hid_t run) {
 /* Rates, norms and parameters of one run. Rates are doubles: 1e-12 is thousands of roundings. */
 static void check_run(rig *r, hid_t run) {
     ae_settings settings = read_settings(run);
+    const ae_optimizer_options options = ae_optimizer_options_of(&settings);
     ae_optimizer optimizer;
     float norms[STEPS_MAX];
     int steps = read_int(r->file, ".", "steps");
@@ -302,7 +303,7 @@ static void check_run(rig *r, hid_t run) {
     double *want = read_doubles(run, "change", r->size);
 
     memcpy(r->parameters, r->start, r->size * sizeof *r->start);
-    assert_int_equal(ae_optimizer_init(&optimizer, &settings, r->size), AE_OK);
+    assert_int_equal(ae_optimizer_init(&optimizer, &options, r->size), AE_OK);
     for (int s = 0; s < steps; ++s) {
         double lr = ae_schedule_lr(&settings, s, steps_per_epoch, steps);
         assert_true(fabs(lr - rates[s]) <= 1e-12 * rates[s]);
