@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include "data/dataset.h"
 #include "data/order.h"
-#include "nn/network.h"
+#include "team/model.h"
 
 /* What the samples of a loop have in common: Gaussian noise (0: none) in units of the pixel range,
  * and the range that noisy pixels are cut to. */
@@ -24,9 +24,7 @@ typedef struct ae_member {
 } ae_member;
 
 typedef struct ae_team {
-    const ae_network *network; /* borrowed, as what follows */
-    const ae_kernels *kernels;
-    const float *packed; /* the parameters, as the kernels want them */
+    const ae_model *model; /* borrowed */
     ae_shape picture;
     int threads;
     ae_member *members; /* [threads] */
@@ -54,10 +52,9 @@ typedef struct ae_step {
     double bound; /* of one block's gradient elements, and of one image's loss */
 } ae_step;
 
-/* Makes a member for each of `threads` threads, for pictures of that shape. Borrows the rest. The
+/* Makes a member for each of `threads` threads, for pictures of that shape. Borrows the model. The
  * caller owns *team, NULL on failure. AE_FAILED: memory or threads. */
-ae_status ae_team_create(ae_team **team, const ae_network *network, const ae_kernels *kernels,
-                         const float *packed, ae_shape picture, int threads);
+ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int threads);
 void ae_team_destroy(ae_team **team);
 
 /* Bytes of one member. */

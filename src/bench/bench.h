@@ -15,9 +15,7 @@
 /* What is measured. main.c owns it, the other parts only read it. */
 typedef struct bench_task {
     ae_config *config;
-    const ae_kernels *kernels;
-    ae_network *network;
-    float *packed;
+    ae_model model; /* with the parameters of a run's begin */
     ae_shape picture;
     uint8_t *record; /* of one picture */
     ae_step step;    /* of that picture alone */

@@ -61,28 +61,28 @@ enum { PEAK_ROUNDS = 100000 };
 static double peak_work;
 
 static void task_peak(bench *b) {
-    peak_work = b->task->kernels->multiply_adds(PEAK_ROUNDS);
+    peak_work = b->task->model.kernels->multiply_adds(PEAK_ROUNDS);
 }
 
 static const ae_conv *conv_of(const bench *b) {
-    return &ae_network_graph(b->task->network)->node[b->node].conv;
+    return &ae_network_graph(b->task->model.network)->node[b->node].conv;
 }
 
 static void task_forward(bench *b) {
     const ae_epilogue relu = {.kind = AE_EPILOGUE_RELU};
-    b->task->kernels->conv_forward(&b->out, &b->in, conv_of(b), b->task->packed, b->task->packed,
-                                   &relu, b->scratch);
+    b->task->model.kernels->conv_forward(&b->out, &b->in, conv_of(b), b->task->model.packed,
+                                         b->task->model.packed, &relu, b->scratch);
 }
 
 static void task_backward(bench *b) {
     const ae_epilogue gate = {.kind = AE_EPILOGUE_GATE, .gate = &b->in};
-    b->task->kernels->conv_backward(&b->below, &b->out, conv_of(b), b->task->packed, &gate,
-                                    b->scratch);
+    b->task->model.kernels->conv_backward(&b->below, &b->out, conv_of(b), b->task->model.packed,
+                                          &gate, b->scratch);
 }
 
 static void task_weights(bench *b) {
-    b->task->kernels->conv_weights(b->gradient, &b->in, &b->out, conv_of(b), b->scratch);
-    b->task->kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
+    b->task->model.kernels->conv_weights(b->gradient, &b->in, &b->out, conv_of(b), b->scratch);
+    b->task->model.kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
 }
 
 static size_t pixels_of(const bench *b) {
@@ -90,18 +90,19 @@ static size_t pixels_of(const bench *b) {
 }
 
 static void task_normals(bench *b) {
-    b->task->kernels->normals(b->member->normals, (pixels_of(b) + 3) / 4,
-                              (ae_stream){.purpose = AE_RANDOM_TEST_NOISE});
+    b->task->model.kernels->normals(b->member->normals, (pixels_of(b) + 3) / 4,
+                                    (ae_stream){.purpose = AE_RANDOM_TEST_NOISE});
 }
 
 static void task_from_bytes(bench *b) {
-    b->task->kernels->from_bytes(ae_workspace_target(b->member->workspace), b->task->record + 1);
+    b->task->model.kernels->from_bytes(ae_workspace_target(b->member->workspace),
+                                       b->task->record + 1);
 }
 
 static void task_add_noise(bench *b) {
-    b->task->kernels->add_noise(ae_workspace_input(b->member->workspace),
-                                ae_workspace_target(b->member->workspace), b->member->normals, 0.1f,
-                                -1, 1);
+    b->task->model.kernels->add_noise(ae_workspace_input(b->member->workspace),
+                                      ae_workspace_target(b->member->workspace), b->member->normals,
+                                      0.1f, -1, 1);
 }
 
 static void task_loss(bench *b) {
@@ -109,16 +110,17 @@ static void task_loss(bench *b) {
 }
 
 static void task_sigmoid(bench *b) {
-    b->task->kernels->sigmoid(ae_workspace_output(b->member->workspace));
+    b->task->model.kernels->sigmoid(ae_workspace_output(b->member->workspace));
 }
 
 static void task_fixed(bench *b) {
-    b->task->kernels->add_fixed(b->member->sums, ae_network_end_block(b->member->workspace),
-                                ae_network_size(b->task->network), AE_FIXED_K, b->task->step.bound);
+    b->task->model.kernels->add_fixed(b->member->sums, ae_network_end_block(b->member->workspace),
+                                      ae_network_size(b->task->model.network), AE_FIXED_K,
+                                      b->task->step.bound);
 }
 
 static void task_ssim(bench *b) {
-    ae_metrics_ssim(b->task->kernels, ae_workspace_output(b->member->workspace),
+    ae_metrics_ssim(b->task->model.kernels, ae_workspace_output(b->member->workspace),
                     ae_workspace_target(b->member->workspace), 1);
 }
 
@@ -159,7 +161,7 @@ static double values_of(const ae_shape *shape) {
 
 /* The kernels of one convolution, added to `all`. */
 static void measure_conv(bench *b, figure *all, const ae_shape *shapes) {
-    const ae_node *node = &ae_network_graph(b->task->network)->node[b->node];
+    const ae_node *node = &ae_network_graph(b->task->model.network)->node[b->node];
     const ae_conv *conv = &node->conv;
     const ae_shape *in = &shapes[node->input[0]], *out = &shapes[b->node + 1];
     const int halo = ae_conv_halo(conv);
@@ -189,7 +191,7 @@ static void measure_conv(bench *b, figure *all, const ae_shape *shapes) {
 
 /* The kernels of each layer; returns the useful multiply-adds of an image's training step. */
 static double measure_layers(bench *b) {
-    const ae_graph *graph = ae_network_graph(b->task->network);
+    const ae_graph *graph = ae_network_graph(b->task->model.network);
     ae_shape shapes[AE_NODES_MAX + 1];
     figure all = {0};
     ae_graph_shapes(graph, shapes, ae_graph_side(graph, b->task->picture.height),
@@ -213,15 +215,15 @@ static void measure_figures(bench *b) {
     add_figure(b, "sigmoid", time_task(b, task_sigmoid), pixels, true);
     add_figure(b, "loss and its gradient", time_task(b, task_loss), pixels, true);
     add_figure(b, "fixed point", time_task(b, task_fixed),
-               (double)ae_network_size(b->task->network), true);
+               (double)ae_network_size(b->task->model.network), true);
     add_figure(b, "SSIM", time_task(b, task_ssim), pixels, true);
 }
 
 /* Fills streams[AE_BENCH_STREAMS]. Local. */
 static ae_status measure_streams(stream *streams, const bench_task *task) {
     streams[0] = (stream){.name = "a thread's memory",
-                          .bytes = (double)ae_workspace_bytes(task->network, task->picture.height,
-                                                              task->picture.width)};
+                          .bytes = (double)ae_workspace_bytes(
+                              task->model.network, task->picture.height, task->picture.width)};
     streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
         streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);
@@ -232,10 +234,9 @@ static ae_status measure_streams(stream *streams, const bench_task *task) {
 
 /* Buffers of this rank's core; to be released whatever is returned. */
 static ae_status create_buffers(bench *b) {
-    b->gradient = ae_calloc(ae_network_size(b->task->network), sizeof *b->gradient);
+    b->gradient = ae_calloc(ae_network_size(b->task->model.network), sizeof *b->gradient);
     if (!b->gradient) return ae_fail_memory("the measurements");
-    ae_status status = ae_team_create(&b->team, b->task->network, b->task->kernels, b->task->packed,
-                                      b->task->picture, 1);
+    ae_status status = ae_team_create(&b->team, &b->task->model, b->task->picture, 1);
     if (status == AE_OK) b->member = &b->team->members[0];
     return status;
 }
@@ -261,7 +262,7 @@ ae_status ae_bench_core_measure(bench_core *core, ae_comm *comm, const bench_tas
 
 static void print_figures(const bench_core *core, const bench_task *task) {
     printf("peak  %.1f G multiply-adds/s on one core, kernels %s\n\n", core->peak / 1e9,
-           task->kernels->name);
+           task->model.kernels->name);
     printf("%-32s %9s %9s %9s\n", "", "us", "G/s", "% of peak");
     for (int i = 0; i < core->figure_count; ++i) {
         const figure *f = &core->figures[i];

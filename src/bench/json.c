@@ -44,7 +44,7 @@ static void write_origin(FILE *file, const bench_task *task, ae_comm *comm) {
     write_text(file, "mpi", ae_comm_library());
     write_text(file, "hosts", ae_comm_hosts(comm));
     write_text(file, "processor", processor);
-    write_text(file, "kernels", task->kernels->name);
+    write_text(file, "kernels", task->model.kernels->name);
     write_text(file, "network", ae_config_settings(task->config)->model.layers);
 }
 

@@ -53,38 +53,36 @@ static ae_status create_step(bench_task *task) {
     return AE_OK;
 }
 
-/* Fills *task, to be released whatever is returned. Collective. */
-static ae_status create_task(bench_task *task, ae_comm *comm, const command *cmd) {
-    int level;
-    ae_data_info info;
-    *task = (bench_task){.rounds = (int)cmd->rounds};
-    ae_status status = ae_comm_agree(comm, create_config(&task->config, cmd));
-    if (status) return status;
-    const ae_settings *settings = ae_config_settings(task->config);
-    status = ae_dataset_describe(&info, comm, settings);
-    if (status) return status;
-    task->picture = info.shape;
-    status = ae_network_create(&task->network, settings->model.layers, "model.layers", info.shape,
-                               AE_OUTPUT_DIRECT);
-    if (status == AE_OK) status = ae_kernels_find(&level);
-    if (status == AE_OK) status = create_step(task);
-    if (status) return status;
-    task->kernels = ae_kernels_at(level);
-    float *parameters = ae_calloc(ae_network_size(task->network), sizeof *parameters);
-    task->packed = ae_calloc(ae_network_packed_size(task->network), sizeof *task->packed);
-    if (!parameters || !task->packed)
-        status = ae_fail_memory("the measurements");
-    else
-        status = ae_network_initialize(task->network, parameters, AE_INIT_PYTORCH, 0);
-    if (status == AE_OK) ae_network_pack(task->network, task->packed, parameters);
+/* The parameters that a run begins with. */
+static ae_status begin_model(ae_model *model) {
+    float *parameters = ae_calloc(ae_network_size(model->network), sizeof *parameters);
+    if (!parameters) return ae_fail_memory("the measurements");
+    ae_status status = ae_network_initialize(model->network, parameters, AE_INIT_PYTORCH, 0);
+    if (status == AE_OK) ae_model_take(model, parameters);
     free(parameters);
     return status;
 }
 
+/* Fills *task, to be released whatever is returned. Collective. */
+static ae_status create_task(bench_task *task, ae_comm *comm, const command *cmd) {
+    ae_data_info info;
+    *task = (bench_task){.rounds = (int)cmd->rounds};
+    ae_status status = ae_comm_agree(comm, create_config(&task->config, cmd));
+    if (status == AE_OK)
+        status = ae_dataset_describe(&info, comm, ae_config_settings(task->config));
+    if (status != AE_OK) return status;
+    task->picture = info.shape;
+    status = ae_model_init(&task->model, comm, task->config, task->picture);
+    if (status != AE_OK) return status;
+    status = create_step(task);
+    if (status == AE_OK) status = begin_model(&task->model);
+    return ae_comm_agree(comm, status);
+}
+
 static void release_task(bench_task *task) {
-    free(task->packed);
+    free(task->model.packed);
     free(task->record);
-    ae_network_destroy(&task->network);
+    ae_model_release(&task->model);
     ae_config_destroy(&task->config);
 }
 
@@ -93,7 +91,7 @@ static ae_status run(ae_comm *comm, const command *cmd) {
     bench_task task;
     bench_core core;
     bench_team team = {0};
-    ae_status status = ae_comm_agree(comm, create_task(&task, comm, cmd));
+    ae_status status = create_task(&task, comm, cmd);
     if (status == AE_OK && !cmd->steps_only) status = ae_bench_core_measure(&core, comm, &task);
     if (status == AE_OK) status = ae_bench_team_measure(&team, comm, &task);
     if (status || !ae_log_is_speaker()) goto done;

@@ -39,7 +39,7 @@ typedef struct measurement {
 /* Multiply-adds of a millisecond or less; returns their number. */
 static double do_peak(const measurement *m, ae_member *member) {
     (void)member;
-    return m->task->kernels->multiply_adds(50000);
+    return m->task->model.kernels->multiply_adds(50000);
 }
 
 /* A step's work on one image; returns 1. */
@@ -147,18 +147,17 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
     const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
     const bool is_first = ae_comm_rank(comm) == 0;
     measurement m = {.comm = comm, .task = task};
-    *team = (bench_team){
-        .ranks = (int)ranks,
-        .threads = placement.total_threads,
-        .cores = placement.total_cores,
-        .batch = ae_config_settings(task->config)->train.batch,
-        .work = ae_network_step_work(task->network, task->picture.height, task->picture.width)};
+    *team = (bench_team){.ranks = (int)ranks,
+                         .threads = placement.total_threads,
+                         .cores = placement.total_cores,
+                         .batch = ae_config_settings(task->config)->train.batch,
+                         .work = ae_network_step_work(task->model.network, task->picture.height,
+                                                      task->picture.width)};
     const double own_threads = placement.threads;
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
     if (is_first) team->rank_threads = ae_calloc(3 * ranks, sizeof *team->rank_threads);
-    ae_status status = ae_team_create(&m.team, task->network, task->kernels, task->packed,
-                                      task->picture, placement.threads);
+    ae_status status = ae_team_create(&m.team, &task->model, task->picture, placement.threads);
     if (!m.mine || (is_first && (!m.all || !team->rank_threads)))
         status = ae_fail_memory("the measurements");
     status = ae_comm_agree(comm, status);

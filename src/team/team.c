@@ -30,20 +30,18 @@ size_t ae_member_bytes(const ae_network *network, ae_shape picture) {
 /* Called by the thread itself. */
 static bool member_create(ae_member *member, const ae_team *team) {
     member->normals = ae_calloc(4 * quarter_of(team->picture), sizeof *member->normals);
-    member->sums = ae_calloc(sums_of(team->network), sizeof *member->sums);
-    return ae_workspace_create(&member->workspace, team->network, team->picture.height,
-                               team->picture.width, team->kernels) == AE_OK &&
+    member->sums = ae_calloc(sums_of(team->model->network), sizeof *member->sums);
+    return ae_workspace_create(&member->workspace, team->model->network, team->picture.height,
+                               team->picture.width, team->model->kernels) == AE_OK &&
            member->normals && member->sums;
 }
 
-ae_status ae_team_create(ae_team **team, const ae_network *network, const ae_kernels *kernels,
-                         const float *packed, ae_shape picture, int threads) {
+ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int threads) {
     ae_team *made = calloc(1, sizeof *made);
     int ready = 0;
     *team = NULL;
     if (!made) return ae_fail_memory("the threads");
-    *made = (ae_team){network, kernels, packed,
-                      picture, threads, calloc((size_t)threads, sizeof(ae_member))};
+    *made = (ae_team){model, picture, threads, calloc((size_t)threads, sizeof(ae_member))};
     if (made->members) {
 #pragma omp parallel num_threads(threads)
         {
@@ -79,13 +77,13 @@ void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels,
                   const ae_noise *noise) {
     const ae_planes *input = ae_workspace_input(member->workspace);
     const ae_planes *target = ae_workspace_target(member->workspace);
-    team->kernels->from_bytes(target, pixels);
+    team->model->kernels->from_bytes(target, pixels);
     if (noise->sigma > 0) {
-        team->kernels->normals(member->normals, quarter_of(team->picture), stream);
-        team->kernels->add_noise(input, target, member->normals, (float)noise->sigma,
-                                 (float)noise->clamp_min, (float)noise->clamp_max);
+        team->model->kernels->normals(member->normals, quarter_of(team->picture), stream);
+        team->model->kernels->add_noise(input, target, member->normals, (float)noise->sigma,
+                                        (float)noise->clamp_min, (float)noise->clamp_max);
     } else {
-        team->kernels->from_bytes(input, pixels);
+        team->model->kernels->from_bytes(input, pixels);
     }
 }
 
@@ -97,8 +95,8 @@ static double train_image(const ae_team *team, ae_member *member, const ae_step 
     const ae_stream stream = {step->seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
     ae_team_load(team, member, ae_images_pixels(&step->images, sample), stream, &step->noise);
     const double loaded_s = ae_now_s();
-    ae_network_forward(member->workspace, team->packed);
-    const double loss = ae_network_backward(member->workspace, team->packed, step->loss);
+    ae_network_forward(member->workspace, team->model->packed);
+    const double loss = ae_network_backward(member->workspace, team->model->packed, step->loss);
     ae_watchdog_progress();
     member->load_s += loaded_s - begin_s;
     member->work_s += ae_now_s() - loaded_s;
@@ -106,7 +104,7 @@ static double train_image(const ae_team *team, ae_member *member, const ae_step 
 }
 
 void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b) {
-    const size_t size = ae_network_size(team->network);
+    const size_t size = ae_network_size(team->model->network);
     int64_t *extras = member->sums + size, loss_sum = 0;
     const int64_t begin = step->shard.begin + b * step->block;
     int64_t end = begin + step->block;
@@ -119,7 +117,8 @@ void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *
                                   step->bound, &faults);
     const double begin_s = ae_now_s();
     const float *gradient = ae_network_end_block(member->workspace);
-    faults |= team->kernels->add_fixed(member->sums, gradient, size, AE_FIXED_K, step->bound);
+    faults |=
+        team->model->kernels->add_fixed(member->sums, gradient, size, AE_FIXED_K, step->bound);
     member->work_s += ae_now_s() - begin_s;
     extras[AE_BLOCK_LOSS] += loss_sum;
     extras[AE_BLOCK_IMAGES] += end - begin;
@@ -128,7 +127,7 @@ void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *
 }
 
 void ae_team_train(ae_team *team, const ae_step *step, int64_t *sums) {
-    const size_t count = sums_of(team->network);
+    const size_t count = sums_of(team->model->network);
 #pragma omp parallel num_threads(team->threads)
     {
         ae_member *member = &team->members[omp_get_thread_num()];

@@ -74,7 +74,7 @@ static void validate_image(ae_member *member, int64_t *sums, int64_t index, void
     ae_images images = ae_dataset_train(trainer->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
     ae_team_load(trainer->team, member, ae_images_pixels(&images, index), stream, &l->noise);
-    ae_network_forward(member->workspace, trainer->packed);
+    ae_network_forward(member->workspace, trainer->model.packed);
     int faults = 0;
     double loss = ae_network_loss(member->workspace, (ae_loss)trainer->settings->train.loss);
     sums[VALIDATION_LOSS] += ae_fixed_from(
@@ -124,11 +124,11 @@ ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, 
 static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
     const loop *l = context;
     ae_trainer *trainer = l->trainer;
-    const ae_kernels *kernels = trainer->kernels;
+    const ae_kernels *kernels = trainer->model.kernels;
     const int64_t slot = index - l->begin;
     evaluation *e = &trainer->evaluation;
     load_test_image(trainer, member, index, &l->noise);
-    ae_network_forward(member->workspace, trainer->packed);
+    ae_network_forward(member->workspace, trainer->model.packed);
     const ae_planes *input = ae_workspace_input(member->workspace);
     const ae_planes *output = ae_workspace_output(member->workspace);
     const ae_planes *target = ae_workspace_target(member->workspace);
@@ -227,7 +227,7 @@ void ae_trainer_pictures(ae_trainer *trainer, float *images, int64_t count, pict
     const ae_noise noise = ae_trainer_noise(trainer, sigma);
     for (int64_t n = 0; n < count; ++n) {
         load_test_image(trainer, member, n, &noise);
-        if (kind == PICTURE_OUTPUT) ae_network_forward(member->workspace, trainer->packed);
+        if (kind == PICTURE_OUTPUT) ae_network_forward(member->workspace, trainer->model.packed);
         const ae_planes *planes = kind == PICTURE_CLEAN   ? ae_workspace_target(member->workspace)
                                   : kind == PICTURE_NOISY ? ae_workspace_input(member->workspace)
                                                           : ae_workspace_output(member->workspace);

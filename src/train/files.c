@@ -82,7 +82,7 @@ static ae_status open_folder(ae_trainer *trainer) {
 /* Rank 0's state on all ranks. Collective. */
 static void broadcast_state(ae_trainer *trainer) {
     ae_state *state = &trainer->state;
-    const size_t bytes = ae_network_size(trainer->network) * sizeof(float);
+    const size_t bytes = ae_network_size(trainer->model.network) * sizeof(float);
     ae_comm_broadcast(trainer->comm, state->parameters, bytes);
     for (int m = 0; m < trainer->state.optimizer.moments; ++m)
         ae_comm_broadcast(trainer->comm, trainer->state.optimizer.moment[m], bytes);
@@ -142,7 +142,7 @@ static ae_status create_results(ae_trainer *trainer) {
                        .ranks = ae_comm_size(trainer->comm),
                        .threads = trainer->placement.total_threads,
                        .mpi = ae_comm_library(),
-                       .kernel_path = trainer->kernels->name,
+                       .kernel_path = trainer->model.kernels->name,
                        .job_id = job_id(),
                        .data_hash = trainer->state.data_hash,
                        .origin = trainer->state.origin,
@@ -208,7 +208,7 @@ static ae_status write_checkpoint(ae_trainer *trainer) {
     const ae_position *position = &trainer->state.position;
     ae_run_folder_checkpoint(trainer->folder, path, position->epoch, position->step);
     ae_status status =
-        ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
+        ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->model.kernels->name);
     if (status == AE_OK)
         status = ae_checkpoint_verify(path, &trainer->state); /* before older ones go */
     trainer->saved_s = ae_now_s();
@@ -221,7 +221,8 @@ static ae_status write_checkpoint(ae_trainer *trainer) {
 static ae_status write_best(ae_trainer *trainer) {
     char path[AE_PATH_SIZE];
     ae_run_folder_best(trainer->folder, path);
-    return ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->kernels->name);
+    return ae_checkpoint_write(path, &trainer->state, trainer->config,
+                               trainer->model.kernels->name);
 }
 
 ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best) {

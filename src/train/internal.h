@@ -32,8 +32,7 @@ struct ae_trainer {
     ae_comm *comm;           /* borrowed */
     const ae_config *config; /* borrowed */
     const ae_settings *settings;
-    ae_network *network;
-    const ae_kernels *kernels;
+    ae_model model;
     ae_placement placement;
     ae_shape picture;
     int64_t train_count, validation_count, test_count; /* the training images come first */
@@ -41,7 +40,7 @@ struct ae_trainer {
 
     ae_dataset *dataset;
     uint32_t *order; /* [train_count], of this epoch */
-    float *packed, *gradient;
+    float *gradient;
     ae_state state; /* what a checkpoint holds */
     ae_team *team;
     size_t message_size; /* parameters + AE_STEP_EXTRAS */

@@ -11,10 +11,10 @@
 static ae_status read_origin(ae_origin *origin, float *parameters, const ae_trainer *trainer) {
     char file[AE_PATH_SIZE];
     const char *init_from = trainer->settings->train.init_from;
-    ae_status status = ae_weights_read(file, parameters, init_from, trainer->network);
+    ae_status status = ae_weights_read(file, parameters, init_from, trainer->model.network);
     if (status) return status;
     memcpy(origin->init_from, init_from, sizeof origin->init_from);
-    ae_hash_of(parameters, ae_network_size(trainer->network) * sizeof *parameters,
+    ae_hash_of(parameters, ae_network_size(trainer->model.network) * sizeof *parameters,
                origin->parameters_hash);
     ae_say("weights  those of %s (hash %s)", file, origin->parameters_hash);
     return AE_OK;
@@ -32,7 +32,7 @@ static const char *hash_or_none(const ae_origin *origin) {
 /* Another path may hold the same weights, having moved. */
 static ae_status check_moved(ae_trainer *trainer) {
     ae_origin *was = &trainer->state.origin, is = {"", ""};
-    float *parameters = ae_calloc(ae_network_size(trainer->network), sizeof *parameters);
+    float *parameters = ae_calloc(ae_network_size(trainer->model.network), sizeof *parameters);
     if (!parameters) return ae_fail_memory("the weights of train.init_from");
     ae_status status = AE_OK;
     if (trainer->settings->train.init_from[0]) status = read_origin(&is, parameters, trainer);

@@ -37,7 +37,7 @@ void ae_plan_print(const ae_trainer *trainer) {
     ae_say("ae_dist %s (%s)", ae_build_version(), ae_build_revision());
     ae_say("run      %s", settings->run.dir);
     ae_say("network  %s: %zu parameters", settings->model.layers,
-           ae_network_size(trainer->network));
+           ae_network_size(trainer->model.network));
     char validation[64] = "";
     if (trainer->validation_count > 0)
         snprintf(validation, sizeof validation, ", %lld to validate with",
@@ -59,7 +59,7 @@ void ae_plan_print(const ae_trainer *trainer) {
            ranks, plural(ranks), placement->threads, plural(placement->threads),
            placement->total_threads, placement->total_cores, plural(placement->total_cores),
            ae_comm_node_count(trainer->comm), plural(ae_comm_node_count(trainer->comm)),
-           ae_comm_hosts(trainer->comm), range, trainer->kernels->name);
+           ae_comm_hosts(trainer->comm), range, trainer->model.kernels->name);
     if (placement->quota_cores > 0)
         ae_say("quota    the time of %.3g core%s, by the CPU quota of the ranks' control groups "
                "(cgroups)",
@@ -67,14 +67,14 @@ void ae_plan_print(const ae_trainer *trainer) {
 }
 
 void ae_plan_print_memory(const ae_trainer *trainer) {
-    const double size = (double)ae_network_size(trainer->network);
+    const double size = (double)ae_network_size(trainer->model.network);
     const double threads = trainer->placement.threads;
     double images =
         (double)(trainer->train_count + trainer->validation_count + trainer->test_count) *
         (double)ae_record_size(trainer->picture);
-    double a_rank = threads * (double)ae_member_bytes(trainer->network, trainer->picture) +
+    double a_rank = threads * (double)ae_member_bytes(trainer->model.network, trainer->picture) +
                     size * sizeof(float) * (2 + trainer->state.optimizer.moments) +
-                    (double)ae_network_packed_size(trainer->network) * sizeof(float) +
+                    (double)ae_network_packed_size(trainer->model.network) * sizeof(float) +
                     (double)trainer->message_size * (double)sizeof(int64_t) +
                     (double)trainer->train_count * (double)sizeof(uint32_t);
     double results = (double)trainer->test_count * 5 * sizeof(double);

@@ -64,7 +64,7 @@ static ae_status check_faults(const ae_trainer *trainer, const int64_t *extras,
 /* Mean gradient from the reduced sums, and the update; every rank does the same. AE_ERROR_NUMERIC:
  * a parameter is no longer finite. */
 static ae_status update(ae_trainer *trainer, int64_t images) {
-    const size_t size = ae_network_size(trainer->network);
+    const size_t size = ae_network_size(trainer->model.network);
     for (size_t i = 0; i < size; ++i)
         trainer->gradient[i] =
             (float)(ae_fixed_to(trainer->message[i], AE_FIXED_K) / (double)images);
@@ -74,7 +74,7 @@ static ae_status update(ae_trainer *trainer, int64_t images) {
         if (!isfinite(trainer->state.parameters[i]))
             return ae_trainer_fail_diverged(trainer, trainer->state.position.step + 1,
                                             "a parameter is no longer a finite number");
-    ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
+    ae_model_take(&trainer->model, trainer->state.parameters);
     return AE_OK;
 }
 
@@ -93,7 +93,7 @@ static void skip(ae_trainer *trainer, const int64_t *extras) {
 ae_status ae_trainer_step(ae_trainer *trainer, bool *stop, bool *save) {
     const ae_settings *settings = trainer->settings;
     ae_position *position = &trainer->state.position;
-    int64_t *extras = trainer->message + ae_network_size(trainer->network);
+    int64_t *extras = trainer->message + ae_network_size(trainer->model.network);
     ae_step step = {.images = ae_dataset_train(trainer->dataset),
                     .order = trainer->order,
                     .shard = ae_order_shard(

@@ -28,40 +28,24 @@ static ae_status describe_images(ae_trainer *trainer) {
 
 /* The threads that work. Collective. */
 static ae_status create_team(ae_trainer *trainer) {
-    ae_status status =
-        ae_team_create(&trainer->team, trainer->network, trainer->kernels, trainer->packed,
-                       trainer->picture, trainer->placement.threads);
+    ae_status status = ae_team_create(&trainer->team, &trainer->model, trainer->picture,
+                                      trainer->placement.threads);
     return ae_comm_agree(trainer->comm, status);
-}
-
-/* The network, its kernels and where they run. Collective. */
-static ae_status create_network(ae_trainer *trainer) {
-    int level = 0;
-    ae_status status = ae_network_create(&trainer->network, trainer->settings->model.layers,
-                                         ae_config_where(trainer->config, "model", "layers"),
-                                         trainer->picture, AE_OUTPUT_DIRECT);
-    if (status == AE_OK) status = ae_kernels_find(&level);
-    status = ae_comm_agree(trainer->comm, status);
-    if (status) return status;
-    trainer->kernels = ae_kernels_at((int)ae_comm_min(trainer->comm, level));
-    return AE_OK;
 }
 
 /* Buffers of the size of the network. Collective. */
 static ae_status create_state(ae_trainer *trainer) {
-    const size_t size = ae_network_size(trainer->network);
+    const size_t size = ae_network_size(trainer->model.network);
     ae_state *state = &trainer->state;
     trainer->message_size = size + AE_STEP_EXTRAS;
     trainer->gradient = ae_calloc(size, sizeof *trainer->gradient);
-    trainer->packed = ae_calloc(ae_network_packed_size(trainer->network), sizeof *trainer->packed);
     trainer->message = ae_calloc(trainer->message_size, sizeof *trainer->message);
     const ae_optimizer_options options = ae_optimizer_options_of(trainer->settings);
-    ae_status status = ae_state_init(state, trainer->network, &options);
-    if (!trainer->gradient || !trainer->packed || !trainer->message)
-        status = ae_fail_memory("the parameters");
+    ae_status status = ae_state_init(state, trainer->model.network, &options);
+    if (!trainer->gradient || !trainer->message) status = ae_fail_memory("the parameters");
     status = ae_comm_agree(trainer->comm, status);
     if (status) return status;
-    status = ae_network_initialize(trainer->network, state->parameters, AE_INIT_PYTORCH,
+    status = ae_network_initialize(trainer->model.network, state->parameters, AE_INIT_PYTORCH,
                                    (uint64_t)trainer->settings->run.seed);
     return ae_comm_agree(trainer->comm, status);
 }
@@ -92,7 +76,7 @@ ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_co
     trainer->settings = ae_config_settings(config);
     ae_watchdog_limit((double)trainer->settings->run.stall_seconds, ae_comm_rank(comm));
     status = describe_images(trainer);
-    if (status == AE_OK) status = create_network(trainer);
+    if (status == AE_OK) status = ae_model_init(&trainer->model, comm, config, trainer->picture);
     if (status) goto done;
     trainer->placement = ae_placement_find(comm);
     status = ae_comm_agree(comm, ae_arithmetic_begin(trainer->placement.threads));
@@ -122,11 +106,10 @@ void ae_trainer_destroy(ae_trainer **trainer_ptr) {
     free(trainer->evaluation.ssim);
     free(trainer->evaluation.input_psnr_db);
     free(trainer->evaluation.input_ssim);
-    free(trainer->packed);
     free(trainer->gradient);
     free(trainer->message);
     ae_state_release(&trainer->state);
-    ae_network_destroy(&trainer->network);
+    ae_model_release(&trainer->model);
     free(trainer);
     *trainer_ptr = NULL;
 }
@@ -175,7 +158,7 @@ static ae_status check_images(ae_trainer *trainer) {
 /* hash = that of parameters and optimiser; the same on every rank, else AE_ERROR_NUMERIC.
  * Collective. */
 static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SIZE]) {
-    const size_t bytes = ae_network_size(trainer->network) * sizeof(float);
+    const size_t bytes = ae_network_size(trainer->model.network) * sizeof(float);
     ae_hash *sum = NULL;
     ae_status status = ae_hash_create(&sum);
     if (status == AE_OK) {
@@ -310,7 +293,7 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
 
 /* From the state's position to the end. Collective. */
 static ae_status run_epochs(ae_trainer *trainer) {
-    ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
+    ae_model_take(&trainer->model, trainer->state.parameters);
     reset_clock(trainer);
     while (trainer->state.position.epoch < trainer->total_epochs) {
         bool stop;
@@ -342,7 +325,7 @@ ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds
         status = load_images(trainer);
         if (status == AE_OK) status = create_team(trainer);
         if (status) return status;
-        ae_network_pack(trainer->network, trainer->packed, trainer->state.parameters);
+        ae_model_take(&trainer->model, trainer->state.parameters);
         status = run_steps(trainer, steps);
     }
     double begin_s = ae_now_s();

@@ -19,6 +19,9 @@
 
 enum { IMAGES = 23, BLOCK = 3 };
 
+static const ae_shape picture = {3, 32, 32};
+static const char ini[] = "[model]\nlayers = conv 8 3 relu, tconv 3 3 sigmoid\n";
+
 static ae_comm *comm;
 
 /* sums[parameters + AE_BLOCK_SUMS] = the blocks of rank `rank` of `size`. */
@@ -37,14 +40,11 @@ static void train(ae_team *team, int64_t *sums, const ae_images *images, int ran
     ae_team_train(team, &step, sums);
 }
 
-static ae_network *network;
-static const ae_kernels *kernels;
-static float *packed;
+static ae_model model;
 
 static ae_team *make_team(int threads) {
     ae_team *team;
-    assert_int_equal(
-        ae_team_create(&team, network, kernels, packed, (ae_shape){3, 32, 32}, threads), AE_OK);
+    assert_int_equal(ae_team_create(&team, &model, picture, threads), AE_OK);
     return team;
 }
 
@@ -52,18 +52,14 @@ static void test_reduced_gradient(void **state) {
     (void)state;
     static uint8_t records[IMAGES][AE_DEADLEAVES_RECORD];
     const ae_images images = {records[0], IMAGES, AE_DEADLEAVES_RECORD};
-    int level;
     for (uint32_t i = 0; i < IMAGES; ++i) ae_deadleaves_make(records[i], 7, i);
-    assert_int_equal(ae_kernels_find(&level), AE_OK);
-    kernels = ae_kernels_at(level);
-    assert_int_equal(ae_network_create(&network, "conv 8 3 relu, tconv 3 3 sigmoid", "test",
-                                       (ae_shape){3, 32, 32}, AE_OUTPUT_DIRECT),
-                     AE_OK);
-    const size_t size = ae_network_size(network), count = size + AE_BLOCK_SUMS;
+    ae_config *config;
+    assert_int_equal(ae_config_create(&config, "test.ini", ini, strlen(ini), NULL, 0), AE_OK);
+    assert_int_equal(ae_model_init(&model, comm, config, picture), AE_OK);
+    const size_t size = ae_network_size(model.network), count = size + AE_BLOCK_SUMS;
     float *parameters = ae_calloc(size, sizeof *parameters);
-    packed = ae_calloc(ae_network_packed_size(network), sizeof *packed);
-    assert_int_equal(ae_network_initialize(network, parameters, AE_INIT_PYTORCH, 1), AE_OK);
-    ae_network_pack(network, packed, parameters);
+    assert_int_equal(ae_network_initialize(model.network, parameters, AE_INIT_PYTORCH, 1), AE_OK);
+    ae_model_take(&model, parameters);
 
     int64_t *alone = ae_calloc(count, sizeof *alone),
             *together = ae_calloc(count, sizeof *together);
@@ -78,10 +74,11 @@ static void test_reduced_gradient(void **state) {
     together[3] += 1;
     assert_true(memcmp(alone, together, count * sizeof *alone) != 0);
 
-    free(alone), free(together), free(parameters), free(packed);
+    free(alone), free(together), free(parameters);
     ae_team_destroy(&one);
     ae_team_destroy(&some);
-    ae_network_destroy(&network);
+    ae_model_release(&model);
+    ae_config_destroy(&config);
 }
 
 int main(int argc, char **argv) {

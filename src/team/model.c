@@ -1,0 +1,36 @@
+/* The one place where a network and its kernels are made. */
+#include "team/model.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+/* Local. */
+static ae_status create(ae_model *model, int *path, const ae_config *config, ae_shape picture) {
+    ae_status status =
+        ae_network_create(&model->network, ae_config_settings(config)->model.layers,
+                          ae_config_where(config, "model", "layers"), picture, AE_OUTPUT_DIRECT);
+    if (status == AE_OK) status = ae_kernels_find(path);
+    if (status != AE_OK) return status;
+    model->packed = ae_calloc(ae_network_packed_size(model->network), sizeof *model->packed);
+    return model->packed ? AE_OK : ae_fail_memory("the parameters");
+}
+
+ae_status ae_model_init(ae_model *model, ae_comm *comm, const ae_config *config, ae_shape picture) {
+    int path = 0;
+    *model = (ae_model){0};
+    ae_status status = ae_comm_agree(comm, create(model, &path, config, picture));
+    if (status != AE_OK) return status;
+    model->kernels = ae_kernels_at((int)ae_comm_min(comm, path));
+    return AE_OK;
+}
+
+void ae_model_release(ae_model *model) {
+    free(model->packed);
+    model->packed = NULL;
+    ae_network_destroy(&model->network);
+}
+
+void ae_model_take(ae_model *model, const float *parameters) {
+    ae_network_pack(model->network, model->packed, parameters);
+}
