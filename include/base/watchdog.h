@@ -18,7 +18,7 @@ void ae_watchdog_limit(double stall_s, int order);
 
 /* What this process is at, for the message; text that is never freed. Counts as progress. Local,
  * for the main thread. */
-void ae_watchdog_phase(const char *phase);
+void ae_watchdog_doing(const char *what);
 
 /* Something was done: an image, a step, a piece of a file. Local, cheap, safe in threads. */
 void ae_watchdog_progress(void);

@@ -11,16 +11,16 @@
 #include "config/config.h"
 #include "io/checkpoint.h"
 
-/* The phases of an epoch that are timed. */
-typedef enum ae_phase {
-    AE_PHASE_DATA,      /* bytes to floats, noise */
-    AE_PHASE_COMPUTE,   /* forward, backward, fixed point */
-    AE_PHASE_ALLREDUCE, /* and waiting for the slowest rank */
-    AE_PHASE_OPTIMIZER,
-    AE_PHASE_EVALUATE,
-    AE_PHASE_IO, /* results and checkpoints; those of the epoch before */
-    AE_PHASES
-} ae_phase;
+/* The parts of an epoch's time. */
+typedef enum ae_part {
+    AE_PART_DATA,      /* bytes to floats, noise */
+    AE_PART_COMPUTE,   /* forward, backward, fixed point */
+    AE_PART_ALLREDUCE, /* and waiting for the slowest rank */
+    AE_PART_OPTIMIZER,
+    AE_PART_EVALUATE,
+    AE_PART_IO, /* results and checkpoints; those of the epoch before */
+    AE_PARTS
+} ae_part;
 
 /* One epoch. */
 typedef struct ae_epoch_row {
@@ -31,15 +31,15 @@ typedef struct ae_epoch_row {
     int64_t psnr_infinite;  /* number of those */
     double psnr_pooled_db;  /* of the mean squared error over all images */
     double ssim;
-    double psnr_first10_db;       /* the reference experiment's: first 10 test images */
-    double ssim_first10_range2;   /* the same, data range 2 */
-    int64_t skipped_steps;        /* since the run began */
-    double learning_rate;         /* of the epoch's last step */
-    double noise_sigma;           /* of the epoch's training images */
-    double test_noise_sigma;      /* of its evaluation */
-    double images_per_s;          /* training images, without evaluation and files */
-    double seconds;               /* the whole epoch's wall time */
-    double phase_s[AE_PHASES][3]; /* lowest, mean, highest over ranks */
+    double psnr_first10_db;     /* the reference experiment's: first 10 test images */
+    double ssim_first10_range2; /* the same, data range 2 */
+    int64_t skipped_steps;      /* since the run began */
+    double learning_rate;       /* of the epoch's last step */
+    double noise_sigma;         /* of the epoch's training images */
+    double test_noise_sigma;    /* of its evaluation */
+    double images_per_s;        /* training images, without evaluation and files */
+    double seconds;             /* the whole epoch's wall time */
+    double part_s[AE_PARTS][3]; /* lowest, mean, highest over ranks */
     char parameters_hash[AE_HASH_TEXT_SIZE];
 } ae_epoch_row;
 

@@ -19,7 +19,7 @@ enum { ORDER_MAX = 10 };
 
 static _Atomic double stall_s;
 static atomic_uint progress;
-static _Atomic(const char *) phase = "starting";
+static _Atomic(const char *) doing = "starting";
 static atomic_bool voting;
 
 /* Prints without stdio's locks, which the main thread may hold. */
@@ -29,7 +29,7 @@ static _Noreturn void leave_stalled(double seconds) {
                           "ae_dist: error: no progress for %.0f s while %s; another rank or its "
                           "host may be stopped, dead or cut off, or a disk not answer. The same "
                           "command, on other hosts if need be, goes on from the last checkpoint\n",
-                          seconds, atomic_load(&phase));
+                          seconds, atomic_load(&doing));
     ssize_t written = write(STDERR_FILENO, text, (size_t)length);
     (void)written;
     _exit(AE_STALLED);
@@ -88,8 +88,8 @@ void ae_watchdog_limit(double limit_s, int order) {
     ae_watchdog_progress();
 }
 
-void ae_watchdog_phase(const char *now) {
-    atomic_store(&phase, now);
+void ae_watchdog_doing(const char *what) {
+    atomic_store(&doing, what);
     ae_watchdog_progress();
 }
 

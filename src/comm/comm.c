@@ -17,7 +17,7 @@
 
 /* Around what can block while other ranks are late, or dead. */
 static void begin_wait(void) {
-    ae_watchdog_phase("waiting for the other ranks");
+    ae_watchdog_doing("waiting for the other ranks");
 }
 
 static void end_wait(void) {
@@ -100,7 +100,7 @@ void ae_comm_set_nodes(ae_comm *comm) {
 
 void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
     int provided = 0;
-    ae_watchdog_phase("starting MPI");
+    ae_watchdog_doing("starting MPI");
     yield_where_crowded();
     avoid_forbidden_copies();
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
@@ -116,7 +116,7 @@ void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
 }
 
 void ae_comm_destroy(ae_comm **comm) {
-    ae_watchdog_phase("ending MPI");
+    ae_watchdog_doing("ending MPI");
     if ((*comm)->leaders != MPI_COMM_NULL) MPI_Comm_free(&(*comm)->leaders);
     MPI_Comm_free(&(*comm)->node);
     MPI_Comm_free(&(*comm)->world);

@@ -55,7 +55,7 @@ static ae_status fill_slice(ae_dataset *dataset, const ae_settings *settings) {
     ae_shared_slice(dataset->shared, info->train + info->test, &begin, &end);
     uint8_t *records =
         ae_shared_bytes(dataset->shared) + (size_t)begin * ae_record_size(info->shape);
-    ae_watchdog_phase("reading or making the images");
+    ae_watchdog_doing("reading or making the images");
     return sources[settings->data.source]->fill(records, settings, info->train, begin, end);
 }
 

@@ -5,7 +5,7 @@
 #define EPOCH(member) offsetof(ae_epoch_record, row.member)
 #define START(member) offsetof(ae_start_record, member)
 #define GIVEN(member) offsetof(ae_start_record, given.member)
-#define PHASE(phase) offsetof(ae_epoch_record, row.phase_s[phase])
+#define PART(part) offsetof(ae_epoch_record, row.part_s[part])
 #define OVER_RANKS "; lowest, mean and highest over the ranks"
 
 /* name, type, width, offset, units, long_name, description */
@@ -44,17 +44,17 @@ static const ae_column epoch_columns[] = {
      "Training images over the time they took, without evaluation and files"},
     {"seconds", AE_H5_DOUBLE, 0, EPOCH(seconds), "s", "Time of the epoch",
      "Wall time of all phases and the files of the epoch before; since the last start, if later"},
-    {"seconds_data", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_DATA), "s", "Time in data",
+    {"seconds_data", AE_H5_DOUBLE, 3, PART(AE_PART_DATA), "s", "Time in data",
      "From bytes to numbers, and noise" OVER_RANKS},
-    {"seconds_compute", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_COMPUTE), "s", "Time in compute",
+    {"seconds_compute", AE_H5_DOUBLE, 3, PART(AE_PART_COMPUTE), "s", "Time in compute",
      "Forward and backward passes, and fixed-point sums" OVER_RANKS},
-    {"seconds_allreduce", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_ALLREDUCE), "s", "Time in allreduce",
+    {"seconds_allreduce", AE_H5_DOUBLE, 3, PART(AE_PART_ALLREDUCE), "s", "Time in allreduce",
      "Adding up over the ranks, and waiting for the slowest" OVER_RANKS},
-    {"seconds_optimizer", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_OPTIMIZER), "s", "Time in optimizer",
+    {"seconds_optimizer", AE_H5_DOUBLE, 3, PART(AE_PART_OPTIMIZER), "s", "Time in optimizer",
      "Updates of the parameters" OVER_RANKS},
-    {"seconds_evaluate", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_EVALUATE), "s", "Time in evaluate",
+    {"seconds_evaluate", AE_H5_DOUBLE, 3, PART(AE_PART_EVALUATE), "s", "Time in evaluate",
      "The test images' outputs and metrics" OVER_RANKS},
-    {"seconds_io", AE_H5_DOUBLE, 3, PHASE(AE_PHASE_IO), "s", "Time in files",
+    {"seconds_io", AE_H5_DOUBLE, 3, PART(AE_PART_IO), "s", "Time in files",
      "Results and checkpoints, those written after the epoch before" OVER_RANKS},
     {"parameters_hash", AE_H5_TEXT, 0, offsetof(ae_epoch_record, parameters_hash), "text",
      "Hash of the parameters",

@@ -1,4 +1,6 @@
 /* The run's files: rank 0 reads and writes, and all ranks leave together where it fails. */
+#include "train/files.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +9,17 @@
 #include "base/log.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
-#include "train/internal.h"
+#include "io/checkpoint.h"
+#include "train/origin.h"
 
-static bool is_writer(const ae_trainer *trainer) {
-    return ae_comm_rank(trainer->comm) == 0;
+static bool is_writer(const ae_files *files) {
+    return files->plan->rank == 0;
 }
 
-/* Can the run have come to the position that a checkpoint tells? */
-static ae_status check_position(const ae_trainer *trainer, const char *path) {
-    const ae_position *position = &trainer->state.position;
-    const bool is_possible = position->epoch <= trainer->total_epochs &&
-                             position->step <= trainer->steps_per_epoch &&
-                             position->images <= trainer->train_count &&
-                             position->skipped <= trainer->settings->train.skip_steps &&
-                             (position->images > 0 || position->step <= position->skipped) &&
-                             position->best_epoch <= position->epoch;
-    if (is_possible) return AE_OK;
+/* AE_ERROR_IO: the run can't have come to the position that the checkpoint tells. */
+static ae_status check_position(const ae_plan *plan, const ae_position *position,
+                                const char *path) {
+    if (ae_plan_can_reach(plan, position)) return AE_OK;
     return ae_fail(AE_ERROR_IO,
                    "%s is damaged, or no checkpoint of ae_dist: this run can't be where /position "
                    "tells, after %lld epochs and %lld steps with %lld images",
@@ -30,22 +27,22 @@ static ae_status check_position(const ae_trainer *trainer, const char *path) {
                    (long long)position->images);
 }
 
-/* Reads a checkpoint into the trainer's state. */
-static ae_status read_checkpoint(ae_trainer *trainer, const char *path) {
-    ae_status status = ae_checkpoint_read(path, &trainer->state, trainer->config);
-    return status == AE_OK ? check_position(trainer, path) : status;
+static ae_status read_checkpoint(const ae_files *files, ae_state *state, const char *path) {
+    ae_status status = ae_checkpoint_read(path, state, files->config);
+    return status == AE_OK ? check_position(files->plan, &state->position, path) : status;
 }
 
 /* Rank 0: takes the state of the newest checkpoint that is whole; none there: the run begins. */
-static ae_status read_newest(ae_trainer *trainer) {
+static ae_status read_newest(const ae_files *files, ae_state *state) {
+    const ae_settings *settings = files->plan->settings;
     char(*paths)[AE_PATH_SIZE] = NULL;
     int count = 0;
-    ae_status status = ae_run_folder_list(trainer->folder, &paths, &count);
-    if (status == AE_OK && count == 0) status = ae_origin_begin(trainer);
+    ae_status status = ae_run_folder_list(files->folder, &paths, &count);
+    if (status == AE_OK && count == 0) status = ae_origin_begin(state, settings);
     for (int i = 0; status == AE_OK && i < count; ++i) {
-        status = read_checkpoint(trainer, paths[i]);
+        status = read_checkpoint(files, state, paths[i]);
         if (status == AE_ERROR_IO) /* a passing fault of a network's disk, perhaps */
-            status = read_checkpoint(trainer, paths[i]);
+            status = read_checkpoint(files, state, paths[i]);
         if (status == AE_OK) break;
         if (status != AE_ERROR_IO) continue;
         if (i + 1 < count) {
@@ -56,18 +53,18 @@ static ae_status read_newest(ae_trainer *trainer) {
             snprintf(reason, sizeof reason, "%s", ae_message());
             ae_fail(status,
                     "no checkpoint in %s is whole: %s; choose another run.dir to begin anew",
-                    trainer->settings->run.dir, reason);
+                    settings->run.dir, reason);
         }
     }
     free(paths);
-    return status == AE_OK && count > 0 ? ae_origin_check(trainer) : status;
+    return status == AE_OK && count > 0 ? ae_origin_check(state, settings) : status;
 }
 
 /* Rank 0: the folder, its lock, and the newest state. */
-static ae_status open_folder(ae_trainer *trainer) {
-    const ae_settings *settings = trainer->settings;
+static ae_status open_folder(ae_files *files, ae_state *state) {
+    const ae_settings *settings = files->plan->settings;
     bool holds_run = false;
-    ae_status status = ae_run_folder_open(&trainer->folder, settings->run.dir);
+    ae_status status = ae_run_folder_open(&files->folder, settings->run.dir);
     if (status == AE_OK && settings->run.resume == AE_RESUME_NEVER)
         status = ae_run_folder_holds_run(&holds_run, settings->run.dir);
     if (status == AE_OK && holds_run)
@@ -75,39 +72,42 @@ static ae_status open_folder(ae_trainer *trainer) {
                          "%s holds a run already, and run.resume is never; choose another run.dir, "
                          "or set run.resume=auto to go on with it",
                          settings->run.dir);
-    if (status == AE_OK) status = read_newest(trainer);
+    if (status == AE_OK) status = read_newest(files, state);
     return status;
 }
 
 /* Rank 0's state on all ranks. Collective. */
-static void broadcast_state(ae_trainer *trainer) {
-    ae_state *state = &trainer->state;
-    const size_t bytes = ae_network_size(trainer->model.network) * sizeof(float);
-    ae_comm_broadcast(trainer->comm, state->parameters, bytes);
-    for (int m = 0; m < trainer->state.optimizer.moments; ++m)
-        ae_comm_broadcast(trainer->comm, trainer->state.optimizer.moment[m], bytes);
-    ae_comm_broadcast(trainer->comm, &trainer->state.optimizer.steps,
-                      sizeof trainer->state.optimizer.steps);
-    ae_comm_broadcast(trainer->comm, &state->position, sizeof state->position);
-    ae_comm_broadcast(trainer->comm, state->data_hash, sizeof state->data_hash);
+static void broadcast_state(ae_state *state, ae_comm *comm) {
+    ae_optimizer *optimizer = &state->optimizer;
+    const size_t bytes = ae_network_size(state->network) * sizeof(float);
+    ae_comm_broadcast(comm, state->parameters, bytes);
+    for (int m = 0; m < optimizer->moments; ++m)
+        ae_comm_broadcast(comm, optimizer->moment[m], bytes);
+    ae_comm_broadcast(comm, &optimizer->steps, sizeof optimizer->steps);
+    ae_comm_broadcast(comm, &state->position, sizeof state->position);
+    ae_comm_broadcast(comm, state->data_hash, sizeof state->data_hash);
 }
 
-ae_status ae_files_open(ae_trainer *trainer) {
-    ae_watchdog_phase("opening the run's folder");
-    ae_status status = is_writer(trainer) ? open_folder(trainer) : AE_OK;
-    trainer->saved_s = ae_now_s();
-    status = ae_comm_agree(trainer->comm, status);
-    if (status == AE_OK) broadcast_state(trainer);
+ae_status ae_files_open(ae_files *files, ae_state *state) {
+    ae_watchdog_doing("opening the run's folder");
+    ae_status status = is_writer(files) ? open_folder(files, state) : AE_OK;
+    status = ae_comm_agree(files->comm, status);
+    if (status == AE_OK) broadcast_state(state, files->comm);
     return status;
 }
 
-ae_status ae_files_check(ae_trainer *trainer) {
+void ae_files_close(ae_files *files) {
+    ae_results_destroy(&files->results);
+    if (files->folder) ae_run_folder_close(&files->folder);
+}
+
+ae_status ae_files_check(const ae_files *files, ae_state *state) {
+    const ae_settings *settings = files->plan->settings;
     bool goes_on = true;
     ae_status status = AE_OK;
-    if (is_writer(trainer))
-        status = ae_run_folder_holds_checkpoint(&goes_on, trainer->settings->run.dir);
-    if (status == AE_OK && !goes_on) status = ae_origin_begin(trainer);
-    return ae_comm_agree(trainer->comm, status);
+    if (is_writer(files)) status = ae_run_folder_holds_checkpoint(&goes_on, settings->run.dir);
+    if (status == AE_OK && !goes_on) status = ae_origin_begin(state, settings);
+    return ae_comm_agree(files->comm, status);
 }
 
 /* The batch system's name for this job, "" outside one. */
@@ -118,45 +118,59 @@ static const char *job_id(void) {
     return "";
 }
 
+/* What this start of the program is, for results.h5. */
+static ae_provenance provenance_of(const ae_files *files, const ae_state *state) {
+    return (ae_provenance){.hosts = ae_comm_hosts(files->comm),
+                           .ranks = files->plan->ranks,
+                           .threads = files->plan->placement.total_threads,
+                           .mpi = ae_comm_library(),
+                           .kernel_path = files->kernel_path,
+                           .job_id = job_id(),
+                           .data_hash = state->data_hash,
+                           .origin = state->origin,
+                           .from_epoch = state->position.epoch,
+                           .from_step = state->position.step};
+}
+
+/* Pictures that results.h5 keeps. */
+static int64_t picture_count(const ae_plan *plan) {
+    const int64_t wanted = plan->settings->output.reconstructions;
+    return wanted < plan->test_images ? wanted : plan->test_images;
+}
+
+/* The memory of so many pictures; the caller frees it. */
+static float *allocate_pictures(const ae_plan *plan, int64_t count) {
+    return calloc((size_t)count * ae_shape_values(plan->picture) + 1, sizeof(float));
+}
+
 /* Rank 0: results.h5 with what doesn't change through a run. */
-static ae_status create_results(ae_trainer *trainer) {
-    const ae_settings *settings = trainer->settings;
-    const ae_position *position = &trainer->state.position;
-    const ae_images images = ae_dataset_test(trainer->dataset);
-    int64_t pictures = settings->output.reconstructions;
-    if (pictures > images.count) pictures = images.count;
-    float *clean = calloc((size_t)pictures * ae_shape_values(trainer->picture) + 1, sizeof *clean);
-    float *noisy = calloc((size_t)pictures * ae_shape_values(trainer->picture) + 1, sizeof *noisy);
+static ae_status create_results(ae_files *files, const ae_state *state,
+                                const ae_evaluation *evaluation) {
+    const ae_plan *plan = files->plan;
+    const ae_images images = ae_dataset_test(evaluation->dataset);
+    const int64_t pictures = picture_count(plan), epoch = state->position.epoch;
+    float *clean = allocate_pictures(plan, pictures), *noisy = allocate_pictures(plan, pictures);
     uint8_t *labels = malloc((size_t)images.count);
     ae_status status = AE_OK;
     if (!clean || !noisy || !labels) {
         status = ae_fail_memory("the pictures in results.h5");
         goto done;
     }
-    ae_trainer_pictures(trainer, clean, pictures, PICTURE_CLEAN);
-    ae_trainer_pictures(trainer, noisy, pictures, PICTURE_NOISY);
+    ae_evaluation_pictures(evaluation, clean, pictures, AE_PICTURE_CLEAN, epoch);
+    ae_evaluation_pictures(evaluation, noisy, pictures, AE_PICTURE_NOISY, epoch);
     for (int64_t n = 0; n < images.count; ++n) labels[n] = (uint8_t)ae_images_label(&images, n);
     ae_results_setup setup = {
-        .config = trainer->config,
-        .provenance = {.hosts = ae_comm_hosts(trainer->comm),
-                       .ranks = ae_comm_size(trainer->comm),
-                       .threads = trainer->placement.total_threads,
-                       .mpi = ae_comm_library(),
-                       .kernel_path = trainer->model.kernels->name,
-                       .job_id = job_id(),
-                       .data_hash = trainer->state.data_hash,
-                       .origin = trainer->state.origin,
-                       .from_epoch = position->epoch,
-                       .from_step = position->step},
+        .config = files->config,
+        .provenance = provenance_of(files, state),
         .test_count = images.count,
         .labels = labels,
         .reconstructions = pictures,
-        .shape = {trainer->picture.channels, trainer->picture.height, trainer->picture.width},
+        .shape = {plan->picture.channels, plan->picture.height, plan->picture.width},
         .clean = clean,
         .noisy = noisy};
-    status = ae_results_create(&trainer->results, ae_run_folder_results(trainer->folder), &setup,
-                               position->epoch);
-    if (status == AE_OK) status = ae_results_publish(trainer->results);
+    status =
+        ae_results_create(&files->results, ae_run_folder_results(files->folder), &setup, epoch);
+    if (status == AE_OK) status = ae_results_publish(files->results);
 done:
     free(clean);
     free(noisy);
@@ -164,97 +178,88 @@ done:
     return status;
 }
 
-ae_status ae_files_begin_results(ae_trainer *trainer) {
-    return ae_comm_agree(trainer->comm, is_writer(trainer) ? create_results(trainer) : AE_OK);
+ae_status ae_files_begin_results(ae_files *files, const ae_state *state,
+                                 const ae_evaluation *evaluation) {
+    ae_status status = is_writer(files) ? create_results(files, state, evaluation) : AE_OK;
+    return ae_comm_agree(files->comm, status);
 }
 
 /* Every so many epochs, and after a phase's last. */
-static bool is_due(const ae_trainer *trainer, int64_t epoch, int64_t every) {
-    return epoch % every == 0 || epoch == trainer->total_epochs ||
-           epoch == trainer->settings->train.pretrain_epochs;
+static bool is_due(const ae_plan *plan, int64_t epoch, int64_t every) {
+    return epoch % every == 0 || epoch == plan->total_epochs ||
+           epoch == plan->settings->train.pretrain_epochs;
 }
 
-/* Rank 0: the network's outputs for the pictures of results.h5. The state's epoch is still that of
- * the evaluation. */
-static ae_status add_pictures(ae_trainer *trainer, int64_t epoch) {
-    int64_t pictures = trainer->settings->output.reconstructions;
-    if (pictures > trainer->test_count) pictures = trainer->test_count;
+/* Rank 0: the network's outputs for the pictures of results.h5, after `epoch` (from 1). */
+static ae_status add_pictures(ae_files *files, const ae_evaluation *evaluation, int64_t epoch) {
+    const int64_t pictures = picture_count(files->plan);
     if (pictures == 0) return AE_OK;
-    float *output = calloc((size_t)pictures * ae_shape_values(trainer->picture), sizeof *output);
+    float *output = allocate_pictures(files->plan, pictures);
     if (!output) return ae_fail_memory("the pictures in results.h5");
-    ae_trainer_pictures(trainer, output, pictures, PICTURE_OUTPUT);
-    ae_status status = ae_results_add_reconstructions(trainer->results, epoch, output);
+    ae_evaluation_pictures(evaluation, output, pictures, AE_PICTURE_OUTPUT, epoch - 1);
+    ae_status status = ae_results_add_reconstructions(files->results, epoch, output);
     free(output);
     return status;
 }
 
 /* Rank 0. */
-static ae_status write_results(ae_trainer *trainer, const ae_epoch_row *row) {
-    const evaluation *e = &trainer->evaluation;
-    ae_status status = ae_results_add_epoch(trainer->results, row);
+static ae_status write_results(ae_files *files, const ae_evaluation *e, const ae_epoch_row *row) {
+    const int64_t every = files->plan->settings->output.reconstruction_epochs;
+    ae_status status = ae_results_add_epoch(files->results, row);
     if (status == AE_OK)
-        status = ae_results_set_test(trainer->results, e->psnr_db, e->ssim, e->input_psnr_db,
+        status = ae_results_set_test(files->results, e->psnr_db, e->ssim, e->input_psnr_db,
                                      e->input_ssim);
-    if (status == AE_OK &&
-        is_due(trainer, row->epoch, trainer->settings->output.reconstruction_epochs))
-        status = add_pictures(trainer, row->epoch);
-    if (status == AE_OK) status = ae_results_publish(trainer->results);
+    if (status == AE_OK && is_due(files->plan, row->epoch, every))
+        status = add_pictures(files, e, row->epoch);
+    if (status == AE_OK) status = ae_results_publish(files->results);
     return status;
 }
 
 /* Rank 0. */
-static ae_status write_checkpoint(ae_trainer *trainer) {
+static ae_status write_checkpoint(ae_files *files, const ae_state *state, ae_clock *clock) {
     char path[AE_PATH_SIZE];
-    const ae_position *position = &trainer->state.position;
-    ae_run_folder_checkpoint(trainer->folder, path, position->epoch, position->step);
-    ae_status status =
-        ae_checkpoint_write(path, &trainer->state, trainer->config, trainer->model.kernels->name);
+    ae_run_folder_checkpoint(files->folder, path, state->position.epoch, state->position.step);
+    ae_status status = ae_checkpoint_write(path, state, files->config, files->kernel_path);
+    if (status == AE_OK) status = ae_checkpoint_verify(path, state); /* before older ones go */
+    clock->saved_s = ae_now_s();
     if (status == AE_OK)
-        status = ae_checkpoint_verify(path, &trainer->state); /* before older ones go */
-    trainer->saved_s = ae_now_s();
-    if (status == AE_OK)
-        status = ae_run_folder_prune(trainer->folder, trainer->settings->output.keep);
+        status = ae_run_folder_prune(files->folder, files->plan->settings->output.keep);
     return status;
 }
 
 /* Rank 0: the checkpoint of the best epoch, beside the others. */
-static ae_status write_best(ae_trainer *trainer) {
+static ae_status write_best(const ae_files *files, const ae_state *state) {
     char path[AE_PATH_SIZE];
-    ae_run_folder_best(trainer->folder, path);
-    return ae_checkpoint_write(path, &trainer->state, trainer->config,
-                               trainer->model.kernels->name);
+    ae_run_folder_best(files->folder, path);
+    return ae_checkpoint_write(path, state, files->config, files->kernel_path);
 }
 
-ae_status ae_files_save_epoch(ae_trainer *trainer, const ae_epoch_row *row, bool is_best) {
-    double begin_s = ae_now_s();
-    ae_watchdog_phase("writing the run's files");
-    ae_status status = is_writer(trainer) ? write_results(trainer, row) : AE_OK;
-    ae_position_next_epoch(&trainer->state.position);
+ae_status ae_files_save_epoch(ae_files *files, ae_state *state, const ae_evaluation *evaluation,
+                              const ae_epoch_row *row, bool is_best, ae_clock *clock) {
+    const double begin_s = ae_now_s();
+    const int64_t every = files->plan->settings->output.checkpoint_epochs;
+    ae_watchdog_doing("writing the run's files");
+    ae_status status = is_writer(files) ? write_results(files, evaluation, row) : AE_OK;
+    ae_position_next_epoch(&state->position);
     /* Best first: killed in between, the run does the epoch again, and writes it once more. */
-    if (status == AE_OK && is_writer(trainer) && is_best) status = write_best(trainer);
-    if (status == AE_OK && is_writer(trainer) &&
-        is_due(trainer, row->epoch, trainer->settings->output.checkpoint_epochs))
-        status = write_checkpoint(trainer);
-    trainer->phase_s[AE_PHASE_IO] += ae_now_s() - begin_s;
-    return ae_comm_agree(trainer->comm, status);
+    if (status == AE_OK && is_writer(files) && is_best) status = write_best(files, state);
+    if (status == AE_OK && is_writer(files) && is_due(files->plan, row->epoch, every))
+        status = write_checkpoint(files, state, clock);
+    clock->part_s[AE_PART_IO] += ae_now_s() - begin_s;
+    return ae_comm_agree(files->comm, status);
 }
 
-ae_status ae_files_save_checkpoint(ae_trainer *trainer) {
-    ae_watchdog_phase("writing a checkpoint");
-    return ae_comm_agree(trainer->comm, is_writer(trainer) ? write_checkpoint(trainer) : AE_OK);
-}
-
-ae_status ae_files_hold_end(ae_trainer *trainer, bool *hold) {
+ae_status ae_files_hold_epoch(const ae_files *files, int64_t epoch, bool *hold) {
     ae_status status = AE_OK;
-    if (is_writer(trainer))
-        status = ae_results_look(hold, ae_run_folder_results(trainer->folder),
-                                 trainer->state.position.epoch);
-    status = ae_comm_agree(trainer->comm, status);
-    if (status == AE_OK) ae_comm_broadcast(trainer->comm, hold, sizeof *hold);
+    if (is_writer(files))
+        status = ae_results_look(hold, ae_run_folder_results(files->folder), epoch);
+    status = ae_comm_agree(files->comm, status);
+    if (status == AE_OK) ae_comm_broadcast(files->comm, hold, sizeof *hold);
     return status;
 }
 
-void ae_files_close(ae_trainer *trainer) {
-    ae_results_destroy(&trainer->results);
-    if (trainer->folder) ae_run_folder_close(&trainer->folder);
+ae_status ae_files_save_checkpoint(ae_files *files, const ae_state *state, ae_clock *clock) {
+    ae_watchdog_doing("writing a checkpoint");
+    ae_status status = is_writer(files) ? write_checkpoint(files, state, clock) : AE_OK;
+    return ae_comm_agree(files->comm, status);
 }

@@ -1,4 +1,6 @@
 /* The time there is, and ranks that take too much of it. */
+#include "train/limits.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -7,7 +9,6 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
-#include "train/internal.h"
 
 /* Kept free for a checkpoint before a batch system ends the job: a tenth of the time left, at most
  * half a minute. */
@@ -27,19 +28,17 @@ static double seconds_until(const char *variable) {
     return INFINITY;
 }
 
-void ae_limits_begin(const ae_trainer *trainer) {
-    const ae_settings *settings = trainer->settings;
+void ae_limits_begin(int64_t time_limit) {
     const double now_s = ae_now_s();
-    if (settings->run.time_limit > 0) ae_stop_at(now_s + (double)settings->run.time_limit);
+    if (time_limit > 0) ae_stop_at(now_s + (double)time_limit);
     ae_stop_at(now_s + seconds_until("AE_STOP_TIME"));
     double left_s = seconds_until("SLURM_JOB_END_TIME");
     if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s)); /* else it is another job's */
 }
 
-bool ae_limits_checkpoint_is_due(const ae_trainer *trainer) {
-    const double minutes = trainer->settings->output.checkpoint_minutes;
-    return minutes > 0 && ae_comm_rank(trainer->comm) == 0 &&
-           ae_now_s() - trainer->saved_s >= 60 * minutes;
+bool ae_limits_checkpoint_is_due(const ae_plan *plan, const ae_clock *clock) {
+    const double minutes = plan->settings->output.checkpoint_minutes;
+    return minutes > 0 && plan->rank == 0 && ae_now_s() - clock->saved_s >= 60 * minutes;
 }
 
 static int by_time(const void *left, const void *right) {
@@ -59,29 +58,31 @@ int ae_limits_find_slow(ae_share *shares, int size, int64_t slow_percent, double
     return slow;
 }
 
-/* On rank 0: shares[size], the host names of all ranks beside them. */
-static void warn(const ae_trainer *trainer, ae_share *shares, int size) {
+/* On rank 0: slow ones of shares[size], the slowest last. */
+static void warn(const ae_comm *comm, const ae_share *shares, int size, int slow, double median_s,
+                 int64_t epoch) {
     enum { SHOWN = 4 };
-    double median_s;
-    int slow = ae_limits_find_slow(shares, size, trainer->settings->run.slow_percent, &median_s);
     for (int s = 0; s < slow && s < SHOWN; ++s) {
         const ae_share *its = &shares[size - 1 - s];
         ae_warn("rank %d on %s computed for %.1f s in epoch %lld, the median rank for %.1f s: its "
                 "host is slower, or others work there; all ranks wait for it",
-                its->rank, ae_comm_host_of(trainer->comm, its->rank), its->compute_s,
-                (long long)trainer->state.position.epoch + 1, median_s);
+                its->rank, ae_comm_host_of(comm, its->rank), its->compute_s, (long long)epoch + 1,
+                median_s);
     }
 }
 
-void ae_limits_warn_slow(ae_trainer *trainer) {
-    const int size = ae_comm_size(trainer->comm);
-    if (trainer->settings->run.slow_percent == 0 || size == 1) return;
-    const bool is_first = ae_comm_rank(trainer->comm) == 0;
-    const ae_share mine = {trainer->phase_s[AE_PHASE_COMPUTE], ae_comm_rank(trainer->comm)};
+void ae_limits_warn_slow(const ae_clock *clock, ae_comm *comm, int64_t slow_percent,
+                         int64_t epoch) {
+    const int size = ae_comm_size(comm);
+    if (slow_percent == 0 || size == 1) return;
+    const bool is_first = ae_comm_rank(comm) == 0;
+    const ae_share mine = {clock->part_s[AE_PART_COMPUTE], ae_comm_rank(comm)};
     ae_share *shares = is_first ? malloc((size_t)size * sizeof *shares) : NULL;
     ae_status status = is_first && !shares ? ae_fail_memory("the ranks' times") : AE_OK;
-    if (ae_comm_agree(trainer->comm, status)) return; /* it was but a warning */
-    ae_comm_gather(trainer->comm, &mine, sizeof mine, shares);
-    if (is_first) warn(trainer, shares, size);
+    if (ae_comm_agree(comm, status)) return; /* it was but a warning */
+    ae_comm_gather(comm, &mine, sizeof mine, shares);
+    double median_s;
+    const int slow = is_first ? ae_limits_find_slow(shares, size, slow_percent, &median_s) : 0;
+    if (slow > 0) warn(comm, shares, size, slow, median_s, epoch);
     free(shares);
 }

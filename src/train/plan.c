@@ -1,55 +1,137 @@
 /* What a run will be, before it begins. */
+#include "train/plan.h"
+
 #include <stdio.h>
 
 #include "base/build.h"
 #include "base/log.h"
-#include "data/order.h"
-#include "train/internal.h"
+#include "data/dataset.h"
+
+/* ---- made ---- */
+
+/* Takes the validation images off the end of the training images. Local, alike on all ranks. */
+static ae_status split_validation(ae_plan *plan, const ae_config *config) {
+    const int64_t wanted = plan->settings->train.validation_images;
+    if (wanted >= plan->train_images)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s = %lld leaves none of the %lld training images to train on; lower it",
+                       ae_config_where(config, "train", "validation_images"), (long long)wanted,
+                       (long long)plan->train_images);
+    plan->validation_images = wanted;
+    plan->train_images -= wanted;
+    return AE_OK;
+}
+
+ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config) {
+    const ae_settings *settings = ae_config_settings(config);
+    ae_data_info info;
+    ae_status status = ae_dataset_describe(&info, comm, settings);
+    if (status) return status;
+    *plan = (ae_plan){.settings = settings,
+                      .rank = ae_comm_rank(comm),
+                      .ranks = ae_comm_size(comm),
+                      .placement = ae_placement_find(comm),
+                      .picture = info.shape,
+                      .train_images = info.train,
+                      .test_images = info.test,
+                      .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
+    status = split_validation(plan, config);
+    if (status) return status;
+    plan->steps_per_epoch = ae_order_steps(plan->train_images, settings->train.batch);
+    return AE_OK;
+}
+
+/* ---- asked ---- */
+
+bool ae_plan_is_pretraining(const ae_plan *plan, int64_t epoch) {
+    return epoch < plan->settings->train.pretrain_epochs;
+}
+
+static ae_noise noise_of(const ae_plan *plan, int64_t epoch, double sigma) {
+    return (ae_noise){ae_plan_is_pretraining(plan, epoch) ? 0 : sigma,
+                      plan->settings->noise.clamp_min, plan->settings->noise.clamp_max};
+}
+
+ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch) {
+    return noise_of(plan, epoch, plan->settings->noise.sigma);
+}
+
+ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch) {
+    return noise_of(plan, epoch, plan->settings->noise.test_sigma);
+}
+
+double ae_plan_lr(const ae_plan *plan, int64_t update) {
+    return ae_schedule_lr(plan->settings, update, plan->steps_per_epoch,
+                          plan->steps_per_epoch * plan->total_epochs);
+}
+
+/* Rank `rank`'s part of step `step` of an epoch. */
+static ae_shard shard_of(const ae_plan *plan, int64_t step, int rank) {
+    return ae_order_shard(plan->train_images, plan->settings->train.batch,
+                          plan->settings->train.block, step, rank, plan->ranks);
+}
+
+ae_shard ae_plan_shard(const ae_plan *plan, const ae_position *position) {
+    return shard_of(plan, position->step, plan->rank);
+}
+
+bool ae_plan_can_reach(const ae_plan *plan, const ae_position *position) {
+    return position->epoch <= plan->total_epochs && position->step <= plan->steps_per_epoch &&
+           position->images <= plan->train_images &&
+           position->skipped <= plan->settings->train.skip_steps &&
+           (position->images > 0 || position->step <= position->skipped) &&
+           position->best_epoch <= position->epoch;
+}
+
+ae_status ae_plan_fail_diverged(const ae_plan *plan, int64_t epoch, int64_t step,
+                                const char *what) {
+    char place[64] = "";
+    if (step > 0) snprintf(place, sizeof place, ", step %lld", (long long)step);
+    return ae_fail(AE_ERROR_NUMERIC,
+                   "epoch %lld%s: %s; training diverges. Lower optimizer.lr (now %g), or set "
+                   "optimizer.clip_norm%s, in a new run.dir",
+                   (long long)epoch + 1, place, what, plan->settings->optimizer.lr,
+                   step > 0 ? " or train.skip_steps" : "");
+}
+
+/* ---- told ---- */
 
 /* "1 rank", "2 ranks". */
 static const char *plural(int64_t count) {
     return count == 1 ? "" : "s";
 }
 
-/* Blocks of a full batch, or of the only one. */
-static ae_shard full_batch(const ae_trainer *trainer, int rank) {
-    const ae_settings *settings = trainer->settings;
-    return ae_order_shard(trainer->train_count, settings->train.batch, settings->train.block, 0,
-                          rank, ae_comm_size(trainer->comm));
-}
-
-/* Fewest and most blocks of a batch that a rank has. */
-static void blocks_of_ranks(const ae_trainer *trainer, int64_t *fewest, int64_t *most) {
-    *fewest = *most = full_batch(trainer, 0).blocks;
-    for (int r = 1; r < ae_comm_size(trainer->comm); ++r) {
-        int64_t blocks = full_batch(trainer, r).blocks;
+/* Fewest and most blocks of a full batch, or of the only one, that a rank has. */
+static void blocks_of_ranks(const ae_plan *plan, int64_t *fewest, int64_t *most) {
+    *fewest = *most = shard_of(plan, 0, 0).blocks;
+    for (int r = 1; r < plan->ranks; ++r) {
+        int64_t blocks = shard_of(plan, 0, r).blocks;
         if (blocks < *fewest) *fewest = blocks;
         if (blocks > *most) *most = blocks;
     }
 }
 
-void ae_plan_print(const ae_trainer *trainer) {
-    const ae_settings *settings = trainer->settings;
-    const ae_placement *placement = &trainer->placement;
-    const int ranks = ae_comm_size(trainer->comm);
+void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model) {
+    const ae_settings *settings = plan->settings;
+    const ae_placement *placement = &plan->placement;
+    const int ranks = plan->ranks;
     int64_t fewest, most;
-    blocks_of_ranks(trainer, &fewest, &most);
+    blocks_of_ranks(plan, &fewest, &most);
     ae_say("ae_dist %s (%s)", ae_build_version(), ae_build_revision());
     ae_say("run      %s", settings->run.dir);
-    ae_say("network  %s: %zu parameters", settings->model.layers,
-           ae_network_size(trainer->model.network));
+    ae_say("network  %s: %zu parameters", settings->model.layers, ae_network_size(model->network));
     char validation[64] = "";
-    if (trainer->validation_count > 0)
+    if (plan->validation_images > 0)
         snprintf(validation, sizeof validation, ", %lld to validate with",
-                 (long long)trainer->validation_count);
+                 (long long)plan->validation_images);
     ae_say("images   %s, %lld to train on%s and %lld to test on",
            settings->data.source == AE_SOURCE_CIFAR10 ? settings->data.dir : "dead leaves",
-           (long long)trainer->train_count, validation, (long long)trainer->test_count);
+           (long long)plan->train_images, validation, (long long)plan->test_images);
     ae_say("steps    %lld epoch%s on clean images, then %lld with noise %g: %lld steps each, %lld "
            "images a step",
            (long long)settings->train.pretrain_epochs, plural(settings->train.pretrain_epochs),
            (long long)settings->train.epochs, settings->noise.sigma,
-           (long long)trainer->steps_per_epoch, (long long)settings->train.batch);
+           (long long)plan->steps_per_epoch, (long long)settings->train.batch);
     char range[64];
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,
              (long long)most);
@@ -58,35 +140,33 @@ void ae_plan_print(const ae_trainer *trainer) {
            "step a rank; kernels %s",
            ranks, plural(ranks), placement->threads, plural(placement->threads),
            placement->total_threads, placement->total_cores, plural(placement->total_cores),
-           ae_comm_node_count(trainer->comm), plural(ae_comm_node_count(trainer->comm)),
-           ae_comm_hosts(trainer->comm), range, trainer->model.kernels->name);
+           ae_comm_node_count(comm), plural(ae_comm_node_count(comm)), ae_comm_hosts(comm), range,
+           model->kernels->name);
     if (placement->quota_cores > 0)
         ae_say("quota    the time of %.3g core%s, by the CPU quota of the ranks' control groups "
                "(cgroups)",
                placement->quota_cores, plural(placement->quota_cores == 1 ? 1 : 2));
 }
 
-void ae_plan_print_memory(const ae_trainer *trainer) {
-    const double size = (double)ae_network_size(trainer->model.network);
-    const double threads = trainer->placement.threads;
-    double images =
-        (double)(trainer->train_count + trainer->validation_count + trainer->test_count) *
-        (double)ae_record_size(trainer->picture);
-    double a_rank = threads * (double)ae_member_bytes(trainer->model.network, trainer->picture) +
-                    size * sizeof(float) * (2 + trainer->state.optimizer.moments) +
-                    (double)ae_network_packed_size(trainer->model.network) * sizeof(float) +
-                    (double)trainer->message_size * (double)sizeof(int64_t) +
-                    (double)trainer->train_count * (double)sizeof(uint32_t);
-    double results = (double)trainer->test_count * 5 * sizeof(double);
+void ae_plan_print_memory(const ae_plan *plan, const ae_state *state, size_t message_bytes) {
+    const double size = (double)ae_network_size(state->network);
+    const double threads = plan->placement.threads;
+    double images = (double)(plan->train_images + plan->validation_images + plan->test_images) *
+                    (double)ae_record_size(plan->picture);
+    double a_rank = threads * (double)ae_member_bytes(state->network, plan->picture) +
+                    size * sizeof(float) * (2 + state->optimizer.moments) +
+                    (double)ae_network_packed_size(state->network) * sizeof(float) +
+                    (double)message_bytes + (double)plan->train_images * (double)sizeof(uint32_t);
+    double results = (double)plan->test_images * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",
            a_rank / 1e6, images / 1e6, results / 1e6);
-    ae_say("message  %.1f kB a step", (double)trainer->message_size * sizeof(int64_t) / 1e3);
-    ae_say("total    %lld steps", (long long)(trainer->steps_per_epoch * trainer->total_epochs));
+    ae_say("message  %.1f kB a step", (double)message_bytes / 1e3);
+    ae_say("total    %lld steps", (long long)(plan->steps_per_epoch * plan->total_epochs));
 }
 
-void ae_plan_warn(const ae_trainer *trainer) {
-    const ae_placement *placement = &trainer->placement;
-    const int64_t blocks = full_batch(trainer, 0).batch_blocks;
+void ae_plan_warn(const ae_plan *plan) {
+    const ae_placement *placement = &plan->placement;
+    const int64_t blocks = shard_of(plan, 0, 0).batch_blocks;
     ae_placement_warn(placement);
     if (placement->total_threads > blocks)
         ae_warn("a step has %lld block%s of images for %d threads, the others wait; raise "

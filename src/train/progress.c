@@ -1,10 +1,11 @@
 /* What the person at the terminal, or the reader of a job's log, sees. */
+#include "train/progress.h"
+
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "base/timer.h"
-#include "train/internal.h"
 
 /* "12 s", "3 min 20 s", "2 h 05 min". */
 static void duration_text(char text[32], double seconds) {
@@ -17,7 +18,8 @@ static void duration_text(char text[32], double seconds) {
         snprintf(text, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
 }
 
-void ae_progress_step(const ae_trainer *trainer) {
+void ae_progress_step(const ae_plan *plan, const ae_position *position, const ae_clock *clock,
+                      double loss) {
     static double shown_s = 0;
     static int on_terminal = -1;
     if (!ae_log_is_speaker()) return;
@@ -25,30 +27,29 @@ void ae_progress_step(const ae_trainer *trainer) {
     double now_s = ae_now_s();
     if (!on_terminal || now_s - shown_s < 0.1) return;
     shown_s = now_s;
-    const ae_position *position = &trainer->state.position;
-    double rate = (double)trainer->images_seen / (now_s - trainer->steps_begin_s);
-    int64_t epochs_left = trainer->total_epochs - position->epoch;
-    double images_left = (double)(epochs_left * trainer->train_count - position->images);
+    double rate = (double)clock->images_seen / (now_s - clock->steps_begin_s);
+    int64_t epochs_left = plan->total_epochs - position->epoch;
+    double images_left = (double)(epochs_left * plan->train_images - position->images);
     char left[32], line[160];
-    duration_text(left, images_left / rate + (double)epochs_left * trainer->evaluation_s);
-    snprintf(
-        line, sizeof line, "epoch %lld/%lld  step %lld/%lld  %.0f images/s  loss %.5f  %s left",
-        (long long)position->epoch + 1, (long long)trainer->total_epochs, (long long)position->step,
-        (long long)trainer->steps_per_epoch, rate, trainer->last_loss, left);
+    duration_text(left, images_left / rate + (double)epochs_left * clock->evaluation_s);
+    snprintf(line, sizeof line,
+             "epoch %lld/%lld  step %lld/%lld  %.0f images/s  loss %.5f  %s left",
+             (long long)position->epoch + 1, (long long)plan->total_epochs,
+             (long long)position->step, (long long)plan->steps_per_epoch, rate, loss, left);
     ae_say_progress(line);
 }
 
-void ae_progress_epoch(const ae_trainer *trainer, const ae_epoch_row *row) {
-    double share = row->seconds > 0 ? row->phase_s[AE_PHASE_ALLREDUCE][1] / row->seconds : 0;
+void ae_progress_epoch(const ae_plan *plan, const ae_epoch_row *row) {
+    double share = row->seconds > 0 ? row->part_s[AE_PART_ALLREDUCE][1] / row->seconds : 0;
     ae_say("epoch %*lld/%lld  loss %.5f  test %.5f  PSNR %.2f dB  SSIM %.4f  %.0f images/s  "
            "allreduce %.0f %%",
-           trainer->total_epochs > 99 ? 3 : 2, (long long)row->epoch,
-           (long long)trainer->total_epochs, row->train_loss, row->test_loss, row->psnr_db,
-           row->ssim, row->images_per_s, 100 * share);
+           plan->total_epochs > 99 ? 3 : 2, (long long)row->epoch, (long long)plan->total_epochs,
+           row->train_loss, row->test_loss, row->psnr_db, row->ssim, row->images_per_s,
+           100 * share);
 }
 
-void ae_progress_end(const ae_trainer *trainer) {
-    const char *dir = trainer->settings->run.dir;
+void ae_progress_end(const ae_plan *plan) {
+    const char *dir = plan->settings->run.dir;
     char path[AE_TEXT_SIZE + 16], quoted[3][AE_TEXT_QUOTED_SIZE(sizeof path)];
     snprintf(path, sizeof path, "%s/results.h5", dir);
     ae_text_quote(quoted[0], path);

@@ -1,7 +1,7 @@
+/* The trainer: owns the parts of a run, and says what happens when. */
 #include "train/trainer.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,133 +12,116 @@
 #include "base/stop.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
-#include "data/order.h"
 #include "train/internal.h"
+#include "train/limits.h"
+#include "train/progress.h"
+#include "train/replicas.h"
 
-/* What the source tells. Collective. */
-static ae_status describe_images(ae_trainer *trainer) {
-    ae_data_info info;
-    ae_status status = ae_dataset_describe(&info, trainer->comm, trainer->settings);
-    if (status) return status;
-    trainer->picture = info.shape;
-    trainer->train_count = info.train;
-    trainer->test_count = info.test;
+/* ---- made ---- */
+
+/* The state before the first step, and the memory of steps. Local. */
+static ae_status create_state(ae_trainer *trainer) {
+    const ae_settings *settings = trainer->plan.settings;
+    const ae_network *network = trainer->model.network;
+    const ae_optimizer_options options = ae_optimizer_options_of(settings);
+    ae_status status = ae_state_init(&trainer->state, network, &options);
+    if (status == AE_OK) status = ae_reduction_init(&trainer->reduction, ae_network_size(network));
+    if (status == AE_OK)
+        status = ae_network_initialize(network, trainer->state.parameters, AE_INIT_PYTORCH,
+                                       (uint64_t)settings->run.seed);
+    return status;
+}
+
+/* All that is made before the images. Collective. */
+static ae_status create_parts(ae_trainer *trainer) {
+    ae_comm *comm = trainer->comm;
+    ae_plan *plan = &trainer->plan;
+    ae_status status = ae_plan_make(plan, comm, trainer->config);
+    if (status == AE_OK)
+        status = ae_model_init(&trainer->model, comm, trainer->config, plan->picture);
+    if (status == AE_OK) status = ae_comm_agree(comm, ae_arithmetic_begin(plan->placement.threads));
+    if (status == AE_OK) status = ae_comm_agree(comm, create_state(trainer));
+    if (status != AE_OK) return status;
+    trainer->files = (ae_files){.plan = plan,
+                                .config = trainer->config,
+                                .comm = comm,
+                                .kernel_path = trainer->model.kernels->name};
     return AE_OK;
+}
+
+ae_status ae_trainer_create(ae_trainer **trainer, ae_comm *comm, const ae_config *config) {
+    ae_trainer *made = calloc(1, sizeof *made);
+    *trainer = NULL;
+    ae_status status = ae_comm_agree(comm, made ? AE_OK : ae_fail_memory("the trainer"));
+    if (status != AE_OK) {
+        free(made);
+        return status;
+    }
+    made->comm = comm;
+    made->config = config;
+    ae_watchdog_limit((double)ae_config_settings(config)->run.stall_seconds, ae_comm_rank(comm));
+    status = create_parts(made);
+    if (status != AE_OK) {
+        ae_trainer_destroy(&made);
+        return status;
+    }
+    ae_plan_print(&made->plan, comm, &made->model);
+    *trainer = made;
+    return AE_OK;
+}
+
+void ae_trainer_destroy(ae_trainer **trainer) {
+    ae_trainer *t = *trainer;
+    if (!t) return;
+    ae_files_close(&t->files);
+    ae_evaluation_release(&t->evaluation);
+    ae_team_destroy(&t->team);
+    ae_dataset_destroy(&t->dataset);
+    free(t->order);
+    ae_reduction_release(&t->reduction);
+    ae_state_release(&t->state);
+    ae_model_release(&t->model);
+    free(t);
+    *trainer = NULL;
+}
+
+int ae_trainer_message_size(const ae_trainer *trainer) {
+    return (int)trainer->reduction.size;
+}
+
+ae_status ae_trainer_check(ae_trainer *trainer) {
+    const ae_plan *plan = &trainer->plan;
+    ae_plan_print_memory(plan, &trainer->state,
+                         trainer->reduction.size * sizeof *trainer->reduction.message);
+    ae_plan_warn(plan);
+    ae_status status = ae_files_check(&trainer->files, &trainer->state);
+    if (status != AE_OK) return status;
+    if (plan->settings->data.source == AE_SOURCE_DEADLEAVES) return AE_OK; /* always right */
+    return ae_dataset_create(&trainer->dataset, trainer->comm, plan->settings);
+}
+
+/* The images, and room for their order. Collective. */
+static ae_status load_images(ae_trainer *trainer) {
+    const ae_plan *plan = &trainer->plan;
+    ae_status status = ae_dataset_create(&trainer->dataset, trainer->comm, plan->settings);
+    if (status != AE_OK) return status;
+    trainer->order = calloc((size_t)plan->train_images, sizeof *trainer->order);
+    if (!trainer->order) status = ae_fail_memory("the order of the images");
+    return ae_comm_agree(trainer->comm, status);
 }
 
 /* The threads that work. Collective. */
 static ae_status create_team(ae_trainer *trainer) {
-    ae_status status = ae_team_create(&trainer->team, &trainer->model, trainer->picture,
-                                      trainer->placement.threads);
+    const ae_plan *plan = &trainer->plan;
+    ae_status status =
+        ae_team_create(&trainer->team, &trainer->model, plan->picture, plan->placement.threads);
     return ae_comm_agree(trainer->comm, status);
 }
 
-/* Buffers of the size of the network. Collective. */
-static ae_status create_state(ae_trainer *trainer) {
-    const size_t size = ae_network_size(trainer->model.network);
-    ae_state *state = &trainer->state;
-    trainer->message_size = size + AE_STEP_EXTRAS;
-    trainer->gradient = ae_calloc(size, sizeof *trainer->gradient);
-    trainer->message = ae_calloc(trainer->message_size, sizeof *trainer->message);
-    const ae_optimizer_options options = ae_optimizer_options_of(trainer->settings);
-    ae_status status = ae_state_init(state, trainer->model.network, &options);
-    if (!trainer->gradient || !trainer->message) status = ae_fail_memory("the parameters");
-    status = ae_comm_agree(trainer->comm, status);
-    if (status) return status;
-    status = ae_network_initialize(trainer->model.network, state->parameters, AE_INIT_PYTORCH,
-                                   (uint64_t)trainer->settings->run.seed);
-    return ae_comm_agree(trainer->comm, status);
-}
-
-/* Takes the validation images off the end of the training images. Local, alike on all ranks. */
-static ae_status split_validation(ae_trainer *trainer) {
-    const int64_t wanted = trainer->settings->train.validation_images;
-    if (wanted >= trainer->train_count)
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s = %lld leaves none of the %lld training images to train on; lower it",
-                       ae_config_where(trainer->config, "train", "validation_images"),
-                       (long long)wanted, (long long)trainer->train_count);
-    trainer->validation_count = wanted;
-    trainer->train_count -= wanted;
-    return AE_OK;
-}
-
-ae_status ae_trainer_create(ae_trainer **trainer_out, ae_comm *comm, const ae_config *config) {
-    *trainer_out = NULL;
-    ae_trainer *trainer = calloc(1, sizeof *trainer);
-    ae_status status = ae_comm_agree(comm, trainer ? AE_OK : ae_fail_memory("the trainer"));
-    if (status) {
-        free(trainer);
-        return status;
-    }
-    trainer->comm = comm;
-    trainer->config = config;
-    trainer->settings = ae_config_settings(config);
-    ae_watchdog_limit((double)trainer->settings->run.stall_seconds, ae_comm_rank(comm));
-    status = describe_images(trainer);
-    if (status == AE_OK) status = ae_model_init(&trainer->model, comm, config, trainer->picture);
-    if (status) goto done;
-    trainer->placement = ae_placement_find(comm);
-    status = ae_comm_agree(comm, ae_arithmetic_begin(trainer->placement.threads));
-    if (status) goto done;
-    const ae_settings *settings = trainer->settings;
-    status = split_validation(trainer);
-    if (status) goto done;
-    trainer->steps_per_epoch = ae_order_steps(trainer->train_count, settings->train.batch);
-    trainer->total_epochs = settings->train.pretrain_epochs + settings->train.epochs;
-    status = create_state(trainer);
-    if (status) goto done;
-    ae_plan_print(trainer);
-done:
-    if (status) ae_trainer_destroy(&trainer);
-    *trainer_out = trainer;
-    return status;
-}
-
-void ae_trainer_destroy(ae_trainer **trainer_ptr) {
-    ae_trainer *trainer = *trainer_ptr;
-    if (!trainer) return;
-    ae_files_close(trainer);
-    ae_team_destroy(&trainer->team);
-    ae_dataset_destroy(&trainer->dataset);
-    free(trainer->order);
-    free(trainer->evaluation.psnr_db);
-    free(trainer->evaluation.ssim);
-    free(trainer->evaluation.input_psnr_db);
-    free(trainer->evaluation.input_ssim);
-    free(trainer->gradient);
-    free(trainer->message);
-    ae_state_release(&trainer->state);
-    ae_model_release(&trainer->model);
-    free(trainer);
-    *trainer_ptr = NULL;
-}
-
-int ae_trainer_message_size(const ae_trainer *trainer) {
-    return (int)trainer->message_size;
-}
-
-ae_status ae_trainer_check(ae_trainer *trainer) {
-    ae_plan_print_memory(trainer);
-    ae_plan_warn(trainer);
-    ae_status status = ae_files_check(trainer);
-    if (status) return status;
-    if (trainer->settings->data.source == AE_SOURCE_DEADLEAVES) return AE_OK; /* always right */
-    return ae_dataset_create(&trainer->dataset, trainer->comm, trainer->settings);
-}
-
-/* The images, and memory that depends on their number. Collective. */
-static ae_status load_images(ae_trainer *trainer) {
-    ae_status status = ae_dataset_create(&trainer->dataset, trainer->comm, trainer->settings);
-    if (status) return status;
-    const size_t images = (size_t)trainer->test_count;
-    evaluation *e = &trainer->evaluation;
-    double **arrays[] = {&e->psnr_db, &e->ssim, &e->input_psnr_db, &e->input_ssim};
-    for (int a = 0; a < 4; ++a)
-        if (!(*arrays[a] = calloc(images, sizeof(double)))) status = ae_fail_memory("the results");
-    e->input_sigma = -1;
-    trainer->order = calloc((size_t)trainer->train_count, sizeof *trainer->order);
-    if (!trainer->order) status = ae_fail_memory("the order of the images");
+/* Collective. */
+static ae_status create_evaluation(ae_trainer *trainer) {
+    ae_status status = ae_evaluation_init(&trainer->evaluation, &trainer->plan, trainer->comm,
+                                          trainer->team, trainer->dataset);
     return ae_comm_agree(trainer->comm, status);
 }
 
@@ -150,170 +133,177 @@ static ae_status check_images(ae_trainer *trainer) {
         return ae_fail(AE_ERROR_DATA,
                        "the images (hash %s) are not those the run in %s was begun with (hash %s); "
                        "give it the same ones, or choose another run.dir",
-                       hash, trainer->settings->run.dir, begun_with);
+                       hash, trainer->plan.settings->run.dir, begun_with);
     memcpy(begun_with, hash, AE_HASH_TEXT_SIZE);
     return AE_OK;
 }
 
-/* hash = that of parameters and optimiser; the same on every rank, else AE_ERROR_NUMERIC.
- * Collective. */
-static ae_status compare_replicas(ae_trainer *trainer, char hash[AE_HASH_TEXT_SIZE]) {
-    const size_t bytes = ae_network_size(trainer->model.network) * sizeof(float);
-    ae_hash *sum = NULL;
-    ae_status status = ae_hash_create(&sum);
-    if (status == AE_OK) {
-        ae_hash_add(sum, trainer->state.parameters, bytes);
-        for (int m = 0; m < trainer->state.optimizer.moments; ++m)
-            ae_hash_add(sum, trainer->state.optimizer.moment[m], bytes);
-        ae_hash_text(sum, hash);
-        ae_hash_destroy(&sum);
-    }
-    status = ae_comm_agree(trainer->comm, status);
-    if (status) return status;
-    int64_t differing = !ae_comm_equals_first(trainer->comm, hash, AE_HASH_TEXT_SIZE);
-    const bool differs = differing > 0, is_first = ae_comm_rank(trainer->comm) == 0;
-    const int size = ae_comm_size(trainer->comm);
-    ae_comm_sum(trainer->comm, &differing, 1);
-    if (differing == 0) return AE_OK;
-    /* One alone against all others is wrong, rank 0 too; of two, nobody knows which. */
-    const bool first_is_alone = size > 2 && differing == size - 1;
-    char self[512] = ""; /* other ranks are named as the message is passed on */
-    if (is_first) snprintf(self, sizeof self, "rank 0 on %s: ", ae_comm_host_of(trainer->comm, 0));
-    if (first_is_alone ? is_first : differs)
-        status = ae_fail(
-            AE_ERROR_NUMERIC,
-            "%safter epoch %lld its parameters (hash %s) differ from %s; %s memory or processor is "
-            "at fault: leave the host out and start again, which goes on from the last checkpoint",
-            self, (long long)trainer->state.position.epoch + 1, hash,
-            is_first ? "those of all others" : "rank 0's", size > 2 ? "its" : "one of the two's");
-    return ae_comm_agree(trainer->comm, status);
-}
+/* ---- steps ---- */
 
 /* A checkpoint of the state as it is. Collective. */
 static ae_status save(ae_trainer *trainer) {
     char hash[AE_HASH_TEXT_SIZE];
-    ae_status status = compare_replicas(trainer, hash);
-    return status == AE_OK ? ae_files_save_checkpoint(trainer) : status;
+    ae_status status = ae_replicas_compare(&trainer->state, trainer->comm, hash);
+    if (status != AE_OK) return status;
+    return ae_files_save_checkpoint(&trainer->files, &trainer->state, &trainer->clock);
 }
 
 /* Saves the state and says so. Collective. */
 static ae_status stop_early(ae_trainer *trainer) {
     ae_status status = save(trainer);
-    if (status) return status;
+    if (status != AE_OK) return status;
     const ae_position *position = &trainer->state.position;
     return ae_fail(AE_STOPPED,
                    "stopped %s after %lld whole epochs and %lld steps of the next; the state is in "
                    "%s/checkpoints/, and the same command goes on from it",
                    ae_stop_by_clock() ? "at the end of its time" : "on request",
                    (long long)position->epoch, (long long)position->step,
-                   trainer->settings->run.dir);
+                   trainer->plan.settings->run.dir);
 }
 
 /* The order of the images in the state's epoch. */
 static void shuffle(ae_trainer *trainer) {
-    ae_order_shuffle(trainer->order, (uint32_t)trainer->train_count,
-                     (uint64_t)trainer->settings->run.seed,
+    ae_order_shuffle(trainer->order, (uint32_t)trainer->plan.train_images,
+                     (uint64_t)trainer->plan.settings->run.seed,
                      (uint32_t)trainer->state.position.epoch);
+}
+
+/* This rank's part of the step at the state's position. */
+static ae_step next_step(const ae_trainer *trainer) {
+    const ae_plan *plan = &trainer->plan;
+    const ae_position *position = &trainer->state.position;
+    const ae_shard shard = ae_plan_shard(plan, position);
+    return (ae_step){.images = ae_dataset_train(trainer->dataset),
+                     .order = trainer->order,
+                     .shard = shard,
+                     .block = plan->settings->train.block,
+                     .seed = (uint64_t)plan->settings->run.seed,
+                     .epoch = (uint32_t)position->epoch,
+                     .noise = ae_plan_train_noise(plan, position->epoch),
+                     .loss = (ae_loss)plan->settings->train.loss,
+                     .bound = ae_fixed_bound(AE_FIXED_K, shard.batch_images)};
+}
+
+/* Does the step at the state's position and moves it on; *stop: a rank was asked to stop;
+ * *save_now: a checkpoint is due by rank 0's clock. AE_ERROR_NUMERIC: training diverges, the same
+ * on every rank. Collective. */
+static ae_status do_step(ae_trainer *trainer, bool *stop, bool *save_now) {
+    const ae_plan *plan = &trainer->plan;
+    const ae_step step = next_step(trainer);
+    const bool is_due = ae_limits_checkpoint_is_due(plan, &trainer->clock);
+    ae_reduction_sum(&trainer->reduction, trainer->comm, trainer->team, &step, is_due,
+                     &trainer->clock);
+    *stop = trainer->reduction.sums[AE_STEP_STOP] > 0;
+    *save_now = trainer->reduction.sums[AE_STEP_SAVE] > 0;
+    return ae_reduction_apply(&trainer->reduction, &trainer->state, &trainer->model, plan,
+                              &trainer->clock);
 }
 
 /* The rest of the epoch's steps; *stop: asked to stop before its end. Collective. */
 static ae_status train_epoch(ae_trainer *trainer, bool *stop) {
+    const ae_plan *plan = &trainer->plan;
+    const ae_position *position = &trainer->state.position;
+    const int64_t *step = &position->step, every = plan->settings->output.checkpoint_steps;
     shuffle(trainer);
     *stop = false;
-    trainer->steps_begin_s = ae_now_s();
-    trainer->images_seen = 0;
-    const int64_t *step = &trainer->state.position.step,
-                  every = trainer->settings->output.checkpoint_steps;
-    while (*step < trainer->steps_per_epoch && !*stop) {
+    ae_clock_begin_steps(&trainer->clock);
+    while (*step < plan->steps_per_epoch && !*stop) {
         bool save_now;
-        ae_status status = ae_trainer_step(trainer, stop, &save_now);
-        if (status) return status;
-        ae_progress_step(trainer);
+        ae_status status = do_step(trainer, stop, &save_now);
+        if (status != AE_OK) return status;
+        ae_progress_step(plan, position, &trainer->clock, trainer->reduction.loss);
         save_now |= every > 0 && *step % every == 0;
-        if (!save_now || *stop || *step == trainer->steps_per_epoch) continue;
+        if (!save_now || *stop || *step == plan->steps_per_epoch) continue;
         status = save(trainer);
-        if (status) return status;
+        if (status != AE_OK) return status;
     }
     return AE_OK;
 }
 
-/* Begins to count time anew. */
-static void reset_clock(ae_trainer *trainer) {
-    memset(trainer->phase_s, 0, sizeof trainer->phase_s);
-    trainer->epoch_begin_s = ae_now_s();
+/* ---- epochs ---- */
+
+/* What is known of the epoch at the state's position before it is evaluated. */
+static ae_epoch_row begin_row(const ae_trainer *trainer) {
+    const ae_plan *plan = &trainer->plan;
+    const ae_position *position = &trainer->state.position;
+    ae_epoch_row row = {.epoch = position->epoch + 1,
+                        .learning_rate = ae_plan_lr(plan, trainer->state.optimizer.steps - 1),
+                        .skipped_steps = position->skipped,
+                        .noise_sigma = ae_plan_train_noise(plan, position->epoch).sigma};
+    row.train_loss = position->images > 0
+                         ? ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images
+                         : NAN; /* its checkpoint is of the epoch's end, and its results are lost */
+    return row;
 }
 
-/* The row's times, from all ranks. Collective. */
-static void fill_times(ae_trainer *trainer, ae_epoch_row *row, double steps_s) {
-    double lowest[AE_PHASES] = {0}, mean[AE_PHASES] = {0}, highest[AE_PHASES] = {0};
-    ae_comm_spread(trainer->comm, trainer->phase_s, AE_PHASES, lowest, mean, highest);
-    for (int p = 0; p < AE_PHASES; ++p) {
-        row->phase_s[p][0] = lowest[p];
-        row->phase_s[p][1] = mean[p];
-        row->phase_s[p][2] = highest[p];
-    }
-    row->seconds = ae_now_s() - trainer->epoch_begin_s;
-    row->images_per_s = steps_s > 0 ? (double)trainer->images_seen / steps_s : 0;
+/* Fills the row's figures; *complete: false where a rank was asked to stop and left images out.
+ * Collective. */
+static ae_status evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *is_best, bool *complete,
+                          bool *stop) {
+    bool stop_too = false;
+    ae_status status = ae_evaluation_test(&trainer->evaluation, row, trainer->state.position.epoch,
+                                          &trainer->clock, complete, stop);
+    if (status != AE_OK || !*complete) return status;
+    status = ae_evaluation_validate(&trainer->evaluation, &trainer->state.position,
+                                    &row->validation_loss, is_best, &trainer->clock, complete,
+                                    &stop_too);
+    *stop |= stop_too;
+    return status;
 }
 
 /* One epoch, or the rest of it, from the state's position; *stop: asked to stop. The position then
  * tells how far it came. Collective. */
 static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
-    ae_position *position = &trainer->state.position;
+    const ae_plan *plan = &trainer->plan;
+    ae_state *state = &trainer->state;
+    ae_clock *clock = &trainer->clock;
     ae_status status = train_epoch(trainer, stop);
-    if (status || *stop) return status;
-    double steps_s = ae_now_s() - trainer->steps_begin_s;
+    if (status != AE_OK || *stop) return status;
+    const double steps_s = ae_now_s() - clock->steps_begin_s;
 
-    ae_epoch_row row = {.epoch = position->epoch + 1,
-                        .learning_rate =
-                            ae_trainer_lr(trainer, trainer->state.optimizer.steps - 1)};
-    row.skipped_steps = position->skipped;
-    row.train_loss = position->images > 0
-                         ? ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images
-                         : NAN; /* its checkpoint is of the epoch's end, and its results are lost */
-    if (!ae_trainer_is_pretraining(trainer, position->epoch))
-        row.noise_sigma = trainer->settings->noise.sigma;
-    bool complete, is_best, stop_too = false;
-    status = compare_replicas(trainer, row.parameters_hash);
-    if (status == AE_OK) status = ae_trainer_evaluate(trainer, &row, &complete, stop);
-    if (status || !complete) return status;
-    status = ae_trainer_validate(trainer, &row.validation_loss, &is_best, &complete, &stop_too);
-    *stop |= stop_too;
-    if (status || !complete) return status;
+    ae_epoch_row row = begin_row(trainer);
+    bool is_best = false, complete = false;
+    status = ae_replicas_compare(state, trainer->comm, row.parameters_hash);
+    if (status == AE_OK) status = evaluate(trainer, &row, &is_best, &complete, stop);
+    if (status != AE_OK || !complete) return status;
 
-    fill_times(trainer, &row, steps_s);
-    ae_limits_warn_slow(trainer);
-    reset_clock(trainer);
-    status = ae_files_save_epoch(trainer, &row, is_best);
-    if (status) return status;
-    ae_progress_epoch(trainer, &row);
-    if (position->epoch == trainer->total_epochs) ae_say("hash     %s", row.parameters_hash);
+    ae_clock_fill(clock, trainer->comm, &row, steps_s);
+    ae_limits_warn_slow(clock, trainer->comm, plan->settings->run.slow_percent,
+                        state->position.epoch);
+    ae_clock_begin_epoch(clock);
+    status =
+        ae_files_save_epoch(&trainer->files, state, &trainer->evaluation, &row, is_best, clock);
+    if (status != AE_OK) return status;
+    ae_progress_epoch(plan, &row);
+    if (row.epoch == plan->total_epochs) ae_say("hash     %s", row.parameters_hash);
     return AE_OK;
 }
 
 /* From the state's position to the end. Collective. */
 static ae_status run_epochs(ae_trainer *trainer) {
+    const int64_t *epoch = &trainer->state.position.epoch, end = trainer->plan.total_epochs;
     ae_model_take(&trainer->model, trainer->state.parameters);
-    reset_clock(trainer);
-    while (trainer->state.position.epoch < trainer->total_epochs) {
+    ae_clock_begin_epoch(&trainer->clock);
+    while (*epoch < end) {
         bool stop;
         ae_status status = run_epoch(trainer, &stop);
-        if (status) return status;
-        if (stop && trainer->state.position.epoch < trainer->total_epochs)
-            return stop_early(trainer);
+        if (status != AE_OK) return status;
+        if (stop && *epoch < end) return stop_early(trainer);
     }
     return AE_OK;
 }
+
+/* ---- measured ---- */
 
 /* So many steps from the state's position, over the ends of epochs. Collective. */
 static ae_status run_steps(ae_trainer *trainer, int64_t steps) {
     ae_position *position = &trainer->state.position;
     for (int64_t s = 0; s < steps; ++s) {
         bool stop, save_now;
-        if (position->step == trainer->steps_per_epoch) ae_position_next_epoch(position);
+        if (position->step == trainer->plan.steps_per_epoch) ae_position_next_epoch(position);
         if (position->step == 0) shuffle(trainer);
-        ae_status status = ae_trainer_step(trainer, &stop, &save_now);
-        if (status) return status;
+        ae_status status = do_step(trainer, &stop, &save_now);
+        if (status != AE_OK) return status;
         if (stop) return ae_fail(AE_STOPPED, "stopped on request while measuring");
     }
     return AE_OK;
@@ -324,33 +314,35 @@ ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds
     if (!trainer->dataset) {
         status = load_images(trainer);
         if (status == AE_OK) status = create_team(trainer);
-        if (status) return status;
+        if (status != AE_OK) return status;
         ae_model_take(&trainer->model, trainer->state.parameters);
         status = run_steps(trainer, steps);
     }
-    double begin_s = ae_now_s();
+    const double begin_s = ae_now_s();
     if (status == AE_OK) status = run_steps(trainer, steps);
     *seconds = ae_now_s() - begin_s;
     return status;
 }
+
+/* ---- run ---- */
 
 /* All epochs are done. *remains: but results.h5 lacks the last one's figures, and the state is
  * before its evaluation again. Collective. */
 static ae_status find_end(ae_trainer *trainer, bool *remains) {
     ae_position *position = &trainer->state.position;
     bool hold;
-    ae_status status = ae_files_hold_end(trainer, &hold);
-    if (status) return status;
+    ae_status status = ae_files_hold_epoch(&trainer->files, position->epoch, &hold);
+    if (status != AE_OK) return status;
     *remains = !hold;
     ae_say("finished before: all %lld epochs are done%s", (long long)position->epoch,
            hold ? ""
                 : "; results.h5 isn't there, or lacks the last, which is evaluated again (its "
                   "training loss is lost)");
     if (hold) {
-        ae_progress_end(trainer);
+        ae_progress_end(&trainer->plan);
     } else {
         position->epoch -= 1;
-        position->step = trainer->steps_per_epoch;
+        position->step = trainer->plan.steps_per_epoch;
     }
     return AE_OK;
 }
@@ -359,37 +351,42 @@ static ae_status find_end(ae_trainer *trainer, bool *remains) {
 static ae_status finish(ae_trainer *trainer) {
     bool hold;
     ae_status status = run_epochs(trainer);
-    if (status == AE_OK) status = ae_files_hold_end(trainer, &hold);
-    if (status) return status;
+    if (status == AE_OK)
+        status = ae_files_hold_epoch(&trainer->files, trainer->state.position.epoch, &hold);
+    if (status != AE_OK) return status;
     if (!hold)
         return ae_fail(
             AE_ERROR_IO,
             "%s/results.h5, just written, isn't there any more, or is another; see to it "
             "that nothing else changes the folder: the same command makes it again",
-            trainer->settings->run.dir);
-    ae_progress_end(trainer);
+            trainer->plan.settings->run.dir);
+    ae_progress_end(&trainer->plan);
     return AE_OK;
 }
 
 ae_status ae_trainer_run(ae_trainer *trainer) {
+    const ae_plan *plan = &trainer->plan;
     const ae_position *position = &trainer->state.position;
-    ae_limits_begin(trainer);
-    ae_status status = ae_files_open(trainer);
-    if (status) return status;
-    if (position->epoch >= trainer->total_epochs) {
+    ae_limits_begin(plan->settings->run.time_limit);
+    ae_status status = ae_files_open(&trainer->files, &trainer->state);
+    trainer->clock.saved_s = ae_now_s();
+    if (status != AE_OK) return status;
+    if (position->epoch >= plan->total_epochs) {
         bool remains;
         status = find_end(trainer, &remains);
-        if (status || !remains) return status;
+        if (status != AE_OK || !remains) return status;
     } else if (position->epoch > 0 || position->step > 0) {
         ae_say("goes on  after %lld whole epochs and %lld steps of the next",
                (long long)position->epoch, (long long)position->step);
     }
-    ae_plan_warn(trainer);
+    ae_plan_warn(plan);
     status = load_images(trainer);
     if (status == AE_STOPPED) return stop_early(trainer);
     if (status == AE_OK) status = check_images(trainer);
     if (status == AE_OK) status = create_team(trainer);
-    if (status == AE_OK) status = ae_files_begin_results(trainer);
+    if (status == AE_OK) status = create_evaluation(trainer);
+    if (status == AE_OK)
+        status = ae_files_begin_results(&trainer->files, &trainer->state, &trainer->evaluation);
     if (status == AE_OK) status = finish(trainer);
     return status;
 }

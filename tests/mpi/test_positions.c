@@ -39,9 +39,10 @@ static void remove_run(void) {
 static ae_status go_on_from(ae_position position) {
     ae_config *config = NULL;
     ae_trainer *trainer = make_trainer(&config);
-    assert_int_equal(ae_files_open(trainer), AE_OK);
+    assert_int_equal(ae_files_open(&trainer->files, &trainer->state), AE_OK);
     trainer->state.position = position;
-    assert_int_equal(ae_files_save_checkpoint(trainer), AE_OK);
+    assert_int_equal(ae_files_save_checkpoint(&trainer->files, &trainer->state, &trainer->clock),
+                     AE_OK);
     ae_trainer_destroy(&trainer);
     ae_config_destroy(&config);
 

@@ -33,7 +33,7 @@ static ae_status train(double factor, int odd, char dir[32]) {
     assert_int_equal(ae_trainer_create(&trainer, comm, config), AE_OK);
     ae_settings settings = *ae_config_settings(config);
     if (ae_comm_rank(comm) == odd) settings.optimizer.lr *= factor;
-    trainer->settings = &settings;
+    trainer->plan.settings = &settings;
     ae_status status = ae_trainer_run(trainer);
     ae_trainer_destroy(&trainer);
     ae_config_destroy(&config);

@@ -13,8 +13,8 @@
 #include "base/timer.h"
 #include "child.h"
 #include "clock.h"
-#include "comm/internal.h"
-#include "train/internal.h"
+#include "io/run_folder.h"
+#include "train/limits.h"
 
 /* ---- when to stop ---- */
 
@@ -36,11 +36,9 @@ static void set_time(const char *variable, long in_s) {
 
 static void is_limited(const void *argument) {
     const limits *l = argument;
-    const ae_settings settings = {.run.time_limit = l->time_limit};
-    const ae_trainer trainer = {.settings = &settings};
     set_time("AE_STOP_TIME", l->stop_time);
     set_time("SLURM_JOB_END_TIME", l->job_end);
-    ae_limits_begin(&trainer);
+    ae_limits_begin(l->time_limit);
     if (l->end_s > 0) clock_advance(l->end_s - 0.01);
     if (l->end_s > 0 && ae_stop_requested()) _exit(1);
     clock_advance(0.02);
@@ -79,11 +77,11 @@ static void the_run_ends_in_time(void **state) {
 /* ---- when to save ---- */
 
 static bool is_due(double minutes, int rank, double after_s) {
-    ae_comm comm = {.rank = rank};
     const ae_settings settings = {.output.checkpoint_minutes = minutes};
-    const ae_trainer trainer = {.comm = &comm, .settings = &settings, .saved_s = ae_now_s()};
+    const ae_plan plan = {.settings = &settings, .rank = rank};
+    const ae_clock clock = {.saved_s = ae_now_s()};
     clock_advance(after_s);
-    return ae_limits_checkpoint_is_due(&trainer);
+    return ae_limits_checkpoint_is_due(&plan, &clock);
 }
 
 static void a_checkpoint_is_due_after_minutes(void **state) {

@@ -39,7 +39,7 @@ static void add_epochs(ae_results *results, int64_t first, int64_t last) {
     for (int i = 0; i < PICTURES * PIXELS; i++) output[i] = (float)i / 2;
     for (int64_t epoch = first; epoch <= last; epoch++) {
         ae_epoch_row row = {.epoch = epoch, .train_loss = 1.0 / (double)epoch};
-        row.phase_s[AE_PHASE_IO][2] = 7;
+        row.part_s[AE_PART_IO][2] = 7;
         snprintf(row.parameters_hash, sizeof row.parameters_hash, "hash %d", (int)epoch);
         check_ok(ae_results_add_epoch(results, &row));
         if (epoch % 2 == 0) check_ok(ae_results_add_reconstructions(results, epoch, output));

@@ -32,7 +32,7 @@ static void stalls(const void *argument) {
     ae_watchdog_start();
     clock_run(0.5);
     if (s->limit_s >= 0) ae_watchdog_limit(s->limit_s, s->order);
-    ae_watchdog_phase("testing");
+    ae_watchdog_doing("testing");
     clock_run(s->seconds);
 }
 

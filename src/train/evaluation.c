@@ -1,14 +1,16 @@
-/* The test set, each epoch, and the images kept for validation: every rank its run of them, sums as
- * integers. */
+/* The test set and the validation images, run through the network. */
+#include "train/evaluation.h"
+
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/fixed.h"
+#include "base/memory.h"
 #include "base/stop.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
 #include "metrics/metrics.h"
-#include "train/internal.h"
 
 enum { FIRST = 10 }; /* images of the reference experiment's own measure */
 
@@ -28,34 +30,50 @@ enum {
     SUMS
 };
 
-/* The test images' noise: that of the phase. */
-static double test_sigma(const ae_trainer *trainer, int64_t epoch) {
-    return ae_trainer_is_pretraining(trainer, epoch) ? 0 : trainer->settings->noise.test_sigma;
+ae_status ae_evaluation_init(ae_evaluation *evaluation, const ae_plan *plan, ae_comm *comm,
+                             ae_team *team, const ae_dataset *dataset) {
+    ae_evaluation *e = evaluation;
+    double **arrays[] = {&e->psnr_db, &e->ssim, &e->input_psnr_db, &e->input_ssim};
+    ae_status status = AE_OK;
+    *e = (ae_evaluation){
+        .plan = plan, .comm = comm, .team = team, .dataset = dataset, .input_sigma = -1};
+    for (int a = 0; a < 4; ++a)
+        if (!(*arrays[a] = calloc((size_t)plan->test_images, sizeof(double))))
+            status = ae_fail_memory("the results");
+    return status;
+}
+
+void ae_evaluation_release(ae_evaluation *evaluation) {
+    free(evaluation->psnr_db);
+    free(evaluation->ssim);
+    free(evaluation->input_psnr_db);
+    free(evaluation->input_ssim);
+    *evaluation = (ae_evaluation){0};
 }
 
 /* What a loop over images needs to know. */
 typedef struct loop {
-    ae_trainer *trainer;
+    ae_evaluation *evaluation;
     ae_noise noise;
     int64_t begin;   /* the rank's first image */
     bool with_input; /* are the input's figures to be taken too? */
 } loop;
 
 /* The test images' noise depends on the image alone, so that curves are smooth and runs compare. */
-static void load_test_image(const ae_trainer *trainer, ae_member *member, int64_t index,
+static void load_test_image(const ae_evaluation *e, ae_member *member, int64_t index,
                             const ae_noise *noise) {
-    ae_images images = ae_dataset_test(trainer->dataset);
+    ae_images images = ae_dataset_test(e->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_TEST_NOISE, .sample = (uint32_t)index};
-    ae_team_load(trainer->team, member, ae_images_pixels(&images, index), stream, noise);
+    ae_team_load(e->team, member, ae_images_pixels(&images, index), stream, noise);
 }
 
 /* AE_ERROR_NUMERIC: so many of the images had figures that are no numbers. */
-static ae_status fail_faults(const ae_trainer *trainer, int64_t faults, int64_t count,
+static ae_status fail_faults(const ae_plan *plan, int64_t epoch, int64_t faults, int64_t count,
                              const char *what) {
     char text[256];
     snprintf(text, sizeof text, "%lld of %lld %s that is not a finite number", (long long)faults,
              (long long)count, what);
-    return ae_trainer_fail_diverged(trainer, 0, text);
+    return ae_plan_fail_diverged(plan, epoch, 0, text);
 }
 
 /* Sums over validation images. */
@@ -70,65 +88,65 @@ enum {
 /* Image `index` of the training split, with noise that depends on the image alone. */
 static void validate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
     const loop *l = context;
-    const ae_trainer *trainer = l->trainer;
-    ae_images images = ae_dataset_train(trainer->dataset);
+    const ae_evaluation *e = l->evaluation;
+    ae_images images = ae_dataset_train(e->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
-    ae_team_load(trainer->team, member, ae_images_pixels(&images, index), stream, &l->noise);
-    ae_network_forward(member->workspace, trainer->model.packed);
+    ae_team_load(e->team, member, ae_images_pixels(&images, index), stream, &l->noise);
+    ae_network_forward(member->workspace, e->team->model->packed);
     int faults = 0;
-    double loss = ae_network_loss(member->workspace, (ae_loss)trainer->settings->train.loss);
+    double loss = ae_network_loss(member->workspace, (ae_loss)e->plan->settings->train.loss);
     sums[VALIDATION_LOSS] += ae_fixed_from(
-        loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, trainer->validation_count), &faults);
+        loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, e->plan->validation_images), &faults);
     sums[VALIDATION_IMAGES] += 1;
     sums[VALIDATION_FAULTS] += faults != 0;
 }
 
-ae_status ae_trainer_validate(ae_trainer *trainer, double *loss, bool *is_best, bool *complete,
-                              bool *stop) {
-    const int64_t count = trainer->validation_count, first = trainer->train_count;
-    ae_position *position = &trainer->state.position;
-    const bool is_clean = ae_trainer_is_pretraining(trainer, position->epoch);
-    loop l = {.trainer = trainer,
-              .noise = ae_trainer_noise(trainer, is_clean ? 0 : trainer->settings->noise.sigma)};
+/* Is that sum of losses the phase's lowest? Losses with noise and without don't compare. */
+static bool take_best(ae_position *position, const ae_plan *plan, int64_t sum) {
+    const bool is_first =
+        position->best_epoch == 0 || position->epoch == plan->settings->train.pretrain_epochs;
+    if (!is_first && sum >= position->best_sum) return false;
+    position->best_epoch = position->epoch + 1;
+    position->best_sum = sum;
+    return true;
+}
+
+ae_status ae_evaluation_validate(ae_evaluation *evaluation, ae_position *position, double *loss,
+                                 bool *is_best, ae_clock *clock, bool *complete, bool *stop) {
+    const ae_plan *plan = evaluation->plan;
+    const int64_t count = plan->validation_images, first = plan->train_images;
+    loop l = {.evaluation = evaluation, .noise = ae_plan_train_noise(plan, position->epoch)};
     int64_t sums[VALIDATION_SUMS] = {0}, begin, end;
     *loss = NAN;
     *is_best = *stop = false;
     *complete = true;
     if (count == 0) return AE_OK;
     const double begin_s = ae_now_s();
-    ae_team_share(&begin, &end, count, ae_comm_rank(trainer->comm), ae_comm_size(trainer->comm));
-    ae_team_each(trainer->team, sums, VALIDATION_SUMS, first + begin, first + end, validate_image,
-                 &l);
+    ae_team_share(&begin, &end, count, plan->rank, plan->ranks);
+    ae_team_each(evaluation->team, sums, VALIDATION_SUMS, first + begin, first + end,
+                 validate_image, &l);
     sums[VALIDATION_STOP] = ae_stop_requested();
-    ae_comm_sum(trainer->comm, sums, VALIDATION_SUMS);
-    trainer->phase_s[AE_PHASE_EVALUATE] += ae_now_s() - begin_s;
+    ae_comm_sum(evaluation->comm, sums, VALIDATION_SUMS);
+    clock->part_s[AE_PART_EVALUATE] += ae_now_s() - begin_s;
     *stop = sums[VALIDATION_STOP] > 0;
     *complete = sums[VALIDATION_IMAGES] == count;
     if (!*complete) return AE_OK;
     if (sums[VALIDATION_FAULTS] > 0)
-        return fail_faults(trainer, sums[VALIDATION_FAULTS], count,
+        return fail_faults(plan, position->epoch, sums[VALIDATION_FAULTS], count,
                            "validation images gave a loss");
     *loss = ae_fixed_to(sums[VALIDATION_LOSS], AE_FIXED_K) / (double)count;
-    /* Losses with noise and without don't compare. */
-    bool is_first =
-        position->best_epoch == 0 || position->epoch == trainer->settings->train.pretrain_epochs;
-    *is_best = is_first || sums[VALIDATION_LOSS] < position->best_sum;
-    if (*is_best) {
-        position->best_epoch = position->epoch + 1;
-        position->best_sum = sums[VALIDATION_LOSS];
-    }
+    *is_best = take_best(position, plan, sums[VALIDATION_LOSS]);
     return AE_OK;
 }
 
 /* One image's figures added to sums; its own to the evaluation's arrays. */
 static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
     const loop *l = context;
-    ae_trainer *trainer = l->trainer;
-    const ae_kernels *kernels = trainer->model.kernels;
+    ae_evaluation *e = l->evaluation;
+    const ae_kernels *kernels = e->team->model->kernels;
     const int64_t slot = index - l->begin;
-    evaluation *e = &trainer->evaluation;
-    load_test_image(trainer, member, index, &l->noise);
-    ae_network_forward(member->workspace, trainer->model.packed);
+    load_test_image(e, member, index, &l->noise);
+    ae_network_forward(member->workspace, e->team->model->packed);
     const ae_planes *input = ae_workspace_input(member->workspace);
     const ae_planes *output = ae_workspace_output(member->workspace);
     const ae_planes *target = ae_workspace_target(member->workspace);
@@ -139,9 +157,9 @@ static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void
     e->ssim[slot] = ssim;
 
     int faults = 0;
-    const double bound = ae_fixed_bound(AE_FIXED_K, trainer->test_count);
-    const double metric_bound = ae_fixed_bound(AE_FIXED_METRIC_K, trainer->test_count);
-    double loss = ae_network_loss(member->workspace, (ae_loss)trainer->settings->train.loss);
+    const double bound = ae_fixed_bound(AE_FIXED_K, e->plan->test_images);
+    const double metric_bound = ae_fixed_bound(AE_FIXED_METRIC_K, e->plan->test_images);
+    double loss = ae_network_loss(member->workspace, (ae_loss)e->plan->settings->train.loss);
     sums[SUM_LOSS] += ae_fixed_from(loss, AE_FIXED_K, bound, &faults);
     sums[SUM_MSE] += ae_fixed_from(mse, AE_FIXED_K, bound, &faults);
     sums[SUM_SSIM] += ae_fixed_from(ssim, AE_FIXED_METRIC_K, metric_bound, &faults);
@@ -182,55 +200,55 @@ static void fill_row(ae_epoch_row *row, const int64_t *sums, int64_t count) {
 }
 
 /* Brings the runs' per-image figures together on rank 0, in place. Collective. */
-static ae_status gather_images(ae_trainer *trainer, int count, bool with_input) {
-    evaluation *e = &trainer->evaluation;
+static ae_status gather_images(ae_evaluation *e, int count, bool with_input) {
     double *arrays[] = {e->psnr_db, e->ssim, e->input_psnr_db, e->input_ssim};
     for (int a = 0; a < (with_input ? 4 : 2); ++a) {
-        ae_status status = ae_comm_gather_doubles(trainer->comm, arrays[a], count, arrays[a]);
+        ae_status status = ae_comm_gather_doubles(e->comm, arrays[a], count, arrays[a]);
         if (status) return status;
     }
     return AE_OK;
 }
 
-ae_status ae_trainer_evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *complete, bool *stop) {
-    double begin_s = ae_now_s();
-    const int64_t count = trainer->test_count;
-    const double sigma = test_sigma(trainer, trainer->state.position.epoch);
-    loop l = {.trainer = trainer,
-              .noise = ae_trainer_noise(trainer, sigma),
-              .with_input = trainer->evaluation.input_sigma != sigma};
+ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64_t epoch,
+                             ae_clock *clock, bool *complete, bool *stop) {
+    const double begin_s = ae_now_s();
+    const ae_plan *plan = evaluation->plan;
+    const int64_t count = plan->test_images;
+    loop l = {.evaluation = evaluation, .noise = ae_plan_test_noise(plan, epoch)};
+    l.with_input = evaluation->input_sigma != l.noise.sigma;
     int64_t sums[SUMS] = {0}, end;
-    ae_watchdog_phase("evaluating");
-    ae_team_share(&l.begin, &end, count, ae_comm_rank(trainer->comm), ae_comm_size(trainer->comm));
-    ae_team_each(trainer->team, sums, SUMS, l.begin, end, evaluate_image, &l);
+    ae_watchdog_doing("evaluating");
+    ae_team_share(&l.begin, &end, count, plan->rank, plan->ranks);
+    ae_team_each(evaluation->team, sums, SUMS, l.begin, end, evaluate_image, &l);
     sums[SUM_STOP] = ae_stop_requested();
-    ae_comm_sum(trainer->comm, sums, SUMS);
+    ae_comm_sum(evaluation->comm, sums, SUMS);
     *stop = sums[SUM_STOP] > 0;
     *complete = sums[SUM_IMAGES] == count;
     if (!*complete) return AE_OK;
     if (sums[SUM_FAULTS] > 0)
-        return fail_faults(trainer, sums[SUM_FAULTS], count,
+        return fail_faults(plan, epoch, sums[SUM_FAULTS], count,
                            "test images gave a loss, PSNR or SSIM");
     fill_row(row, sums, count);
-    row->test_noise_sigma = sigma;
-    ae_status status = gather_images(trainer, (int)(end - l.begin), l.with_input);
-    trainer->evaluation.input_sigma = sigma;
-    trainer->evaluation_s = ae_now_s() - begin_s;
-    trainer->phase_s[AE_PHASE_EVALUATE] += trainer->evaluation_s;
+    row->test_noise_sigma = l.noise.sigma;
+    ae_status status = gather_images(evaluation, (int)(end - l.begin), l.with_input);
+    evaluation->input_sigma = l.noise.sigma;
+    clock->evaluation_s = ae_now_s() - begin_s;
+    clock->part_s[AE_PART_EVALUATE] += clock->evaluation_s;
     return status;
 }
 
-void ae_trainer_pictures(ae_trainer *trainer, float *images, int64_t count, picture kind) {
-    ae_member *member = &trainer->team->members[0];
-    const double sigma = kind == PICTURE_NOISY ? trainer->settings->noise.test_sigma
-                                               : test_sigma(trainer, trainer->state.position.epoch);
-    const ae_noise noise = ae_trainer_noise(trainer, sigma);
+void ae_evaluation_pictures(const ae_evaluation *evaluation, float *images, int64_t count,
+                            ae_picture kind, int64_t epoch) {
+    const ae_team *team = evaluation->team;
+    ae_member *member = &team->members[0];
+    const ae_planes *planes = kind == AE_PICTURE_CLEAN   ? ae_workspace_target(member->workspace)
+                              : kind == AE_PICTURE_NOISY ? ae_workspace_input(member->workspace)
+                                                         : ae_workspace_output(member->workspace);
+    ae_noise noise = ae_plan_test_noise(evaluation->plan, epoch);
+    if (kind == AE_PICTURE_NOISY) noise.sigma = evaluation->plan->settings->noise.test_sigma;
     for (int64_t n = 0; n < count; ++n) {
-        load_test_image(trainer, member, n, &noise);
-        if (kind == PICTURE_OUTPUT) ae_network_forward(member->workspace, trainer->model.packed);
-        const ae_planes *planes = kind == PICTURE_CLEAN   ? ae_workspace_target(member->workspace)
-                                  : kind == PICTURE_NOISY ? ae_workspace_input(member->workspace)
-                                                          : ae_workspace_output(member->workspace);
-        ae_planes_to_dense(images + (size_t)n * ae_shape_values(trainer->picture), planes);
+        load_test_image(evaluation, member, n, &noise);
+        if (kind == AE_PICTURE_OUTPUT) ae_network_forward(member->workspace, team->model->packed);
+        ae_planes_to_dense(images + (size_t)n * ae_shape_values(team->picture), planes);
     }
 }

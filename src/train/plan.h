@@ -1,0 +1,52 @@
+/* What a run will be: made once, before it begins, and const from then on. */
+#ifndef AE_TRAIN_PLAN_H
+#define AE_TRAIN_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "comm/comm.h"
+#include "comm/placement.h"
+#include "config/config.h"
+#include "data/order.h"
+#include "nn/state.h"
+#include "team/team.h"
+
+typedef struct ae_plan {
+    const ae_settings *settings; /* borrowed */
+    int rank, ranks;
+    ae_placement placement;
+    ae_shape picture;
+    int64_t train_images, validation_images, test_images; /* the training images come first */
+    int64_t steps_per_epoch, total_epochs;
+} ae_plan;
+
+/* Asks the source what the images are, and the machine what there is to work with. Borrows the
+ * configuration. Collective. AE_ERROR_USAGE, AE_ERROR_DATA. */
+ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config);
+
+/* Is `epoch` (counted from 0) one on clean images? */
+bool ae_plan_is_pretraining(const ae_plan *plan, int64_t epoch);
+
+/* The noise of an epoch's training images, and of its evaluation. */
+ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch);
+ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch);
+
+/* The learning rate of an update, counted from 0 through all epochs. */
+double ae_plan_lr(const ae_plan *plan, int64_t update);
+
+/* This rank's part of the step at `position`. */
+ae_shard ae_plan_shard(const ae_plan *plan, const ae_position *position);
+
+/* Could a run come to that position? */
+bool ae_plan_can_reach(const ae_plan *plan, const ae_position *position);
+
+/* AE_ERROR_NUMERIC: "epoch N, step M: WHAT; training diverges. ..."; step 0: none is named. */
+ae_status ae_plan_fail_diverged(const ae_plan *plan, int64_t epoch, int64_t step, const char *what);
+
+/* For the reader: the plan itself; what memory and messages it takes; and warnings on what he may
+ * not have meant. */
+void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model);
+void ae_plan_print_memory(const ae_plan *plan, const ae_state *state, size_t message_bytes);
+void ae_plan_warn(const ae_plan *plan);
+
+#endif
