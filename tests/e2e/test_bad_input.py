@@ -285,8 +285,12 @@ LAYER_FAULTS = {
     "too small": ("conv 8 3 relu, tconv 8 3 relu, conv 3 3 sigmoid",
                   ["conv 3 3 sigmoid", "3 x 32 x 32", "3 x 30 x 30"]),
     "channels": ("conv 8 3 relu, tconv 4 3 sigmoid", ["8 x 30 x 30", "4 x 32 x 32"]),
-    "kind": ("conv 8 3 relu, deconv 3 3 sigmoid", ["the kind is conv or tconv, not \"deconv\""]),
-    "activation": ("conv 8 3 relu, tconv 3 3 tanh", ["relu, sigmoid or none, not \"tanh\""]),
+    "kind": ("conv 8 3 relu, deconv 3 3 sigmoid",
+             ["conv, tconv, add, concat, unshuffle, shuffle or maxpool, not \"deconv\""]),
+    "activation": ("conv 8 3 relu, tconv 3 3 tanh",
+                   ["relu, leaky:SLOPE (0 < SLOPE < 1), sigmoid or none, not \"tanh\""]),
+    "name": ("conv 8 3 relu as a, tconv 8 3 relu, add b, tconv 3 3 none",
+             ["layer 3, \"add b\"", "it names a layer before it", "not \"b\""]),
 }
 
 
