@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fixed.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "nn/network.h"
@@ -392,6 +393,45 @@ static void check_losses(int level) {
     close_rig(&r);
 }
 
+/* Gradients of one image in the units of the integer sums: how far the largest element is below the
+ * bound of the largest batch, and what rounding does to a typical one. */
+static void measure_range(double *largest, double *rounding, const char *text, int level) {
+    rig r;
+    open_rig(&r, text, 3, 33, 40, level);
+    const float *gradient = run_block(&r, 0, 0, AE_LOSS_MSE);
+    double square = 0, error = 0;
+    *largest = 0;
+    for (size_t e = 0; e < r.size; ++e) {
+        int faults = 0;
+        const double exact = gradient[e];
+        const int64_t fixed = ae_fixed_from(exact, AE_FIXED_K, INFINITY, &faults);
+        const double off = ae_fixed_to(fixed, AE_FIXED_K) - exact;
+        *largest = fmax(*largest, fabs(exact));
+        square += exact * exact;
+        error += off * off;
+    }
+    *rounding = sqrt(error / square);
+    close_rig(&r);
+}
+
+/* src/README.md derives that an element is of the order of 1 at most, where the bound is 64 for a
+ * batch of 65,536; and a rounding of 2^-41 / sqrt(3) (uniform within half a unit) is to be less
+ * than a millionth of the root mean square. */
+static void test_range(void **state) {
+    (void)state;
+    static const char *const texts[] = {reference,     joined,   residual,
+                                        "dncnn 16 17", "unet 8", "unshuffle 16 7"};
+    int level = ae_kernels_count() - 1;
+    while (!ae_kernels_at(level)) --level;
+    for (size_t t = 0; t < sizeof texts / sizeof *texts; ++t) {
+        double largest, rounding;
+        measure_range(&largest, &rounding, texts[t], level);
+        print_message("largest element %.2g, rounding %.1g: %s\n", largest, rounding, texts[t]);
+        assert_true(largest < ae_fixed_bound(AE_FIXED_K, 65536) / 16);
+        assert_true(rounding < 1e-6);
+    }
+}
+
 static void for_each_path(void (*check)(int level)) {
     for (int level = 0; level < ae_kernels_count(); ++level)
         if (ae_kernels_at(level)) check(level);
@@ -433,7 +473,7 @@ int main(void) {
         cmocka_unit_test(test_initialize), cmocka_unit_test(test_pack),
         cmocka_unit_test(test_reuse),      cmocka_unit_test(test_paths),
         cmocka_unit_test(test_block),      cmocka_unit_test(test_differences),
-        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_losses),     cmocka_unit_test(test_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
