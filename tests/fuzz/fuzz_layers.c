@@ -1,10 +1,12 @@
-/* The text of model.layers, and the network's table made from it. */
+/* The text of model.layers, the network's table made from it, and a step of small networks. */
+#include <math.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "fuzz.h"
 #include "nn/network.h"
 
-enum { CHANNELS = 3, SIDE = 32 };
+enum { CHANNELS = 3, SIDE = 32, SMALL = 8 };
 
 /* Each node reads images before it, and all have a shape. */
 static void require_graph(const ae_graph *graph) {
@@ -48,6 +50,40 @@ static void require_text(const ae_graph *graph) {
     REQUIRE(strcmp(text, again) == 0, "%s, not %s", again, text);
 }
 
+static bool are_finite(const float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
+/* A forward and a backward pass on pictures of zeros read and write what is theirs. */
+static void require_step(const ae_network *network, int side) {
+    const size_t size = ae_network_size(network);
+    float *parameters = ae_calloc(size, sizeof *parameters);
+    float *packed = ae_calloc(ae_network_packed_size(network), sizeof *packed);
+    ae_workspace *workspace;
+    REQUIRE(parameters && packed, "no memory");
+    REQUIRE(ae_network_initialize(network, parameters, AE_INIT_HE, 1) == AE_OK, "%s", ae_message());
+    REQUIRE(ae_workspace_create(&workspace, network, side, side, ae_kernels_at(0)) == AE_OK,
+            "no workspace");
+    ae_network_pack(network, packed, parameters);
+    ae_network_begin_block(workspace);
+    ae_network_forward(workspace, packed);
+    REQUIRE(isfinite(ae_network_backward(workspace, packed, AE_LOSS_MSE)), "loss");
+    REQUIRE(are_finite(ae_network_end_block(workspace), size), "gradient");
+    ae_workspace_destroy(&workspace);
+    free(packed);
+    free(parameters);
+}
+
+/* Does it run on such pictures, a step of it in little time and memory? */
+static bool is_small(const ae_network *network, int side) {
+    return ae_graph_fit(ae_network_graph(network), "layers", side, side) == AE_OK &&
+           ae_network_step_work(network, side, side) < 1e6 &&
+           ae_workspace_bytes(network, side, side) < 1 << 19 &&
+           ae_network_packed_size(network) < 1 << 16;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = strndup((const char *)data, size);
     REQUIRE(text, "no memory");
@@ -58,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require_graph(ae_network_graph(network));
         require_table(network);
         require_text(ae_network_graph(network));
+        const int side = ae_graph_side(ae_network_graph(network), SMALL);
+        if (is_small(network, side)) require_step(network, side);
     } else {
         REQUIRE(status == AE_ERROR_USAGE, "status %d", (int)status);
         REQUIRE(ae_message()[0] != '\0', "no message");
