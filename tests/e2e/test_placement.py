@@ -245,15 +245,16 @@ def test_scripts_refuse_what_is_no_number(tmp_path, script, variable, value):
                            "from 1\n")
 
 
-@pytest.mark.parametrize("script, variables", [
-    ("train.sbatch", {"SLURM_JOB_ID": "1"}), ("train.pbs", {"PBS_JOBID": "1"})])
-def test_jobs_refuse_restarts_that_are_no_number(tmp_path, script, variables):
+@pytest.mark.parametrize("script, arguments, variables", [
+    ("train.sbatch", ["small.ini"], {"SLURM_JOB_ID": "1"}),
+    ("train.pbs", [], {"PBS_JOBID": "1", "CONFIG": "small.ini"})])
+def test_jobs_refuse_restarts_that_are_no_number(tmp_path, script, arguments, variables):
     """They would go on without end."""
-    config = write_config(tmp_path)
+    write_config(tmp_path)
     env = support.environment(None, variables={
-        "RESTARTS": "few", "AE_DIST": support.PROGRAM, "CONFIG": config, **variables})
-    done = subprocess.run(["bash", support.ROOT / "jobs" / script, config], cwd=tmp_path, env=env,
-                          text=True, stdin=subprocess.DEVNULL, capture_output=True,
+        "RESTARTS": "few", "AE_DIST": support.PROGRAM, **variables})
+    done = subprocess.run(["bash", support.ROOT / "jobs" / script, *arguments], cwd=tmp_path,
+                          env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=support.TIMEOUT_S)
     output = tmp_path / "ae_dist-1.out"
     told = output.read_text() if output.exists() else done.stderr
