@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/environment.h"
+#include "base/launcher.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -24,7 +24,7 @@ bool ae_log_is_speaker(void) {
 
 bool ae_log_on_terminal(void) {
     if (!isatty(STDOUT_FILENO)) return false;
-    if (!ae_environment_text("OMPI_COMM_WORLD_RANK")) return true;
+    if (ae_launcher_find().kind != AE_LAUNCHER_OPEN_MPI) return true;
     char link[64], target[64];
     snprintf(link, sizeof link, "/proc/%ld/fd/1", (long)getppid());
     ssize_t length = readlink(link, target, sizeof target - 1);

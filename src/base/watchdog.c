@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/environment.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/stop.h"
@@ -57,20 +57,11 @@ static void *watch(void *unused) {
     return NULL;
 }
 
-/* This process's number among those that a launcher started, 0 where none says. */
-static int launched_as(void) {
-    static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
-    int64_t rank = 0;
-    for (size_t v = 0; v < sizeof variables / sizeof *variables; ++v)
-        if (ae_environment_whole(&rank, variables[v], 0)) break;
-    return (int)rank;
-}
-
 void ae_watchdog_start(void) {
     pthread_t thread;
     pthread_attr_t attributes;
     sigset_t all, before;
-    ae_watchdog_limit(START_S, launched_as());
+    ae_watchdog_limit(START_S, (int)ae_launcher_find().rank);
     /* Signals are the main thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

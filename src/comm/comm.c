@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/arithmetic.h"
-#include "base/environment.h"
+#include "base/launcher.h"
 #include "base/watchdog.h"
 #include "comm/internal.h"
 #include "comm/quota.h"
@@ -67,10 +67,11 @@ static void find_hosts(ae_comm *comm) {
  * cores on a node, or than a quota has the time of, an Allreduce would take a scheduler's time
  * slices. */
 static void yield_where_crowded(void) {
-    int64_t ranks;
+    const ae_launcher launcher = ae_launcher_find();
+    const int64_t ranks = launcher.node_size;
     cpu_set_t cores; /* of the launcher, which isn't bound */
     ae_quota quota;
-    if (!ae_environment_whole(&ranks, "OMPI_COMM_WORLD_LOCAL_SIZE", 1)) return;
+    if (launcher.kind != AE_LAUNCHER_OPEN_MPI || ranks == 0) return;
     ae_quota_find(&quota, "");
     if ((double)ranks > ae_quota_share(&quota, &quota, 1) ||
         (sched_getaffinity(getppid(), sizeof cores, &cores) == 0 && ranks > CPU_COUNT(&cores)))
@@ -128,27 +129,14 @@ void ae_comm_destroy(ae_comm **comm) {
 }
 
 ae_status ae_comm_check_launcher(const ae_comm *comm) {
-    /* Number of processes that a launcher started, and which of them this one is. */
-    static const struct {
-        const char *launcher, *size, *rank;
-    } launchers[] = {{"Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
-                     {"MPICH's mpiexec, or one like it,", "PMI_SIZE", "PMI_RANK"},
-                     {"srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"}};
-    if (comm->size > 1) return AE_OK;
-    for (size_t l = 0; l < sizeof launchers / sizeof *launchers; ++l) {
-        int64_t size, rank;
-        if (!ae_environment_whole(&size, launchers[l].size, 1) ||
-            !ae_environment_whole(&rank, launchers[l].rank, 0))
-            continue;
-        if (size == 1) return AE_OK;                             /* the innermost launcher counts */
-        if (rank != 0) return ae_fail(AE_ERROR_USAGE, "%s", ""); /* the first one tells */
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s started %lld processes, but each is alone for the MPI library this "
-                       "program was built with, %s; start it with that library's mpirun, or with "
-                       "srun --mpi=pmix where the library knows PMIx",
-                       launchers[l].launcher, (long long)size, ae_comm_library());
-    }
-    return AE_OK;
+    const ae_launcher launcher = ae_launcher_find();
+    if (comm->size > 1 || launcher.size == 1) return AE_OK;
+    if (launcher.rank != 0) return ae_fail(AE_ERROR_USAGE, "%s", ""); /* the first one tells */
+    return ae_fail(AE_ERROR_USAGE,
+                   "%s started %lld processes, but each is alone for the MPI library this program "
+                   "was built with, %s; start it with that library's mpirun, or with srun "
+                   "--mpi=pmix where the library knows PMIx",
+                   launcher.name, (long long)launcher.size, ae_comm_library());
 }
 
 int ae_comm_rank(const ae_comm *comm) {

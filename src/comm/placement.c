@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/environment.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "comm/cores.h"
 #include "comm/internal.h"
@@ -72,7 +73,7 @@ static void check_environment(ae_comm *comm) {
  */
 static int idle_cores(const ae_cores *given) {
     ae_cores launcher;
-    if (!ae_environment_text("OMPI_COMM_WORLD_SIZE") || !ae_cores_of(&launcher, getppid()))
+    if (ae_launcher_find().kind != AE_LAUNCHER_OPEN_MPI || !ae_cores_of(&launcher, getppid()))
         return 0;
     return ae_cores_missing(&launcher, given);
 }

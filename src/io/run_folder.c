@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "base/environment.h"
+#include "base/launcher.h"
 #include "base/file.h"
 #include "base/found.h"
 #include "base/log.h"
@@ -132,8 +132,7 @@ static void read_holder(int lock, char *text, size_t size) {
 
 /* Waits for the lock, if another has it. 0, or the errno. */
 static int wait_for_lock(int lock) {
-    const bool is_job = ae_environment_text("SLURM_JOB_ID") || ae_environment_text("PBS_JOBID");
-    const double end_s = ae_now_s() + (is_job ? JOB_LOCK_S : LOCK_S);
+    const double end_s = ae_now_s() + (ae_launcher_job_id()[0] ? JOB_LOCK_S : LOCK_S);
     double waited_s = 0;
     while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) {

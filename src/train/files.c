@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/environment.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
@@ -110,14 +110,6 @@ ae_status ae_files_check(const ae_files *files, ae_state *state) {
     return ae_comm_agree(files->comm, status);
 }
 
-/* The batch system's name for this job, "" outside one. */
-static const char *job_id(void) {
-    static const char *const variables[] = {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID"};
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; ++i)
-        if (ae_environment_text(variables[i])) return ae_environment_text(variables[i]);
-    return "";
-}
-
 /* What this start of the program is, for results.h5. */
 static ae_provenance provenance_of(const ae_files *files, const ae_state *state) {
     return (ae_provenance){.hosts = ae_comm_hosts(files->comm),
@@ -125,7 +117,7 @@ static ae_provenance provenance_of(const ae_files *files, const ae_state *state)
                            .threads = files->plan->placement.total_threads,
                            .mpi = ae_comm_library(),
                            .kernel_path = files->kernel_path,
-                           .job_id = job_id(),
+                           .job_id = ae_launcher_job_id(),
                            .data_hash = state->data_hash,
                            .origin = state->origin,
                            .from_epoch = state->position.epoch,

@@ -1,11 +1,9 @@
 /* The time there is, and ranks that take too much of it. */
 #include "train/limits.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/environment.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/timer.h"
@@ -16,23 +14,11 @@ static double margin(double left_s) {
     return left_s < 300 ? 0.1 * left_s : 30;
 }
 
-/* Seconds until the time that a variable of the environment tells in seconds since 1970; for ever
- * where it tells none. */
-static double seconds_until(const char *variable) {
-    int64_t end_s = 0;
-    if (ae_environment_whole(&end_s, variable, 0)) return (double)(end_s - (int64_t)time(NULL));
-    if (ae_environment_text(variable))
-        ae_warn("%s=%s is taken as unset, as it isn't the seconds since 1970: the run doesn't stop "
-                "by itself before the job ends; run.time_limit makes it",
-                variable, ae_environment_text(variable));
-    return INFINITY;
-}
-
 void ae_limits_begin(int64_t time_limit) {
     const double now_s = ae_now_s();
     if (time_limit > 0) ae_stop_at(now_s + (double)time_limit);
-    ae_stop_at(now_s + seconds_until("AE_STOP_TIME"));
-    double left_s = seconds_until("SLURM_JOB_END_TIME");
+    ae_stop_at(now_s + ae_launcher_stop_left_s());
+    double left_s = ae_launcher_job_left_s();
     if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s)); /* else it is another job's */
 }
 

@@ -28,6 +28,7 @@ typedef struct stall {
 static void stalls(const void *argument) {
     const stall *s = argument;
     if (s->rank) setenv("OMPI_COMM_WORLD_RANK", s->rank, 1);
+    if (s->rank) setenv("OMPI_COMM_WORLD_SIZE", "1000", 1);
     clock_hold();
     ae_watchdog_start();
     clock_run(0.5);
