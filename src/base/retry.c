@@ -34,8 +34,9 @@ bool ae_retry(double *waited_s, int error) {
     errno = error;
     if (!may_pass(error) || *waited_s >= LIMIT_S) return false;
     double pause_s = *waited_s < FIRST_S ? FIRST_S : *waited_s < LONGEST_S ? *waited_s : LONGEST_S;
+    const struct timespec pause = {0, (long)(pause_s * 1e9)};
     ae_watchdog_progress();
-    nanosleep(&(struct timespec){0, (long)(pause_s * 1e9)}, NULL);
+    nanosleep(&pause, NULL); /* SimGrid's is a macro, and takes no literal */
     ae_watchdog_progress();
     *waited_s += pause_s;
     errno = error;
