@@ -9,9 +9,8 @@
 #include "base/found.h"
 #include "base/log.h"
 #include "base/retry.h"
-#include "base/stop.h"
-#include "base/watchdog.h"
 #include "comm/comm.h"
+#include "comm/machine.h"
 #include "config/config.h"
 #include "h5/h5.h"
 #include "kernels/kernels.h"
@@ -237,8 +236,7 @@ done:
 
 int main(int argc, char **argv) {
     ae_comm *comm = NULL;
-    ae_stop_install();
-    ae_watchdog_start();
+    ae_machine_begin();
     ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, false);
     ae_status status = run(comm, argc, argv);

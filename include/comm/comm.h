@@ -62,8 +62,8 @@ bool ae_comm_equals_first(ae_comm *comm, const void *bytes, size_t size);
 void ae_comm_gather(ae_comm *comm, const void *piece, size_t size, void *all);
 
 /* Gathers runs of doubles on rank 0: rank r's `count` values go to all[sum of lower ranks' counts];
- * rank 0's piece may lie there already. Collective; AE_FAILED: memory. */
-ae_status ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all);
+ * rank 0's piece may lie there already. Collective. */
+void ae_comm_gather_doubles(ae_comm *comm, const double *piece, int count, double *all);
 
 /* Tells all ranks of a failure of any: returns the status of the lowest rank that has one, with its
  * message in place on every rank (prefixed with "rank R on HOST: " if R isn't 0), else AE_OK.
@@ -80,9 +80,6 @@ void ae_shared_destroy(ae_shared **shared); /* collective */
 
 /* The array. Borrowed; each rank of a node writes its own slice alone, then all publish. */
 uint8_t *ae_shared_bytes(const ae_shared *shared);
-
-/* Is there one array for the node (else one a rank)? */
-bool ae_shared_is_shared(const ae_shared *shared);
 
 /* The slice [*begin, *end) of `count` items that this rank of its node fills. Local. */
 void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end);

@@ -58,7 +58,4 @@ ae_images ae_dataset_test(const ae_dataset *dataset);
 /* Hash of all records, the same on every rank. Borrowed. */
 const char *ae_dataset_hash(const ae_dataset *dataset);
 
-/* Is there one copy for the node (else one a rank)? */
-bool ae_dataset_is_shared(const ae_dataset *dataset);
-
 #endif

@@ -108,10 +108,6 @@ uint8_t *ae_shared_bytes(const ae_shared *shared) {
     return shared->bytes;
 }
 
-bool ae_shared_is_shared(const ae_shared *shared) {
-    return shared->window != MPI_WIN_NULL;
-}
-
 /* The items before the slice of rank `node_rank`. */
 static int64_t slice_begin(const ae_comm *comm, int64_t count, int node_rank) {
     return count / comm->node_size * node_rank +

@@ -115,7 +115,3 @@ ae_images ae_dataset_test(const ae_dataset *dataset) {
 const char *ae_dataset_hash(const ae_dataset *dataset) {
     return dataset->hash;
 }
-
-bool ae_dataset_is_shared(const ae_dataset *dataset) {
-    return ae_shared_is_shared(dataset->shared);
-}

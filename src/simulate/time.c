@@ -1,6 +1,5 @@
-/* What ae_simulate adds to the program: time passes where it computes. The linker puts these
- * functions before those of the program (--wrap); SimGrid's clock stands still but for them and for
- * messages.
+/* What ae_simulate has in place of comm/machine.c: time passes where the program computes.
+ * SimGrid's clock stands still but for that and for messages.
  *
  *     AE_IMAGE_S    seconds of an image's forward and backward pass and all else it needs
  *     AE_UPDATE_S   seconds of the rest of a step */
@@ -12,10 +11,7 @@
 
 #include "base/environment.h"
 #include "base/status.h"
-#include "base/stop.h"
-#include "base/watchdog.h"
-#include "nn/network.h"
-#include "nn/optimizer.h"
+#include "comm/machine.h"
 
 /* Of the hosts in the platform, so that a second of work is a second of theirs. */
 static const double FLOPS_PER_S = 1e9;
@@ -37,26 +33,17 @@ static void pass(const char *variable) {
     smpi_execute_flops(seconds_of(variable) * FLOPS_PER_S);
 }
 
-double __real_ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss);
-double __wrap_ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss) {
+void ae_machine_passed_image(void) {
     pass(IMAGE);
-    return __real_ae_network_backward(workspace, packed, loss);
 }
 
-double __real_ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient,
-                                double lr);
-double __wrap_ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient,
-                                double lr) {
+void ae_machine_passed_update(void) {
     pass(UPDATE);
-    return __real_ae_optimizer_step(optimizer, parameters, gradient, lr);
 }
 
-/* A thread of the system can't live among simulated ranks. */
-void __wrap_ae_watchdog_start(void) {
-}
-
-/* A signal is for the simulation, which it ends. Called first: times that aren't any end it too. */
-void __wrap_ae_stop_install(void) {
+/* Times that aren't any end the simulation before it begins. A signal ends it too: it is for all
+ * ranks, among which a thread of the system can't live. */
+void ae_machine_begin(void) {
     seconds_of(IMAGE);
     seconds_of(UPDATE);
 }

@@ -10,6 +10,7 @@
 #include "base/stop.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
+#include "comm/machine.h"
 
 /* ---- members ---- */
 
@@ -97,6 +98,7 @@ static double train_image(const ae_team *team, ae_member *member, const ae_step 
     const double loaded_s = ae_now_s();
     ae_network_forward(member->workspace, team->model->packed);
     const double loss = ae_network_backward(member->workspace, team->model->packed, step->loss);
+    ae_machine_passed_image();
     ae_watchdog_progress();
     member->load_s += loaded_s - begin_s;
     member->work_s += ae_now_s() - loaded_s;

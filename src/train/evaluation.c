@@ -200,13 +200,10 @@ static void fill_row(ae_epoch_row *row, const int64_t *sums, int64_t count) {
 }
 
 /* Brings the runs' per-image figures together on rank 0, in place. Collective. */
-static ae_status gather_images(ae_evaluation *e, int count, bool with_input) {
+static void gather_images(ae_evaluation *e, int count, bool with_input) {
     double *arrays[] = {e->psnr_db, e->ssim, e->input_psnr_db, e->input_ssim};
-    for (int a = 0; a < (with_input ? 4 : 2); ++a) {
-        ae_status status = ae_comm_gather_doubles(e->comm, arrays[a], count, arrays[a]);
-        if (status) return status;
-    }
-    return AE_OK;
+    for (int a = 0; a < (with_input ? 4 : 2); ++a)
+        ae_comm_gather_doubles(e->comm, arrays[a], count, arrays[a]);
 }
 
 ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64_t epoch,
@@ -230,11 +227,11 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
                            "test images gave a loss, PSNR or SSIM");
     fill_row(row, sums, count);
     row->test_noise_sigma = l.noise.sigma;
-    ae_status status = gather_images(evaluation, (int)(end - l.begin), l.with_input);
+    gather_images(evaluation, (int)(end - l.begin), l.with_input);
     evaluation->input_sigma = l.noise.sigma;
     clock->evaluation_s = ae_now_s() - begin_s;
     clock->part_s[AE_PART_EVALUATE] += clock->evaluation_s;
-    return status;
+    return AE_OK;
 }
 
 void ae_evaluation_pictures(const ae_evaluation *evaluation, float *images, int64_t count,

@@ -11,6 +11,7 @@
 #include "base/stop.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
+#include "comm/machine.h"
 
 ae_status ae_reduction_init(ae_reduction *reduction, size_t parameters) {
     *reduction = (ae_reduction){.size = parameters + AE_STEP_EXTRAS};
@@ -77,6 +78,7 @@ static void update(ae_reduction *reduction, ae_state *state, double lr, int64_t 
         reduction->gradient[i] =
             (float)(ae_fixed_to(reduction->message[i], AE_FIXED_K) / (double)images);
     ae_optimizer_step(&state->optimizer, state->parameters, reduction->gradient, lr);
+    ae_machine_passed_update();
 }
 
 static bool is_finite(const float *values, size_t count) {

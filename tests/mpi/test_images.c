@@ -86,7 +86,6 @@ static void test_once_in_memory(void **state) {
     ae_images train = ae_dataset_train(dataset), test = ae_dataset_test(dataset);
     assert_int_equal(train.count, TRAIN);
     assert_int_equal(test.count, TEST);
-    assert_true(ae_dataset_is_shared(dataset));
     if (ae_comm_size(comm) > 1) check_one_copy(train.records, size);
 
     /* The pictures themselves, on every rank: the last training and the first test picture. */
