@@ -79,12 +79,14 @@ static void print_version(void) {
     printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
 }
 
-/* One is the configuration; of two, the one that was meant as an option isn't. */
+/* One is the configuration; of two, the one that was meant as an option isn't. The first of those
+ * that are too many is the one that is told. */
 static void take_operand(command *cmd, const char *operand) {
     bool is_first = !cmd->config_path;
     bool swaps = !is_first && ae_command_resembles_option(cmd->config_path) &&
                  !ae_command_resembles_option(operand);
-    if (!is_first) cmd->superfluous = swaps ? cmd->config_path : operand;
+    if (!is_first && (swaps || !cmd->superfluous))
+        cmd->superfluous = swaps ? cmd->config_path : operand;
     if (is_first || swaps) cmd->config_path = operand;
 }
 

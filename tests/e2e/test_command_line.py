@@ -158,6 +158,8 @@ def test_characters_that_mislead_are_shown(tmp_path):
             (["--set", "noise.clamp_min=\u22121", config], "'<U+2212>1' is not a number"),
             (["\u2013check", config], "<U+2013>check: one configuration file is enough"),
             ([config, "\u2212\u2212check"], "<U+2212><U+2212>check: one configuration file"),
+            ([config, "\u2212\u2212set", "run.seed=1"], "<U+2212><U+2212>set: one configuration file"),
+            (["\u2212\u2212set", "run.seed=1", config], "<U+2212><U+2212>set: one configuration file"),
             (["a\u200b.ini"], "can't read the configuration file a<U+200B>.ini: "),
             ([config, "--che\u0441k"], "unknown option --che<U+0441>k;")):
         done = run(tmp_path, *arguments, expect=support.USAGE, ranks=None)
