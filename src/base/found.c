@@ -61,13 +61,13 @@ __attribute__((format(printf, 2, 3))) static void add(char text[AE_FOUND_SIZE], 
     va_end(arguments);
 }
 
-static int is_entry(const struct dirent *entry) {
-    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+static int is_shown(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
 }
 
 static void add_folder(char text[AE_FOUND_SIZE], const char *path) {
     struct dirent **names;
-    int count = scandir(path, &names, is_entry, alphasort);
+    int count = scandir(path, &names, is_shown, alphasort);
     if (count < 0) {
         add(text, "a folder that can't be looked into (%s)", strerror(errno));
         return;

@@ -4,10 +4,11 @@
  *
  *     AE_FAULT_FOLDER   part of the path of the files meant
  *     AE_FAULT_CALL     name of the calls that count, as in open, pread, scandir; empty or unset:
- * of those that change a file or folder all AE_FAULT_AT       the call at which the fault begins;
- * 0: never AE_FAULT_CALLS    number of calls that fail; 0: all from there on AE_FAULT_ERRNO    what
- * they fail with; 0: the process is killed there AE_FAULT_COUNT    file that is given the number of
- * calls so far; empty or unset: none
+ *                       all that change a file or folder
+ *     AE_FAULT_AT       the call at which the fault begins; 0: never
+ *     AE_FAULT_CALLS    number of calls that fail; 0: all from there on
+ *     AE_FAULT_ERRNO    what they fail with; 0: the process is killed there
+ *     AE_FAULT_COUNT    file that is given the number of calls so far; empty or unset: none
  *
  * A write that is to fail writes half of its bytes first, as on a full disk. */
 #include <dirent.h>

@@ -79,6 +79,12 @@ def test_calls_of_one_name(folder, template, number, part, call):
     assert differences(numbers(folder / RUN), numbers(template / "expected")) == []
 
 
+def test_weights_to_begin_with(folder):
+    done, calls = go_on(folder, "--set", "run.dir=new", "--set", f"train.init_from={RUN}", part=RUN,
+                        call="stat", count=2, number=errno.ESTALE)
+    assert f"weights  those of {RUN}/" in done.stdout and calls > 2
+
+
 def test_watchdog_is_fed(folder, template):
     """Fourteen tries take longer than run.stall_seconds."""
     go_on(folder, "--set", "run.stall_seconds=2", part=RUN, call="rename", count=14)

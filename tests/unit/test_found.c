@@ -52,6 +52,7 @@ static void folders_are_told_by_their_names(void **state) {
     assert_string_equal(ae_found_at(text, folder), "an empty folder");
     put("b", "", 0);
     put("a", "", 0);
+    put(".hidden", "", 0);
     assert_string_equal(ae_found_at(text, folder), "a folder with a, b");
     for (char name[] = "c"; name[0] <= 'i'; ++name[0]) put(name, "", 0);
     assert_string_equal(ae_found_at(text, folder), "a folder with a, b, c, d, e, f and 3 more");
