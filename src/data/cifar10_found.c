@@ -14,10 +14,6 @@ enum { ADVICE_SIZE = 2 * PATH_MAX };
 static const struct {
     const char *name, *advice;
 } signs[] = {
-    {"data_batch_1.bin.gz", "holds the batches compressed: unpack them with gunzip, or"},
-    {"data_batch_1.bin.bz2", "holds the batches compressed: unpack them with bunzip2, or"},
-    {"data_batch_1.bin.xz", "holds the batches compressed: unpack them with unxz, or"},
-    {"data_batch_1.bin.zst", "holds the batches compressed: unpack them with unzstd, or"},
     {"data_batch_1", "holds CIFAR-10's Python version, where the binary one is read:"},
     {"data_batch_1.mat", "holds CIFAR-10's MATLAB version, where the binary one is read:"},
     {"fine_label_names.txt", "holds CIFAR-100, where CIFAR-10 is read:"},
@@ -31,6 +27,11 @@ static const struct {
      "holds the archive of CIFAR-10's Python version, where the binary one is read:"},
     {"cifar-100-binary.tar.gz", "holds the archive of CIFAR-100, where CIFAR-10 is read:"},
 };
+
+/* Endings of compressed files, and what unpacks these. */
+static const struct {
+    const char *ending, *command;
+} compressions[] = {{"gz", "gunzip"}, {"bz2", "bunzip2"}, {"xz", "unxz"}, {"zst", "unzstd"}};
 
 static bool is_there(const char *folder, const char *name) {
     char path[PATH_MAX + 64];
@@ -46,6 +47,22 @@ static bool holds_batches(const char *folder) {
     return true;
 }
 
+/* Is one of the batches there, compressed? */
+static bool advise_unpacking(char advice[ADVICE_SIZE], const char *folder) {
+    for (size_t c = 0; c < sizeof compressions / sizeof *compressions; ++c) {
+        for (int i = 0; i < AE_CIFAR10_FILES; ++i) {
+            char name[64];
+            snprintf(name, sizeof name, "%s.%s", ae_cifar10_names[i], compressions[c].ending);
+            if (!is_there(folder, name)) continue;
+            snprintf(advice, ADVICE_SIZE,
+                     "'%s' holds batches compressed: unpack them with %s, or " AE_CIFAR10_CURE,
+                     folder, compressions[c].command);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Does this folder tell what to do? */
 static bool advise(char advice[ADVICE_SIZE], const char *folder) {
     if (holds_batches(folder)) {
@@ -53,6 +70,7 @@ static bool advise(char advice[ADVICE_SIZE], const char *folder) {
                  "'%s' holds all six batches: set data.dir to it, or " AE_CIFAR10_CURE, folder);
         return true;
     }
+    if (advise_unpacking(advice, folder)) return true;
     for (size_t i = 0; i < sizeof signs / sizeof *signs; ++i) {
         if (!is_there(folder, signs[i].name)) continue;
         snprintf(advice, ADVICE_SIZE, "'%s' %s " AE_CIFAR10_CURE, folder, signs[i].advice);

@@ -125,6 +125,8 @@ static void what_is_there_instead_is_told(void **state) {
     put("hundredpy/meta", "");
     put("archive/cifar-10-binary.tar.gz", "");
     put("packed/data_batch_1.bin.gz", "");
+    put("partly/data_batch_1.bin", "");
+    put("partly/test_batch.bin.xz", "");
     put("other/notes.txt", "");
     check_advice("/py", "/py' holds CIFAR-10's Python version, where the binary one is read");
     check_advice("/mat", "/mat' holds CIFAR-10's MATLAB version");
@@ -135,7 +137,8 @@ static void what_is_there_instead_is_told(void **state) {
     check_advice("/archive/cifar-10-batches-bin", "/archive' holds the archive, not unpacked");
     check_advice("/archive/cifar-10-binary.tar.gz", "is not a folder, but an empty file");
     check_advice("/archive/cifar-10-binary.tar.gz", "/archive' holds the archive, not unpacked");
-    check_advice("/packed", "/packed' holds the batches compressed: unpack them with gunzip");
+    check_advice("/packed", "/packed' holds batches compressed: unpack them with gunzip");
+    check_advice("/partly/none", "/partly' holds batches compressed: unpack them with unxz");
     check_advice("/other", "there is a folder with notes.txt; fetch");
 }
 
