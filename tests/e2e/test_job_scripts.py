@@ -29,7 +29,9 @@ def task(folder, number, *arguments, **variables):
 
 @pytest.mark.parametrize("words, base", [
     (["--set", "run.dir=first", "--set=run.dir=my own/base"], "my own/base"),
-    (["--set=run.dir=first", "--set", "run.dir=other"], "other"), ([], "runs")])
+    (["--set=run.dir=first", "--set", "run.dir=other"], "other"), ([], "runs"),
+    (["--set", "run.dir = my own"], "my own"), (["--set", "run.dir='Run #3'"], "Run #3"),
+    (["--set", 'run.dir="$HOME/x #3"'], f"{os.environ.get('HOME')}/x #3")])
 def test_array_in_a_folder_of_ones_own(tmp_path, words, base):
     """--set run.dir= in either form is where the tasks' folders lie."""
     code, said = task(tmp_path, 1, "noise.sigma=0.05,0.2", write_config(tmp_path),
@@ -54,6 +56,7 @@ def test_array_over_values_with_commas(tmp_path):
 
 @pytest.mark.parametrize("key, word, message", [
     ("noise.sigma=0.1,0.2", "--set=noise.sigma=0.3", "noise.sigma=0.3 fixes what each task"),
+    ("noise.sigma=0.1,0.2", "--set= noise.sigma = 0.3", "noise.sigma = 0.3 fixes what each task"),
     ("run.dir=a,b", "--print-config", "each task has a run.dir of its own")])
 def test_array_that_contradicts_itself(tmp_path, key, word, message):
     code, said = task(tmp_path, 0, key, write_config(tmp_path), word)
