@@ -136,8 +136,7 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,
              (long long)most);
     ae_say("workers  %d rank%s x %d thread%s (%d in all) on %d core%s of %d host%s (%s); %s blocks "
-           "of a "
-           "step a rank; kernels %s",
+           "of a step a rank; kernels %s",
            ranks, plural(ranks), placement->threads, plural(placement->threads),
            placement->total_threads, placement->total_cores, plural(placement->total_cores),
            ae_comm_node_count(comm), plural(ae_comm_node_count(comm)), ae_comm_hosts(comm), range,
