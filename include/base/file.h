@@ -10,6 +10,9 @@
 /* What to do about a failed file operation, from its errno. Owned by the module. */
 const char *ae_file_cure(int error);
 
+/* AE_ERROR_IO: "can't WHAT PATH: ", what the errno means, and its cure. */
+ae_status ae_file_fail(const char *what, const char *path, int error);
+
 /* *exists = is there anything at `path`? AE_ERROR_IO: the disk doesn't tell. */
 ae_status ae_file_exists(bool *exists, const char *path);
 

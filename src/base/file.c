@@ -41,7 +41,7 @@ const char *ae_file_cure(int error) {
     }
 }
 
-static ae_status fail(const char *what, const char *path, int error) {
+ae_status ae_file_fail(const char *what, const char *path, int error) {
     return ae_fail(AE_ERROR_IO, "can't %s %s: %s; %s", what, path, strerror(error),
                    ae_file_cure(error));
 }
@@ -52,7 +52,8 @@ ae_status ae_file_exists(bool *exists, const char *path) {
     int result;
     while ((result = lstat(path, &info)) != 0 && ae_retry(&waited_s, errno)) continue;
     *exists = result == 0;
-    return *exists || errno == ENOENT || errno == ENOTDIR ? AE_OK : fail("look for", path, errno);
+    return *exists || errno == ENOENT || errno == ENOTDIR ? AE_OK
+                                                          : ae_file_fail("look for", path, errno);
 }
 
 /* Reads up to `size` bytes: fewer where the file ends. Negative: errno tells. */
@@ -117,7 +118,7 @@ ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *siz
         free(*bytes);
         *bytes = NULL;
     }
-    if (error != 0) status = fail("read", path, error);
+    if (error != 0) status = ae_file_fail("read", path, error);
     if (status != AE_OK) {
         free(*bytes);
         *bytes = NULL;
@@ -210,5 +211,5 @@ ae_status ae_file_replace(const char *path, const void *bytes, size_t size) {
     while ((error = replace(path, temporary, bytes, size)) != 0 && ae_retry(&waited_s, error))
         continue;
     free(temporary);
-    return error == 0 ? AE_OK : fail("write", path, error);
+    return error == 0 ? AE_OK : ae_file_fail("write", path, error);
 }

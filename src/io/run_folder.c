@@ -49,11 +49,6 @@ typedef struct entry {
     long long epoch, step;
 } entry;
 
-static ae_status fail(const char *what, const char *path, int error) {
-    return ae_fail(AE_ERROR_IO, "can't %s %s: %s; %s", what, path, strerror(error),
-                   ae_file_cure(error));
-}
-
 static void checkpoint_name(char *name, size_t size, long long epoch, long long step) {
     if (step == 0)
         snprintf(name, size, "epoch-%04lld.h5", epoch);
@@ -152,7 +147,7 @@ static ae_status take_lock(ae_run_folder *folder) {
     double waited_s = 0;
     snprintf(path, sizeof path, "%s/.lock", folder->dir);
     while ((folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666)) < 0)
-        if (!ae_retry(&waited_s, errno)) return fail("write", path, errno);
+        if (!ae_retry(&waited_s, errno)) return ae_file_fail("write", path, errno);
     int error = wait_for_lock(folder->lock);
     if (error == 0) {
         write_holder(folder->lock);
@@ -196,7 +191,7 @@ ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
             ae_fail(AE_ERROR_IO, "can't make the folder %s: %s (there is %s); %s", new->checkpoints,
                     strerror(error), ae_found_at(found, new->checkpoints), ae_file_cure(error));
     if (status == AE_OK && (error = find_write_error(new->checkpoints)) != 0)
-        status = fail("write into", new->checkpoints, error);
+        status = ae_file_fail("write into", new->checkpoints, error);
     if (status == AE_OK) status = take_lock(new);
     *folder = new;
     if (status != AE_OK) ae_run_folder_close(folder);
@@ -269,7 +264,8 @@ static ae_status list_files(listing *list, const char *dir, int (*is_meant)(cons
         continue;
     if (list->count >= 0) return AE_OK;
     *list = (listing){0};
-    return errno == ENOMEM ? ae_fail_memory("a list of files") : fail("look into", dir, errno);
+    return errno == ENOMEM ? ae_fail_memory("a list of files")
+                           : ae_file_fail("look into", dir, errno);
 }
 
 ae_status ae_run_folder_holds_checkpoint(bool *holds, const char *dir) {
@@ -349,20 +345,20 @@ ae_status ae_run_folder_set_aside(const char *path) {
     double waited_s = 0;
     int error;
     while ((error = try_reading(path)) != 0 && ae_retry(&waited_s, error)) continue;
-    if (error != 0) return fail("read", path, error);
+    if (error != 0) return ae_file_fail("read", path, error);
     snprintf(aside, sizeof aside, "%s.damaged", path);
     for (waited_s = 0; rename(path, aside) != 0;) {
         if (errno == ENOENT && waited_s > 0) break; /* the first try did it after all */
-        if (!ae_retry(&waited_s, errno)) return fail("rename", path, errno);
+        if (!ae_retry(&waited_s, errno)) return ae_file_fail("rename", path, errno);
     }
     error = ae_file_sync_name(path);
-    return error == 0 ? AE_OK : fail("rename", path, error);
+    return error == 0 ? AE_OK : ae_file_fail("rename", path, error);
 }
 
 static ae_status delete_file(const char *path) {
     double waited_s = 0;
     while (unlink(path) != 0 && errno != ENOENT)
-        if (!ae_retry(&waited_s, errno)) return fail("delete", path, errno);
+        if (!ae_retry(&waited_s, errno)) return ae_file_fail("delete", path, errno);
     return AE_OK;
 }
 
