@@ -8,11 +8,11 @@
 enum { DEPTH_MAX = 8 }; /* of groups within groups: hard links can form rings */
 
 /* The walk through the file. */
-typedef struct walk {
+typedef struct file_walk {
     ae_h5 *file;
     ae_hash *hash;
     const char *skip; /* attribute of the root */
-} walk;
+} file_walk;
 
 /* Attributes that HDF5's dimension scales keep for themselves. */
 static bool is_bookkeeping(const char *name) {
@@ -29,8 +29,8 @@ static herr_t read_values(hid_t id, hid_t type, void *values) {
 }
 
 /* Adds the values: numbers as little-endian bytes, texts with their final NUL. */
-static ae_status add_values(walk *walk, const char *name, hid_t id, ae_h5_type type, hid_t space,
-                            size_t count) {
+static ae_status add_values(file_walk *walk, const char *name, hid_t id, ae_h5_type type,
+                            hid_t space, size_t count) {
     ae_status status = AE_OK;
     hid_t text = ae_h5_text_type();
     hid_t memory_type = ae_h5_file_type(type, text);
@@ -60,7 +60,8 @@ static ae_status add_values(walk *walk, const char *name, hid_t id, ae_h5_type t
 
 /* Does the dataset lie in this file, in chunks that can all be there? One whose chunks are declared
  * and not written would take any memory. */
-static bool is_stored(const walk *walk, hid_t dataset, hid_t type, int rank, const hsize_t *shape) {
+static bool is_stored(const file_walk *walk, hid_t dataset, hid_t type, int rank,
+                      const hsize_t *shape) {
     hid_t creation = H5Dget_create_plist(dataset);
     H5D_layout_t layout = creation < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(creation);
     bool stored =
@@ -80,7 +81,7 @@ static bool is_stored(const walk *walk, hid_t dataset, hid_t type, int rank, con
 }
 
 /* Adds type, shape and values of a dataset or attribute. */
-static ae_status add_array(walk *walk, const char *name, hid_t id) {
+static ae_status add_array(file_walk *walk, const char *name, hid_t id) {
     bool attribute = H5Iget_type(id) == H5I_ATTR;
     hid_t type = attribute ? H5Aget_type(id) : H5Dget_type(id);
     hid_t space = attribute ? H5Aget_space(id) : H5Dget_space(id);
@@ -112,7 +113,7 @@ static ae_status add_array(walk *walk, const char *name, hid_t id) {
     return status;
 }
 
-static ae_status add_attributes(walk *walk, const char *path, hid_t id) {
+static ae_status add_attributes(file_walk *walk, const char *path, hid_t id) {
     int count = H5Aget_num_attrs(id);
     if (count < 0) return ae_h5_fail(walk->file, "count the attributes of", path);
     for (int i = 0; i < count; i++) {
@@ -137,10 +138,10 @@ static ae_status add_attributes(walk *walk, const char *path, hid_t id) {
     return AE_OK;
 }
 
-static ae_status add_object(walk *walk, const char *path, hid_t id, int depth);
+static ae_status add_object(file_walk *walk, const char *path, hid_t id, int depth);
 
 /* Adds the objects of a group, by name. */
-static ae_status add_members(walk *walk, const char *path, hid_t group, int depth) {
+static ae_status add_members(file_walk *walk, const char *path, hid_t group, int depth) {
     H5G_info_t info;
     if (H5Gget_info(group, &info) < 0) return ae_h5_fail(walk->file, "look into", path);
     for (hsize_t i = 0; i < info.nlinks; i++) {
@@ -168,7 +169,7 @@ static ae_status add_members(walk *walk, const char *path, hid_t group, int dept
     return AE_OK;
 }
 
-static ae_status add_object(walk *walk, const char *path, hid_t id, int depth) {
+static ae_status add_object(file_walk *walk, const char *path, hid_t id, int depth) {
     H5I_type_t kind = H5Iget_type(id);
     if ((kind != H5I_GROUP && kind != H5I_DATASET) || depth > DEPTH_MAX)
         return ae_fail(AE_ERROR_IO, "%s: %s is an object that ae_dist doesn't write",
@@ -181,7 +182,7 @@ static ae_status add_object(walk *walk, const char *path, hid_t id, int depth) {
 }
 
 ae_status ae_h5_content_hash(ae_h5 *file, const char *skip, char text[AE_HASH_TEXT_SIZE]) {
-    walk walk = {.file = file, .skip = skip};
+    file_walk walk = {.file = file, .skip = skip};
     hid_t root = H5I_INVALID_HID;
     ae_status status = ae_hash_create(&walk.hash);
     if (status != AE_OK) return status;

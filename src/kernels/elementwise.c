@@ -184,7 +184,7 @@ static void sigmoid_gradient(const ae_planes *gradient, const ae_planes *output)
 
 /* 16 numbers each, as gcc and clang understand them for any processor. */
 typedef float floats __attribute__((vector_size(AE_LANES * sizeof(float)), aligned(4)));
-typedef int32_t words __attribute__((vector_size(AE_LANES * sizeof(int32_t))));
+typedef int32_t ints __attribute__((vector_size(AE_LANES * sizeof(int32_t))));
 typedef double doubles __attribute__((vector_size(AE_LANES * sizeof(double))));
 
 static inline double sum_doubles(const doubles *lanes) {
@@ -212,7 +212,7 @@ static inline double loss(const ae_planes *gradient, const ae_planes *output,
                     sum += wide * wide; /* the product is exact */
                     *g = twice * difference;
                 } else {
-                    const words sign = (difference < 0) - (difference > 0);
+                    const ints sign = (difference < 0) - (difference > 0);
                     sum += wide * __builtin_convertvector(sign, doubles);
                     /* A NaN stays. */
                     *g = scale * (__builtin_convertvector(sign, floats) + 0 * difference);

@@ -185,9 +185,9 @@ EACH_TILE(TILES)
 static void run(const task *t, bool is_winograd) {
 #define DIRECT(ocs) [ocs] = direct_##ocs,
 #define WINOGRAD(ocs) [ocs] = winograd_##ocs,
-    static tile_function *const direct[TILE_OC + 1] = {EACH_TILE(DIRECT)};
-    static tile_function *const winograd[TILE_OC + 1] = {EACH_TILE(WINOGRAD)};
-    tile_function *const *tiles = is_winograd ? winograd : direct;
+    static tile_function *const direct_tiles[TILE_OC + 1] = {EACH_TILE(DIRECT)};
+    static tile_function *const winograd_tiles[TILE_OC + 1] = {EACH_TILE(WINOGRAD)};
+    tile_function *const *tiles = is_winograd ? winograd_tiles : direct_tiles;
     const ae_planes *out = t->out;
     for (int oh = 0; oh < out->height; oh += is_winograd ? 2 : 1)
         for (int column = 0; column < out->width; column += TILE_VECS * VEC)

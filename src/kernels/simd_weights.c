@@ -131,13 +131,13 @@ static void gradient_winograd(float *gradient, const ae_planes *small, const ae_
 
 /* Adds to the derivatives by `kws` neighbouring taps of row kh, from kw on, for channel b of the
  * larger image, whose pixels for the first of them begin at `row`. */
-static void gradient_taps(float *gradient, const strip *strip, int as, int bs, int b,
+static void gradient_taps(float *gradient, const strip *small, int as, int bs, int b,
                           const float *row, ptrdiff_t row_stride, int kernel, int kh, int kw,
                           int kws, float *scratch) {
     if (kws == TILE_KW)
-        gradient_channels(scratch, strip, as, row, row, row_stride, ROW_ALONE, TILE_KW);
+        gradient_channels(scratch, small, as, row, row, row_stride, ROW_ALONE, TILE_KW);
     else
-        gradient_channels(scratch, strip, as, row, row, row_stride, ROW_ALONE, 1);
+        gradient_channels(scratch, small, as, row, row, row_stride, ROW_ALONE, 1);
     for (int a = 0; a < as; ++a)
         for (int j = 0; j < kws; ++j)
             gradient[((a * bs + b) * kernel + kh) * kernel + kw + j] += scratch[a * kws + j];
@@ -150,20 +150,20 @@ static strip whole(const ae_planes *small) {
 
 static void gradient_direct(float *gradient, const ae_planes *small, const ae_planes *large,
                             int kernel, int padding, float *scratch) {
-    const strip strip = whole(small);
+    const strip all = whole(small);
     for (int b = 0; b < large->channels; ++b)
         for (int kh = 0; kh < kernel; ++kh)
             for (int kw = 0, kws; kw < kernel; kw += kws) {
                 const float *row = ae_planes_row(large, b, kh - padding) + kw - padding;
                 kws = kernel - kw < TILE_KW ? 1 : TILE_KW;
-                gradient_taps(gradient, &strip, small->channels, large->channels, b, row,
+                gradient_taps(gradient, &all, small->channels, large->channels, b, row,
                               large->row_stride, kernel, kh, kw, kws, scratch);
             }
 }
 
 static void gradient_phases(float *gradient, const ae_planes *small, const ae_planes *large,
                             int kernel, int padding, float *scratch) {
-    const strip strip = whole(small);
+    const strip all = whole(small);
     const ae_planes phases = ae_phases_view(scratch, large->channels, large->height, large->width);
     scratch += ae_phases_floats(large->channels, large->height, large->width);
     unshuffle(&phases, large);
@@ -174,7 +174,7 @@ static void gradient_phases(float *gradient, const ae_planes *small, const ae_pl
                 const int plane = 4 * b + 2 * ae_phase_of(down) + ae_phase_of(right);
                 const float *row =
                     ae_planes_row(&phases, plane, ae_phase_offset(down)) + ae_phase_offset(right);
-                gradient_taps(gradient, &strip, small->channels, large->channels, b, row,
+                gradient_taps(gradient, &all, small->channels, large->channels, b, row,
                               phases.row_stride, kernel, kh, kw, 1, scratch);
             }
 }

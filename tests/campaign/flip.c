@@ -13,11 +13,11 @@
 #include "io/checkpoint.h"
 
 /* What is read from a checkpoint. */
-typedef struct run {
+typedef struct stored_run {
     ae_config *config;
     ae_network *network;
     ae_state state;
-} run;
+} stored_run;
 
 typedef struct damage {
     const char *what;
@@ -31,7 +31,7 @@ static void need(ae_status status) {
     exit(2);
 }
 
-static void create_run(run *run, const char *config_path) {
+static void create_run(stored_run *run, const char *config_path) {
     memset(run, 0, sizeof *run);
     void *text;
     size_t size;
@@ -45,14 +45,14 @@ static void create_run(run *run, const char *config_path) {
     need(ae_state_init(&run->state, run->network, &options));
 }
 
-static void destroy_run(run *run) {
+static void destroy_run(stored_run *run) {
     ae_state_release(&run->state);
     ae_network_destroy(&run->network);
     ae_config_destroy(&run->config);
 }
 
 /* Forgets what was read before, so that nothing of it can pass for what is read next. */
-static void clear(run *run) {
+static void clear(stored_run *run) {
     const size_t bytes = ae_network_size(run->network) * sizeof(float);
     memset(run->state.parameters, 0xff, bytes);
     for (int m = 0; m < run->state.optimizer.moments; ++m)
@@ -62,7 +62,7 @@ static void clear(run *run) {
     memset(run->state.data_hash, 0, sizeof run->state.data_hash);
 }
 
-static bool equal(const run *a, const run *b) {
+static bool equal(const stored_run *a, const stored_run *b) {
     const size_t bytes = ae_network_size(a->network) * sizeof(float);
     for (int m = 0; m < a->state.optimizer.moments; ++m)
         if (memcmp(a->state.optimizer.moment[m], b->state.optimizer.moment[m], bytes) != 0)
@@ -103,7 +103,7 @@ int main(int argc, char **argv) {
     const uint64_t seed = strtoull(argv[4], NULL, 10);
     const uint32_t first = (uint32_t)strtoul(argv[5], NULL, 10);
     const uint32_t count = (uint32_t)strtoul(argv[6], NULL, 10);
-    run original, found;
+    stored_run original, found;
     create_run(&original, argv[1]);
     create_run(&found, argv[1]);
     void *bytes;

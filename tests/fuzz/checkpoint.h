@@ -8,19 +8,19 @@
 #include "base/file.h"
 #include "io/checkpoint.h"
 
-typedef struct run {
+typedef struct stored_run {
     ae_config *config;
     ae_network *network;
     ae_state state;
     size_t size; /* floats of the parameters, and of a moment */
-} run;
+} stored_run;
 
 /* The first layer's weights are compressed in the file, and the others aren't. */
 static const char run_text[] = "[model]\nlayers = conv 16 5 relu, tconv 3 5 sigmoid\n"
                                "[train]\nepochs = 5\n";
 
 /* A run with the values that a checkpoint of it has; `blank`: with none. */
-static inline void run_make(run *run, bool blank) {
+static inline void run_make(stored_run *run, bool blank) {
     memset(run, 0, sizeof *run);
     ae_status status = ae_config_create(&run->config, "a.ini", run_text, strlen(run_text), NULL, 0);
     REQUIRE(status == AE_OK, "%s", ae_message());
@@ -43,14 +43,14 @@ static inline void run_make(run *run, bool blank) {
     strcpy(run->state.data_hash, "0123456789abcdef0123456789abcdef");
 }
 
-static inline void run_free(run *run) {
+static inline void run_free(stored_run *run) {
     ae_state_release(&run->state);
     ae_network_destroy(&run->network);
     ae_config_destroy(&run->config);
 }
 
 /* The bytes of the run's checkpoint; never freed. */
-static inline char *run_checkpoint(const run *run, size_t *size) {
+static inline char *run_checkpoint(const stored_run *run, size_t *size) {
     char folder[] = "/tmp/ae_dist-fuzz-XXXXXX", path[64];
     void *bytes = NULL;
     REQUIRE(mkdtemp(folder), "no folder");

@@ -8,7 +8,7 @@
  * added */
 #include "checkpoint.h"
 
-static run written;
+static stored_run written;
 static char *whole;
 static size_t whole_size;
 static memory_file file;
@@ -41,7 +41,7 @@ static void edit(char *bytes, size_t *size, input *in) {
 
 /* Reads the file: the state written, or a refusal that names the file. */
 static ae_status check_file(void) {
-    run read;
+    stored_run read;
     run_make(&read, true);
     ae_status status = ae_checkpoint_read(file.path, &read.state, read.config);
     if (status == AE_OK) {

@@ -17,7 +17,7 @@ enum {
     VALUE_SIZE = 2000
 };
 
-static run written;
+static stored_run written;
 static char *whole;
 static size_t whole_size;
 static memory_file file;
@@ -371,7 +371,7 @@ static size_t size_of(const memory_file *opened) {
     return (size_t)info.st_size;
 }
 
-static void require_usable(const run *read) {
+static void require_usable(const stored_run *read) {
     for (size_t i = 0; i < read->size; i++) {
         REQUIRE(isfinite(read->state.parameters[i]), "parameter %zu", i);
         for (int m = 0; m < read->state.optimizer.moments; m++)
@@ -388,7 +388,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!whole) make_whole();
     input in = {data, data + size};
     make_file(&in);
-    run read;
+    stored_run read;
     run_make(&read, true);
     ae_status status = ae_checkpoint_read(file.path, &read.state, read.config);
     if (status == AE_OK) {

@@ -188,21 +188,21 @@ static void test_hash_covers_each_file(void **state) {
 /* It covers test images, labels and counts; and nothing that isn't read. */
 static void test_hash_covers_each_part(void **state) {
     (void)state;
-    enum { TRAIN = 3, TEST = HASHED_TEST };
+    enum { FEW = 3 };
     char whole[AE_HASH_TEXT_SIZE], other[AE_HASH_TEXT_SIZE];
-    hash_of_images(whole, TRAIN, TEST);
-    hash_of_images(other, TRAIN, TEST);
+    hash_of_images(whole, FEW, HASHED_TEST);
+    hash_of_images(other, FEW, HASHED_TEST);
     assert_string_equal(whole, other);
-    assert_true(is_hashed(whole, TRAIN, 0, 0, 1, 1));
-    assert_true(is_hashed(whole, TRAIN, 5, 0, 1, 6));
-    assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, AE_CIFAR10_VALUES, 16));
-    assert_true(is_hashed(whole, TRAIN, 0, TRAIN - 1, 0, 0)); /* labels */
-    assert_true(is_hashed(whole, TRAIN, 5, TEST - 1, 0, 0));
-    assert_false(is_hashed(whole, TRAIN, 0, TRAIN, 1, 0)); /* not asked for */
-    assert_false(is_hashed(whole, TRAIN, 5, TEST, 1, 0));
-    hash_of_images(other, TRAIN - 1, TEST);
+    assert_true(is_hashed(whole, FEW, 0, 0, 1, 1));
+    assert_true(is_hashed(whole, FEW, 5, 0, 1, 6));
+    assert_true(is_hashed(whole, FEW, 5, HASHED_TEST - 1, AE_CIFAR10_VALUES, 16));
+    assert_true(is_hashed(whole, FEW, 0, FEW - 1, 0, 0)); /* labels */
+    assert_true(is_hashed(whole, FEW, 5, HASHED_TEST - 1, 0, 0));
+    assert_false(is_hashed(whole, FEW, 0, FEW, 1, 0)); /* not asked for */
+    assert_false(is_hashed(whole, FEW, 5, HASHED_TEST, 1, 0));
+    hash_of_images(other, FEW - 1, HASHED_TEST);
     assert_string_not_equal(whole, other);
-    hash_of_images(other, TRAIN, TEST - 1);
+    hash_of_images(other, FEW, HASHED_TEST - 1);
     assert_string_not_equal(whole, other);
 }
 

@@ -6,15 +6,15 @@
 
 #include "io/checkpoint.h"
 
-typedef struct run {
+typedef struct stored_run {
     ae_config *config;
     ae_network *network;
     ae_state state;
-} run;
+} stored_run;
 
 /* A run whose numbers follow from `first`. */
-static inline run *make_run(const char *override, float first) {
-    run *run = calloc(1, sizeof *run);
+static inline stored_run *make_run(const char *override, float first) {
+    stored_run *run = calloc(1, sizeof *run);
     assert_non_null(run);
     run->config = make_config(override);
     const ae_settings *settings = ae_config_settings(run->config);
@@ -34,7 +34,7 @@ static inline run *make_run(const char *override, float first) {
     return run;
 }
 
-static inline void free_run(run *run) {
+static inline void free_run(stored_run *run) {
     ae_state_release(&run->state);
     ae_network_destroy(&run->network);
     ae_config_destroy(&run->config);
@@ -42,7 +42,7 @@ static inline void free_run(run *run) {
 }
 
 static inline void write_checkpoint(void) {
-    run *run = make_run(NULL, 1.5f);
+    stored_run *run = make_run(NULL, 1.5f);
     check_ok(ae_checkpoint_write(path, &run->state, run->config, "avx2"));
     free_run(run);
 }

@@ -8,7 +8,7 @@
 
 /* Reads the checkpoint into a run made with `override`. */
 static ae_status read_checkpoint(const char *override) {
-    run *run = make_run(override, 0);
+    stored_run *run = make_run(override, 0);
     ae_status status = ae_checkpoint_read(path, &run->state, run->config);
     free_run(run);
     return status;
@@ -92,7 +92,7 @@ static void test_replace_fails_whole(void **state) {
 
 static void test_checkpoint_round_trip(void **state) {
     (void)state;
-    run *written = make_run(NULL, 1.5f), *read = make_run("output.keep=7", 0);
+    stored_run *written = make_run(NULL, 1.5f), *read = make_run("output.keep=7", 0);
     check_ok(ae_checkpoint_write(path, &written->state, written->config, "avx2"));
     read->state.optimizer.steps = 0;
     memset(&read->state.position, 0, sizeof read->state.position);
@@ -173,9 +173,9 @@ static void test_checkpoint_without_seal(void **state) {
 }
 
 /* Changes a checkpoint with HDF5; `rehash` makes its content hash fit. */
-typedef void change(ae_h5 *file);
+typedef void file_change(ae_h5 *file);
 
-static ae_status read_changed(change *change, bool rehash) {
+static ae_status read_changed(file_change *change, bool rehash) {
     write_checkpoint();
     ae_h5 *file;
     char hash[AE_HASH_TEXT_SIZE];
@@ -345,7 +345,7 @@ static void change_images_to_null(ae_h5 *file) {
 static void test_checkpoint_forged_objects(void **state) {
     (void)state;
     static const struct {
-        change *change;
+        file_change *change;
         bool rehash;
         const char *reason;
     } cases[] = {
@@ -415,7 +415,7 @@ static void test_checkpoint_of_another_configuration(void **state) {
                   "optimizer.name was adam, is sgd");
     check_refused(read_checkpoint("model.layers=conv 4 3 relu, tconv 3 3 sigmoid"), AE_ERROR_USAGE,
                   "model.layers was conv 8");
-    run *run = make_run(NULL, 0);
+    stored_run *run = make_run(NULL, 0);
     strcpy(run->state.data_hash, "fedc");
     check_ok(ae_checkpoint_read(path, &run->state, run->config));
     assert_string_equal(run->state.data_hash, "0123456789abcdef0123456789abcdef");
@@ -425,7 +425,7 @@ static void test_checkpoint_of_another_configuration(void **state) {
 static void test_checkpoint_unwritable(void **state) {
     (void)state;
     snprintf(path, sizeof path, "%s/gone/file.h5", folder);
-    run *run = make_run(NULL, 1.5f);
+    stored_run *run = make_run(NULL, 1.5f);
     check_refused(ae_checkpoint_write(path, &run->state, run->config, "ref"), AE_ERROR_IO,
                   "No such file");
     free_run(run);

@@ -6,7 +6,7 @@
 
 /* Reads them into a run made with `override`, which must have those of write_checkpoint() then. */
 static ae_status read_parameters(const char *override) {
-    run *read = make_run(override, 0), *written = make_run(NULL, 1.5f);
+    stored_run *read = make_run(override, 0), *written = make_run(NULL, 1.5f);
     ae_status status = ae_checkpoint_read_parameters(path, read->network, read->state.parameters);
     const size_t bytes = ae_network_size(written->network) * sizeof(float);
     if (status == AE_OK)
@@ -31,9 +31,9 @@ static void test_parameters_of_another_configuration(void **state) {
 }
 
 /* Changes a whole checkpoint with HDF5, so that its content hash fits. */
-typedef void change(ae_h5 *file);
+typedef void file_change(ae_h5 *file);
 
-static void write_changed(change *change) {
+static void write_changed(file_change *change) {
     write_checkpoint();
     ae_h5 *file;
     char hash[AE_HASH_TEXT_SIZE];
@@ -61,10 +61,10 @@ static void change_rest(ae_h5 *file) {
 /* Whatever else is in the file: another contract or program, another optimiser, nothing. */
 static void test_parameters_of_another_contract(void **state) {
     (void)state;
-    change *const others[] = {change_contract, change_options, change_rest};
+    file_change *const others[] = {change_contract, change_options, change_rest};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         write_changed(others[i]);
-        run *run = make_run(NULL, 0);
+        stored_run *run = make_run(NULL, 0);
         assert_int_not_equal(ae_checkpoint_read(path, &run->state, run->config), AE_OK);
         free_run(run);
         check_ok(read_parameters(NULL));
@@ -103,7 +103,7 @@ static void change_format(ae_h5 *file) {
 static void test_parameters_at_fault(void **state) {
     (void)state;
     static const struct {
-        change *change;
+        file_change *change;
         ae_status status;
         const char *reason;
     } cases[] = {
@@ -126,7 +126,7 @@ static void test_parameters_at_fault(void **state) {
 
 static void test_origin(void **state) {
     (void)state;
-    run *written = make_run(NULL, 1.5f), *read = make_run(NULL, 0);
+    stored_run *written = make_run(NULL, 1.5f), *read = make_run(NULL, 0);
     strcpy(written->state.origin.init_from, "runs/other");
     strcpy(written->state.origin.parameters_hash, "fedcba9876543210fedcba9876543210");
     check_ok(ae_checkpoint_write(path, &written->state, written->config, "avx2"));
