@@ -1,5 +1,5 @@
-/* The configuration: one table of options (src/config/options.c), from which parsing, checking,
- * help, the printed configuration and the copy in the HDF5 files all come. */
+/* The configuration: one table of options (config/options.def), from which parsing, checking, help,
+ * the printed configuration and the copy in the HDF5 files all come. */
 #ifndef AE_CONFIG_CONFIG_H
 #define AE_CONFIG_CONFIG_H
 
@@ -74,6 +74,15 @@ typedef struct ae_settings {
     } output;
 } ae_settings;
 
+/* The options' indices, in the order of the table: AE_OPTION(run, dir) = 0 and so on. */
+#define AE_OPTION(section, key) AE_OPTION_##section##_##key
+#define AE_ROW(section, key, ...) AE_OPTION(section, key),
+typedef enum ae_option_index {
+#include "config/options.def"
+    AE_OPTION_COUNT
+} ae_option_index;
+#undef AE_ROW
+
 /* What a change of the option does to a run that is to be gone on with. */
 typedef enum ae_effect {
     AE_EFFECT_NUMBERS, /* the numbers change: refused */
@@ -107,20 +116,16 @@ void ae_config_take_settings(ae_config *config, const ae_settings *settings);
 const char *ae_config_ini(const ae_config *config);
 
 /* Where an option's value comes from, for messages: "configs/a.ini:12: [model] layers",
- * "--set model.layers" or "model.layers (default)". A name that isn't in the table gives `key`.
- * Borrowed. */
-const char *ae_config_where(const ae_config *config, const char *section, const char *key);
-
-/* The options in the order of the table, 0 <= index < ae_config_count(). */
-int ae_config_count(void);
+ * "--set model.layers" or "model.layers (default)". Borrowed. */
+const char *ae_config_where(const ae_config *config, ae_option_index index);
 
 /* "section.key". Borrowed. */
-const char *ae_config_name(int index);
-ae_effect ae_config_effect(int index);
+const char *ae_config_name(ae_option_index index);
+ae_effect ae_config_effect(ae_option_index index);
 
 /* Unit ("epochs", "") and one line of help. Borrowed. */
-const char *ae_config_unit(int index);
-const char *ae_config_help(int index);
+const char *ae_config_unit(ae_option_index index);
+const char *ae_config_help(ae_option_index index);
 
 /* The effective value as text; ae_config_print() puts quotes around what else wouldn't read back.
  */

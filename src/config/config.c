@@ -122,13 +122,9 @@ static ae_status read_override(ae_config *config, const char *override) {
     return assign(config, index, ae_slice_trim(ae_slice_of(equals + 1)), where);
 }
 
-static int index_of(const char *section, const char *key) {
-    return ae_option_find(ae_slice_of(section), ae_slice_of(key));
-}
-
 /* The default of run.dir: runs/NAME for the ini file .../NAME.ini. */
 static ae_status name_run_folder(ae_config *config, const char *path) {
-    int index = index_of("run", "dir");
+    const int index = AE_OPTION(run, dir);
     if (config->origins[index].given) return AE_OK;
     const char *slash = strrchr(path, '/');
     ae_slice name = ae_slice_of(slash ? slash + 1 : path);
@@ -154,7 +150,8 @@ static void follow(ae_config *config) {
     for (int i = 0; i < AE_OPTION_COUNT; i++) {
         const ae_option *option = ae_option_at(i);
         if (!config->origins[i].follows) continue;
-        const ae_option *followed = ae_option_at(index_of(option->section, option->follows));
+        const ae_option *followed = ae_option_at(
+            ae_option_find(ae_slice_of(option->section), ae_slice_of(option->follows)));
         *ae_option_real(option, &config->settings) = *ae_option_real(followed, &config->settings);
     }
 }
@@ -173,19 +170,18 @@ static ae_status refuse_pair(const ae_config *config, int index, const char *rel
 static ae_status check_pairs(const ae_config *config) {
     const ae_settings *settings = &config->settings;
     if (!(settings->noise.clamp_min < settings->noise.clamp_max))
-        return refuse_pair(config, index_of("noise", "clamp_min"), "below",
-                           index_of("noise", "clamp_max"));
+        return refuse_pair(config, AE_OPTION(noise, clamp_min), "below",
+                           AE_OPTION(noise, clamp_max));
     if (settings->train.block > settings->train.batch)
-        return refuse_pair(config, index_of("train", "block"), "at most",
-                           index_of("train", "batch"));
+        return refuse_pair(config, AE_OPTION(train, block), "at most", AE_OPTION(train, batch));
     if (settings->schedule.min_lr > settings->optimizer.lr)
-        return refuse_pair(config, index_of("schedule", "min_lr"), "at most",
-                           index_of("optimizer", "lr"));
+        return refuse_pair(config, AE_OPTION(schedule, min_lr), "at most",
+                           AE_OPTION(optimizer, lr));
     if (settings->train.pretrain_epochs + settings->train.epochs < 1)
         return ae_fail(AE_ERROR_USAGE,
                        "%s: there is no epoch to train; allowed: at least 1 of "
                        "train.pretrain_epochs and train.epochs together",
-                       ae_config_where(config, "train", "epochs"));
+                       ae_config_where(config, AE_OPTION(train, epochs)));
     return AE_OK;
 }
 
@@ -256,9 +252,8 @@ const char *ae_config_ini(const ae_config *config) {
     return config->ini;
 }
 
-const char *ae_config_where(const ae_config *config, const char *section, const char *key) {
-    int index = index_of(section, key);
-    return index < 0 ? key : config->origins[index].where;
+const char *ae_config_where(const ae_config *config, ae_option_index index) {
+    return config->origins[index].where;
 }
 
 void ae_config_value(const ae_config *config, int index, char value[AE_VALUE_SIZE]) {

@@ -1,4 +1,4 @@
-/* The option table: one row an option. */
+/* The option table: one row an option (config/options.def). */
 #ifndef AE_CONFIG_OPTIONS_H
 #define AE_CONFIG_OPTIONS_H
 
@@ -8,11 +8,11 @@
 #include "config/config.h"
 #include "config/ini.h"
 
-enum { AE_OPTION_COUNT = 42, AE_CHOICES_MAX = 4, AE_OPTION_QUOTED_SIZE = 2 * AE_VALUE_SIZE + 1 };
+enum { AE_CHOICES_MAX = 4, AE_OPTION_QUOTED_SIZE = 2 * AE_VALUE_SIZE + 1 };
 
 /* What a value looks like, and the type of its member of ae_settings. */
 typedef enum ae_option_kind {
-    AE_OPTION_TEXT,  /* char[AE_TEXT_SIZE] */
+    AE_OPTION_TEXT,  /* char[] */
     AE_OPTION_PATH,  /* char[AE_TEXT_SIZE]; ~/ and $NAME are expanded (config/paths.h) */
     AE_OPTION_WHOLE, /* int64_t */
     AE_OPTION_REAL,  /* double */
@@ -22,7 +22,7 @@ typedef enum ae_option_kind {
 typedef struct ae_option {
     const char *section, *key, *name; /* name: "section.key" */
     ae_option_kind kind;
-    size_t offset;            /* of its member of ae_settings, bytes */
+    size_t offset, size;      /* of its member of ae_settings, bytes */
     const char *initial;      /* the default, as in a file; "": the value may be empty */
     double low, high;         /* of numbers; whole ones lie within +-2^53 */
     bool low_open, high_open; /* is the bound itself left out? */

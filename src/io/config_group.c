@@ -8,7 +8,7 @@
 ae_status ae_config_group_write(ae_h5 *file, const ae_config *config) {
     ae_status status =
         ae_h5_add_group(file, "/config", "The effective configuration, one attribute a key");
-    for (int i = 0; i < ae_config_count() && status == AE_OK; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT && status == AE_OK; i++) {
         char value[AE_VALUE_SIZE];
         ae_config_value(config, i, value);
         status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
@@ -27,7 +27,7 @@ void ae_differ(ae_differences *list, const char *format, ...) {
 
 /* Today's options against those of the file. */
 static ae_status compare_options(ae_differences *list, ae_h5 *file, const ae_config *config) {
-    for (int i = 0; i < ae_config_count(); i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
         char was[AE_VALUE_SIZE], is[AE_VALUE_SIZE];
         const char *name = ae_config_name(i);
         if (ae_config_effect(i) == AE_EFFECT_NONE) continue;
@@ -56,7 +56,7 @@ static ae_status compare_unknown(ae_differences *list, ae_h5 *file) {
         char name[AE_H5_NAME_SIZE];
         status = ae_h5_attribute_name(file, "/config", a, name);
         bool known = status != AE_OK || strcmp(name, "description") == 0;
-        for (int i = 0; i < ae_config_count() && !known; i++)
+        for (int i = 0; i < AE_OPTION_COUNT && !known; i++)
             known = strcmp(name, ae_config_name(i)) == 0;
         if (!known) ae_differ(list, "\n    %s was set, is not known", name);
     }

@@ -7,9 +7,9 @@
 
 /* Local. */
 static ae_status create(ae_model *model, int *path, const ae_config *config, ae_shape picture) {
-    ae_status status =
-        ae_network_create(&model->network, ae_config_settings(config)->model.layers,
-                          ae_config_where(config, "model", "layers"), picture, AE_OUTPUT_DIRECT);
+    ae_status status = ae_network_create(&model->network, ae_config_settings(config)->model.layers,
+                                         ae_config_where(config, AE_OPTION(model, layers)), picture,
+                                         AE_OUTPUT_DIRECT);
     if (status == AE_OK) status = ae_kernels_find(path);
     if (status != AE_OK) return status;
     model->packed = ae_calloc(ae_network_packed_size(model->network), sizeof *model->packed);

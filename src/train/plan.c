@@ -15,8 +15,8 @@ static ae_status split_validation(ae_plan *plan, const ae_config *config) {
     if (wanted >= plan->train_images)
         return ae_fail(AE_ERROR_USAGE,
                        "%s = %lld leaves none of the %lld training images to train on; lower it",
-                       ae_config_where(config, "train", "validation_images"), (long long)wanted,
-                       (long long)plan->train_images);
+                       ae_config_where(config, AE_OPTION(train, validation_images)),
+                       (long long)wanted, (long long)plan->train_images);
     plan->validation_images = wanted;
     plan->train_images -= wanted;
     return AE_OK;

@@ -68,7 +68,7 @@ def more(match):
     return f"{float(match[0]) * 1.1:g}" if "." in match[0] else str(int(match[0]) + 1)
 
 
-C, PYTHON, SHELL = (".c", ".h"), (".py",), (".sh", ".sbatch", ".pbs")
+C, PYTHON, SHELL = (".c", ".h", ".def"), (".py",), (".sh", ".sbatch", ".pbs")
 NOT_CODE = {
     C: r"(?sm)/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])+'|^ *#[^\n]*",
     PYTHON: r"(?sm)\"\"\".*?\"\"\"|\"(?:\\.|[^\"\\\n])*\"|#[^\n]*",

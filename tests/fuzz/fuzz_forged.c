@@ -81,10 +81,10 @@ static void take_name(input *in, char name[NAME_SIZE]) {
         "data_hash",  "fraction_bits",  "description", "REFERENCE_LIST", "skipped",
         "best_epoch", "best_sum"};
     enum { NAMES = sizeof names / sizeof *names };
-    int index = (int)take(in, 1) % (NAMES + ae_config_count() + 1);
+    int index = (int)take(in, 1) % (NAMES + AE_OPTION_COUNT + 1);
     if (index < NAMES) {
         snprintf(name, NAME_SIZE, "%s", names[index]);
-    } else if (index < NAMES + ae_config_count()) {
+    } else if (index < NAMES + AE_OPTION_COUNT) {
         snprintf(name, NAME_SIZE, "%s", ae_config_name(index - NAMES));
     } else {
         size_t length = 1 + take(in, 1) * 3 / 2;

@@ -62,3 +62,14 @@ def test_incomplete_header_is_seen(tmp_path):
     (tmp_path / "bad.h").write_text("int64_t f(void);\n")
     assert compile_alone(flags, tmp_path / "good.h") == ""
     assert "int64_t" in compile_alone(flags, tmp_path / "bad.h")
+
+
+def test_an_option_that_is_not_in_the_table_does_not_compile(tmp_path):
+    flags = find_flags()["main"]
+    for name, good in (("model, layers", True), ("model, layer", False), ("moddel, layers", False)):
+        (tmp_path / "where.h").write_text('#include "config/config.h"\n'
+                                          "static const char *f(const ae_config *config) {\n"
+                                          f"    return ae_config_where(config, AE_OPTION({name}));\n"
+                                          "}\n")
+        complaint = compile_alone(flags, tmp_path / "where.h")
+        assert complaint == "" if good else "undeclared" in complaint

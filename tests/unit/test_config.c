@@ -52,7 +52,7 @@ static void refuse_override(const char *override, const char *const parts[]) {
 #define REFUSE_SET(override, ...) refuse_override(override, PARTS(__VA_ARGS__))
 
 static int index_of(const char *name) {
-    for (int i = 0; i < ae_config_count(); i++)
+    for (int i = 0; i < AE_OPTION_COUNT; i++)
         if (strcmp(ae_config_name(i), name) == 0) return i;
     fail_msg("no option %s", name);
     return -1;
@@ -68,7 +68,7 @@ static const char *value_of(const ae_config *config, const char *name) {
 }
 
 static void check_same(const ae_config *a, const ae_config *b) {
-    for (int i = 0; i < ae_config_count(); i++)
+    for (int i = 0; i < AE_OPTION_COUNT; i++)
         assert_string_equal(value_of(a, ae_config_name(i)), value_of(b, ae_config_name(i)));
 }
 
@@ -296,9 +296,10 @@ static void test_overrides(void **state) {
     assert_int_equal(ae_config_create(&config, PATH, text, strlen(text), overrides, 3), AE_OK);
     assert_int_equal(ae_config_settings(config)->train.batch, 7);
     assert_string_equal(ae_config_settings(config)->run.dir, "elsewhere");
-    assert_string_equal(ae_config_where(config, "train", "batch"), "--set train.batch");
-    assert_string_equal(ae_config_where(config, "model", "layers"), PATH ":4: [model] layers");
-    assert_string_equal(ae_config_where(config, "noise", "sigma"), "noise.sigma (default)");
+    assert_string_equal(ae_config_where(config, AE_OPTION(train, batch)), "--set train.batch");
+    assert_string_equal(ae_config_where(config, AE_OPTION(model, layers)),
+                        PATH ":4: [model] layers");
+    assert_string_equal(ae_config_where(config, AE_OPTION(noise, sigma)), "noise.sigma (default)");
     ae_config_destroy(&config);
     REFUSE_SET("", "--set ''", "allowed: section.key=value");
     REFUSE_SET("train.batch", "--set 'train.batch'", "allowed: section.key=value");
@@ -321,7 +322,7 @@ static void test_run_folder(void **state) {
         ae_config *config;
         assert_int_equal(ae_config_create(&config, paths[i][0], "", 0, NULL, 0), AE_OK);
         assert_string_equal(ae_config_settings(config)->run.dir, paths[i][1]);
-        assert_string_equal(ae_config_where(config, "run", "dir"), "run.dir (default)");
+        assert_string_equal(ae_config_where(config, AE_OPTION(run, dir)), "run.dir (default)");
         check_round_trip(config);
         ae_config_destroy(&config);
     }
@@ -392,7 +393,7 @@ static void test_table(void **state) {
     char *help = printed(NULL);
     ae_config *config = accept("", NULL);
     char *print = printed(config);
-    for (int i = 0; i < ae_config_count(); i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
         assert_non_null(strstr(help, ae_config_name(i)));
         assert_non_null(strstr(print, ae_config_help(i)));
         assert_non_null(ae_config_unit(i));
@@ -438,7 +439,7 @@ static void check_reference(const char *name, int pretrain_epochs, int epochs, d
     assert_true(settings->noise.sigma == sigma && settings->noise.test_sigma == sigma);
     static const char *const own[] = {"data.source", "train.pretrain_epochs", "train.epochs",
                                       "noise.sigma", "noise.test_sigma"};
-    for (int i = 0; i < ae_config_count(); i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; i++) {
         bool is_own = false;
         for (int j = 0; j < 5; j++) is_own |= strcmp(ae_config_name(i), own[j]) == 0;
         if (is_own) continue;
