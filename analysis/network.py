@@ -1,5 +1,5 @@
 """A network of ae_dist as a PyTorch module, from the text of model.layers in full (as
-`ae_dist --print-config` prints it and as checkpoints hold it).
+`ae_dist --print-config` prints it and /parameters of a checkpoint holds it).
 
     from network import Network, load
     module = load("runs/denoise/checkpoints/best.h5")      # with its parameters
@@ -136,11 +136,11 @@ def load(path):
     import h5py
 
     with h5py.File(path) as file:
-        config = file["config"].attrs
-        state = {name: torch.from_numpy(tensor[()]) for name, tensor in file["parameters"].items()}
-        channels = int(file["contract"].attrs.get("channels", 3))
-        module = Network(
-            config["model.layers"], channels, config.get("model.output", "direct") == "residual"
-        )
+        group = file["parameters"]
+        # What the network is: of the oldest checkpoints, which had but one kind, as configured.
+        layers = group.attrs.get("layers", file["config"].attrs["model.layers"])
+        residual = group.attrs.get("output", "direct") == "residual"
+        module = Network(layers, int(group.attrs.get("channels", 3)), residual)
+        state = {name: torch.from_numpy(tensor[()]) for name, tensor in group.items()}
     module.load_state_dict(state)
     return module

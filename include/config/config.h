@@ -22,7 +22,9 @@ typedef enum ae_schedule_kind {
 } ae_schedule_kind;
 
 enum {
-    AE_TEXT_SIZE = 1024,         /* bytes a text option may have, with the final NUL */
+    AE_TEXT_SIZE = 1024,         /* bytes a path may have, with the final NUL */
+    AE_LAYERS_SIZE = 1 << 14,    /* the same of model.layers, the longest of texts */
+    AE_BLOCK_AUTO = 0,           /* train.block */
     AE_CONFIG_SIZE_MAX = 1 << 20 /* bytes an ini file may have */
 };
 
@@ -41,12 +43,14 @@ typedef struct ae_settings {
         int64_t train_images, test_images; /* 0 = all */
     } data;
     struct {
-        char layers[AE_TEXT_SIZE];
+        char layers[AE_LAYERS_SIZE];
+        int64_t output; /* ae_output */
+        int64_t init;   /* ae_init */
     } model;
     struct {
         int64_t pretrain_epochs, epochs;
         int64_t batch; /* images, over all ranks */
-        int64_t block; /* images */
+        int64_t block; /* images, or AE_BLOCK_AUTO: ae_network_block() */
         int64_t loss;  /* ae_loss */
         int64_t skip_steps;
         int64_t validation_images;    /* 0 = none */
@@ -90,7 +94,7 @@ typedef enum ae_effect {
     AE_EFFECT_NONE     /* paths and output: taken */
 } ae_effect;
 
-enum { AE_VALUE_SIZE = AE_TEXT_SIZE };
+enum { AE_VALUE_SIZE = AE_LAYERS_SIZE }; /* bytes of any value as text */
 
 typedef struct ae_config ae_config;
 
@@ -127,11 +131,15 @@ ae_effect ae_config_effect(ae_option_index index);
 const char *ae_config_unit(ae_option_index index);
 const char *ae_config_help(ae_option_index index);
 
+/* The default as text. Borrowed. */
+const char *ae_config_initial(ae_option_index index);
+
 /* The effective value as text; ae_config_print() puts quotes around what else wouldn't read back.
  */
 void ae_config_value(const ae_config *config, int index, char value[AE_VALUE_SIZE]);
 
-/* Prints the effective configuration as an ini file with a help line a key. */
+/* Prints the effective configuration as an ini file with a help line a key; long texts on several
+ * lines. */
 void ae_config_print(const ae_config *config, FILE *file);
 
 /* Prints each option on a line with its default and what is allowed, for --help. */

@@ -56,6 +56,7 @@ typedef struct ae_provenance {
 /* What the file needs to know from the beginning. Borrowed for the call. */
 typedef struct ae_results_setup {
     const ae_config *config;
+    const ae_network *network;
     ae_provenance provenance;
     int64_t test_count;
     const uint8_t *labels;   /* [test_count] */

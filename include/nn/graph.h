@@ -4,14 +4,15 @@
 
 #include <stdbool.h>
 #include "base/status.h"
+#include "config/config.h"
 #include "kernels/kernels.h"
 
 enum {
     AE_NODES_MAX = 128,
     AE_CHANNELS_MAX = 1024,
     AE_PARAMETERS_MAX = 4000000,
-    AE_NODE_NAME_SIZE = 32,      /* bytes, with the final NUL */
-    AE_GRAPH_TEXT_SIZE = 1 << 14 /* bytes of a network's text, with the final NUL */
+    AE_NODE_NAME_SIZE = 32, /* bytes, with the final NUL */
+    AE_GRAPH_TEXT_SIZE = AE_LAYERS_SIZE
 };
 
 typedef enum ae_activation {

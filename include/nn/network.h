@@ -42,6 +42,15 @@ const ae_graph *ae_network_graph(const ae_network *network);
 /* Floats in the flat buffer of parameters, and of gradients. */
 size_t ae_network_size(const ae_network *network);
 
+/* Images a block: train.block, or where it is auto the largest power of two that is at most
+ * parameters / 16384 and batch / 16, and at least 1. Converting a block's gradient to integers and
+ * adding it moves 20 bytes a parameter. Up to some 16384 of them these stay in a core's own cache,
+ * and take a hundredth of an image's time; beyond, cores share the memory's bandwidth for it, and
+ * networks whose many parameters work on few pixels gain from one conversion for several images.
+ * Sixteen blocks a batch are left, for as many threads. It depends on nothing else, so that the
+ * numbers don't either. */
+int64_t ae_network_block(const ae_network *network, const ae_settings *settings);
+
 /* parameters[size] from (seed, tensor, element), whatever the image size:
  * AE_INIT_PYTORCH: PyTorch's default, uniform within +-1/sqrt(fan_in).
  * AE_INIT_HE: weights normal with variance gain^2 / n for the n products that make an output value

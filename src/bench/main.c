@@ -54,10 +54,11 @@ static ae_status create_step(bench_task *task) {
 }
 
 /* The parameters that a run begins with. */
-static ae_status begin_model(ae_model *model) {
+static ae_status begin_model(ae_model *model, const ae_settings *settings) {
     float *parameters = ae_calloc(ae_network_size(model->network), sizeof *parameters);
     if (!parameters) return ae_fail_memory("the measurements");
-    ae_status status = ae_network_initialize(model->network, parameters, AE_INIT_PYTORCH, 0);
+    ae_status status =
+        ae_network_initialize(model->network, parameters, (ae_init)settings->model.init, 0);
     if (status == AE_OK) ae_model_take(model, parameters);
     free(parameters);
     return status;
@@ -75,7 +76,7 @@ static ae_status create_task(bench_task *task, ae_comm *comm, const command *cmd
     status = ae_model_init(&task->model, comm, task->config, task->picture);
     if (status != AE_OK) return status;
     status = create_step(task);
-    if (status == AE_OK) status = begin_model(&task->model);
+    if (status == AE_OK) status = begin_model(&task->model, ae_config_settings(task->config));
     return ae_comm_agree(comm, status);
 }
 

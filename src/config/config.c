@@ -86,7 +86,8 @@ static ae_status read_ini_key(ae_config *config, const ae_ini *ini, const char *
 }
 
 static ae_status read_ini(ae_config *config, const char *path, size_t size) {
-    ae_ini ini = ae_ini_open(path, config->ini, size);
+    ae_ini ini;
+    ae_ini_open(&ini, path, config->ini, size);
     for (;;) {
         ae_ini_item item;
         ae_status status = ae_ini_next(&ini, &item);
@@ -260,6 +261,41 @@ void ae_config_value(const ae_config *config, int index, char value[AE_VALUE_SIZ
     ae_option_write(ae_option_at(index), &config->settings, value);
 }
 
+enum { WIDTH = 100, INDENT = 4 }; /* of what is printed on several lines */
+
+/* Can a value's line be broken after commas, and would it be read back the same? */
+static bool may_break(const char *value) {
+    return !strpbrk(value, "=['\"\t") && !strstr(value, "  ");
+}
+
+/* Prints a value on as many lines as it needs, broken after commas, behind `used` columns. */
+static void print_lines(FILE *file, size_t used, const char *value) {
+    for (const char *comma = value; comma; value = comma) {
+        comma = strstr(value + 1, ", ");
+        if (comma) ++comma;
+        size_t size = comma ? (size_t)(comma - value) : strlen(value);
+        if (used + size > WIDTH) {
+            fprintf(file, "\n%*s", INDENT - 1, "");
+            used = INDENT - 1;
+        }
+        fprintf(file, "%.*s", (int)size, value);
+        used += size;
+    }
+}
+
+/* "key = value" */
+static void print_value(FILE *file, const ae_option *option, const char *quoted) {
+    const size_t used = strlen(option->key) + strlen(" =");
+    fprintf(file, "%s =", option->key);
+    char value[AE_OPTION_QUOTED_SIZE + 1]; /* with the blank before it */
+    snprintf(value, sizeof value, " %s", quoted);
+    if (option->kind == AE_OPTION_TEXT && used + strlen(value) > WIDTH && may_break(quoted))
+        print_lines(file, used, value);
+    else
+        fprintf(file, "%s", value);
+    fprintf(file, "\n");
+}
+
 void ae_config_print(const ae_config *config, FILE *file) {
     const char *section = NULL;
     for (int i = 0; i < AE_OPTION_COUNT; i++) {
@@ -271,7 +307,8 @@ void ae_config_print(const ae_config *config, FILE *file) {
         ae_option_notes(option, notes);
         ae_config_value(config, i, value);
         ae_option_quote(option, value, quoted);
-        fprintf(file, "# %s (%s)\n%s = %s\n", option->help, notes, option->key, quoted);
+        fprintf(file, "# %s (%s)\n", option->help, notes);
+        print_value(file, option, quoted);
     }
 }
 

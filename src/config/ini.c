@@ -73,11 +73,10 @@ static size_t line_comment(ae_slice line) {
     return quoted > 0 ? comment_from(line, before + quoted) : first;
 }
 
-ae_ini ae_ini_open(const char *path, const char *text, size_t size) {
+void ae_ini_open(ae_ini *ini, const char *path, const char *text, size_t size) {
     static const char mark[] = "\xEF\xBB\xBF"; /* byte order mark */
-    ae_ini ini = {.path = path, .next = text, .end = size > 0 ? text + size : text};
-    if (size >= 3 && memcmp(text, mark, 3) == 0) ini.next += 3;
-    return ini;
+    *ini = (ae_ini){.path = path, .next = text, .end = size > 0 ? text + size : text};
+    if (size >= 3 && memcmp(text, mark, 3) == 0) ini->next += 3;
 }
 
 /* Takes the next line, without its end. */
@@ -86,7 +85,7 @@ static ae_slice take_line(ae_ini *ini) {
     const char *newline = memchr(ini->next, '\n', left);
     ae_slice line = {ini->next, newline ? (size_t)(newline - ini->next) : left};
     ini->next = newline ? newline + 1 : ini->end;
-    ini->line++;
+    ini->lines_read++;
     if (line.size > 0 && line.text[line.size - 1] == '\r') line.size--;
     return line;
 }
@@ -128,24 +127,91 @@ static ae_status read_key(ae_ini *ini, ae_slice line) {
     return AE_OK;
 }
 
+/* The blanks that a line begins with. */
+static size_t indent_of(ae_slice line) {
+    size_t indent = 0;
+    while (indent < line.size && is_blank(line.text[indent])) indent++;
+    return indent;
+}
+
+/* AE_ERROR_USAGE: the line last read can't be one. */
+static ae_status check_line(const ae_ini *ini, ae_slice line) {
+    if (line.size > AE_INI_LINE_MAX)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s:%d: the line is too long: %zu bytes; allowed: at most %d", ini->path,
+                       ini->lines_read, line.size, AE_INI_LINE_MAX);
+    const char *fault = ae_slice_fault(line);
+    if (fault)
+        return ae_fail(AE_ERROR_USAGE, "%s:%d: the line %s; allowed: UTF-8 text", ini->path,
+                       ini->lines_read, fault);
+    return AE_OK;
+}
+
+/* Appends a further line, after a space, to the value. */
+static ae_status append(ae_ini *ini, ae_slice more) {
+    const int shown = ae_slice_shown(more);
+    if (more.text[0] == '[' || memchr(more.text, '=', more.size))
+        return ae_fail(
+            AE_ERROR_USAGE,
+            "%s:%d: '%.*s' begins with more blanks than %.*s above, and would go on with "
+            "its value; take the blanks away",
+            ini->path, ini->lines_read, shown, more.text, ae_slice_shown(ini->key), ini->key.text);
+    if (ae_quotes_mark(ini->value))
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s:%d: '%.*s' begins with more blanks than %.*s above, whose value is in "
+                       "quotes and so ends on its line",
+                       ini->path, ini->lines_read, shown, more.text, ae_slice_shown(ini->key),
+                       ini->key.text);
+    size_t used = ini->value.size;
+    if (used + 1 + more.size > sizeof ini->joined)
+        return ae_fail(AE_ERROR_USAGE, "%s:%d: the value of %.*s is too long", ini->path,
+                       ini->lines_read, ae_slice_shown(ini->key), ini->key.text);
+    memmove(ini->joined, ini->value.text, used);
+    if (used > 0) ini->joined[used++] = ' ';
+    memcpy(ini->joined + used, more.text, more.size);
+    ini->value = (ae_slice){ini->joined, used + more.size};
+    return AE_OK;
+}
+
+/* Takes the further lines of a value whose key stands behind `indent` blanks. A line that isn't one
+ * is left, and what is wrong with it, for ae_ini_next(). */
+static ae_status read_more(ae_ini *ini, size_t indent) {
+    while (ini->next != ini->end) {
+        const char *next = ini->next;
+        const int lines_read = ini->lines_read;
+        ae_slice line = take_line(ini);
+        const size_t comment = comment_from(line, 0);
+        ae_slice more = ae_slice_trim((ae_slice){line.text, comment});
+        if (line.size > AE_INI_LINE_MAX || ae_slice_fault(line) ||
+            (more.size > 0 && indent_of(line) <= indent)) {
+            ini->next = next;
+            ini->lines_read = lines_read;
+            return AE_OK;
+        }
+        if (more.size == 0) continue;
+        ae_status status = append(ini, more);
+        if (status != AE_OK) return status;
+        if (ini->comment.size == 0)
+            ini->comment = (ae_slice){line.text + comment, line.size - comment};
+    }
+    return AE_OK;
+}
+
 ae_status ae_ini_next(ae_ini *ini, ae_ini_item *item) {
     while (ini->next != ini->end) {
         ae_slice line = take_line(ini);
-        if (line.size > AE_INI_LINE_MAX)
-            return ae_fail(AE_ERROR_USAGE,
-                           "%s:%d: the line is too long: %zu bytes; allowed: at most %d", ini->path,
-                           ini->line, line.size, AE_INI_LINE_MAX);
-        const char *fault = ae_slice_fault(line);
-        if (fault)
-            return ae_fail(AE_ERROR_USAGE, "%s:%d: the line %s; allowed: UTF-8 text", ini->path,
-                           ini->line, fault);
-        size_t comment = line_comment(line);
+        ae_status status = check_line(ini, line);
+        if (status != AE_OK) return status;
+        const size_t comment = line_comment(line), indent = indent_of(line);
+        ini->line = ini->lines_read;
         ini->comment = (ae_slice){line.text + comment, line.size - comment};
         line.size = comment;
         line = ae_slice_trim(line);
         if (line.size == 0) continue;
         *item = line.text[0] == '[' ? AE_INI_SECTION : AE_INI_KEY;
-        return *item == AE_INI_SECTION ? read_section(ini, line) : read_key(ini, line);
+        if (*item == AE_INI_SECTION) return read_section(ini, line);
+        status = read_key(ini, line);
+        return status == AE_OK ? read_more(ini, indent) : status;
     }
     *item = AE_INI_END;
     return AE_OK;

@@ -1,7 +1,9 @@
 /* The ini reader: sections, "key = value" lines, and comments from a # or ; that stands at the
- * beginning of a line or after a space, but not in the quotes of a value. UTF-8, with or without a
- * byte order mark; lines end in LF or CRLF. It takes any bytes and refuses, with file and line,
- * whatever it would have to guess at.
+ * beginning of a line or after a space, but not in the quotes of a value. A line that begins with
+ * more blanks than the key before it goes on with that key's value, after a space; empty lines and
+ * comments may stand between, and a value in quotes ends on its line. UTF-8, with or without a byte
+ * order mark; lines end in LF or CRLF. It takes any bytes and refuses, with file and line, whatever
+ * it would have to guess at.
  */
 #ifndef AE_CONFIG_INI_H
 #define AE_CONFIG_INI_H
@@ -32,7 +34,10 @@ int ae_slice_shown(ae_slice slice);
 /* The place of the first comment mark (# or ; at the beginning or after a space), or the size. */
 size_t ae_slice_comment(ae_slice slice);
 
-enum { AE_INI_LINE_MAX = 4096 }; /* bytes of a line, without its end */
+enum {
+    AE_INI_LINE_MAX = 1 << 16, /* bytes of a line, without its end: any value fits, in quotes too */
+    AE_INI_VALUE_SIZE = 1 << 15 /* room for a value of several lines: more than an option takes */
+};
 
 typedef enum ae_ini_item { AE_INI_END, AE_INI_SECTION, AE_INI_KEY } ae_ini_item;
 
@@ -40,16 +45,18 @@ typedef enum ae_ini_item { AE_INI_END, AE_INI_SECTION, AE_INI_KEY } ae_ini_item;
 typedef struct ae_ini {
     const char *path; /* for messages */
     const char *next, *end;
-    int line;            /* counted from 1 */
+    int lines_read;
+    int line;            /* of the section or key, counted from 1 */
     ae_slice section;    /* without the brackets; .text is NULL before the first one */
     ae_slice key, value; /* trimmed; the value may be empty, or in quotes (config/quotes.h) */
-    ae_slice comment;    /* what follows on the line, from its mark on; may be empty */
+    ae_slice comment;    /* the first behind a line of the value, from its mark on; may be empty */
+    char joined[AE_INI_VALUE_SIZE]; /* the value, where it has several lines */
 } ae_ini;
 
-ae_ini ae_ini_open(const char *path, const char *text, size_t size);
+void ae_ini_open(ae_ini *ini, const char *path, const char *text, size_t size);
 
-/* Goes to the next section or key line and says which it is. AE_ERROR_USAGE: a line that is too
- * long, not UTF-8, holds a control character (a NUL, too), or isn't one of the known kinds. */
+/* Goes to the next section or key and says which it is. AE_ERROR_USAGE: a line that is too long,
+ * not UTF-8, holds a control character (a NUL, too), or isn't one of the known kinds. */
 ae_status ae_ini_next(ae_ini *ini, ae_ini_item *item);
 
 #endif

@@ -22,6 +22,9 @@
 #define PATH(initial_, effect_, help_) .kind = AE_OPTION_PATH, REST(initial_, "", effect_, help_)
 #define WHOLE(initial_, low_, high_, unit_, effect_, help_)                                        \
     .kind = AE_OPTION_WHOLE, low_, high_, REST(initial_, unit_, effect_, help_)
+#define WHOLE_OR_AUTO(number_, low_, high_, unit_, effect_, help_)                                 \
+    .kind = AE_OPTION_WHOLE, low_, high_, .has_auto = true, .number_of_auto = (number_),           \
+    REST("auto", unit_, effect_, help_)
 #define REAL(initial_, low_, high_, unit_, effect_, help_)                                         \
     .kind = AE_OPTION_REAL, low_, high_, REST(initial_, unit_, effect_, help_)
 #define REAL_LIKE(follows_, low_, high_, unit_, effect_, help_)                                    \
@@ -47,6 +50,10 @@ const char *ae_config_name(ae_option_index index) {
 
 ae_effect ae_config_effect(ae_option_index index) {
     return table[index].effect;
+}
+
+const char *ae_config_initial(ae_option_index index) {
+    return table[index].initial;
 }
 
 const char *ae_config_unit(ae_option_index index) {

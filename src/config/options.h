@@ -27,6 +27,8 @@ typedef struct ae_option {
     double low, high;         /* of numbers; whole ones lie within +-2^53 */
     bool low_open, high_open; /* is the bound itself left out? */
     const char *follows; /* NULL, or a key of the section whose name as a value means its value */
+    bool has_auto;       /* of whole numbers: the word auto is a value, */
+    int64_t number_of_auto;              /* kept as this number, out of the bounds */
     const char *choices[AE_CHOICES_MAX]; /* NULL where there is none */
     const char *unit;
     ae_effect effect;
@@ -49,7 +51,7 @@ ae_status ae_option_refuse_key(const char *where, ae_slice section, ae_slice key
 typedef struct ae_value {
     ae_slice written;
     char mark; /* the quote, or 0 */
-    char text[AE_TEXT_SIZE];
+    char text[AE_VALUE_SIZE];
 } ae_value;
 
 enum { AE_OPTION_ALLOWED_SIZE = 128, AE_OPTION_NOTES_SIZE = 512 };
@@ -75,7 +77,7 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
 
 /* A value of ae_option_write() as ae_option_unquote() and ae_option_read() take it back: in quotes
  * where it needs them. */
-void ae_option_quote(const ae_option *option, const char value[AE_VALUE_SIZE],
+void ae_option_quote(const ae_option *option, const char *value,
                      char quoted[AE_OPTION_QUOTED_SIZE]);
 
 static inline bool ae_option_is_text(const ae_option *option) {

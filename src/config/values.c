@@ -11,6 +11,8 @@
 #include "config/paths.h"
 #include "config/quotes.h"
 
+static const char auto_word[] = "auto";
+
 /* The shortest text that strtod() reads back to the same value. */
 static void write_real(double value, char *text, size_t size) {
     for (int digits = 15; digits <= 17; digits++) {
@@ -22,8 +24,8 @@ static void write_real(double value, char *text, size_t size) {
 void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]) {
     size_t size = AE_OPTION_ALLOWED_SIZE;
     if (ae_option_is_text(option)) {
-        snprintf(allowed, size, "a text of %d to %d bytes%s", option->initial[0] != '\0',
-                 AE_TEXT_SIZE - 1,
+        snprintf(allowed, size, "a text of %d to %zu bytes%s", option->initial[0] != '\0',
+                 option->size - 1,
                  option->kind == AE_OPTION_PATH ? ", with ~/, $NAME and ${NAME}" : "");
     } else if (option->kind == AE_OPTION_CHOICE) {
         allowed[0] = '\0';
@@ -38,11 +40,12 @@ void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_S
         write_real(option->low, low, sizeof low);
         write_real(option->high, high, sizeof high);
         const char *to = option->low_open ? ", up to " : " to ";
+        const char *word = option->has_auto ? auto_word : option->follows;
         snprintf(allowed, size, "%s%s%s%s%s%s%s",
                  option->kind == AE_OPTION_WHOLE ? "a whole number" : "a number",
                  option->low_open ? " above " : " from ", low,
-                 option->high_open ? " to below " : to, high,
-                 option->follows ? ", or the word " : "", option->follows ? option->follows : "");
+                 option->high_open ? " to below " : to, high, word ? ", or the word " : "",
+                 word ? word : "");
     }
 }
 
@@ -90,6 +93,10 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
                              const char *where) {
     bool real = option->kind == AE_OPTION_REAL;
     const char *text = value->text;
+    if (option->has_auto && strcmp(text, auto_word) == 0) {
+        *ae_option_whole(option, settings) = option->number_of_auto;
+        return AE_OK;
+    }
     size_t length = number_length(text, real);
     if (length == 0)
         return refuse(option, value->written, where,
@@ -152,7 +159,7 @@ ae_status ae_option_unquote(const ae_option *option, ae_value *value, ae_slice w
         return refuse(option, written, where, "has text after the closing quote");
     size_t size = ae_quotes_take_off(value->text, sizeof value->text, written);
     if (size == 0 && option->initial[0]) return refuse(option, written, where, "is no value");
-    if (size >= sizeof value->text)
+    if (size >= (ae_option_is_text(option) ? option->size : sizeof value->text))
         return refuse(option, written, where, "and what follows is too long");
     return AE_OK;
 }
@@ -164,6 +171,13 @@ ae_status ae_option_read(const ae_option *option, ae_settings *settings, const a
     return read_number(option, settings, value, where);
 }
 
+static void write_whole(const ae_option *option, int64_t whole, char value[AE_VALUE_SIZE]) {
+    if (option->has_auto && whole == option->number_of_auto)
+        strcpy(value, auto_word);
+    else
+        snprintf(value, AE_VALUE_SIZE, "%" PRId64, whole);
+}
+
 void ae_option_write(const ae_option *option, const ae_settings *settings,
                      char value[AE_VALUE_SIZE]) {
     const char *member = (const char *)settings + option->offset;
@@ -173,7 +187,7 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
         snprintf(value, AE_VALUE_SIZE, "%s", member);
         break;
     case AE_OPTION_WHOLE:
-        snprintf(value, AE_VALUE_SIZE, "%" PRId64, *(const int64_t *)(const void *)member);
+        write_whole(option, *(const int64_t *)(const void *)member, value);
         break;
     case AE_OPTION_REAL:
         write_real(*(const double *)(const void *)member, value, AE_VALUE_SIZE);
@@ -185,7 +199,7 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
     }
 }
 
-void ae_option_quote(const ae_option *option, const char value[AE_VALUE_SIZE],
+void ae_option_quote(const ae_option *option, const char *value,
                      char quoted[AE_OPTION_QUOTED_SIZE]) {
     ae_slice slice = ae_slice_of(value);
     bool plain = !ae_quotes_mark(slice) && ae_slice_trim(slice).size == slice.size &&

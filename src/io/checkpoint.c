@@ -2,6 +2,8 @@
  *
  *     /                     attributes: title, format "ae_dist checkpoint", format_version 1,
  *                           program, content_hash (ae_h5_content_hash() of all the rest)
+ *     /parameters           attributes: layers (the network's, ready ones in full), output
+ *                           (model.output), channels (of its input and output)
  *     /parameters/NAME      float32, one dataset a parameter tensor, with PyTorch's names and
  *                           shapes: "encoder.0.weight" (out, in, row, column), for a transposed
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
@@ -58,6 +60,25 @@ enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
 
 /* ---- writing ---- */
 
+static ae_status write_parameters(ae_h5 *file, const ae_state *state, const ae_config *config) {
+    const char *group = "/parameters";
+    const ae_graph *graph = ae_network_graph(state->network);
+    char layers[AE_GRAPH_TEXT_SIZE], output[AE_VALUE_SIZE];
+    ae_graph_write(graph, layers);
+    ae_config_value(config, AE_OPTION(model, output), output);
+    ae_status status = ae_h5_add_group(
+        file, group,
+        "The network's weights and biases, under the names of PyTorch's state_dict; as attributes "
+        "its layers in full, what its output is (direct, or residual: the input minus the last "
+        "layer's image), and the channels of its images");
+    if (status == AE_OK) status = ae_h5_set_text(file, group, "layers", layers);
+    if (status == AE_OK) status = ae_h5_set_text(file, group, "output", output);
+    if (status == AE_OK) status = ae_h5_set_int64(file, group, "channels", graph->channels);
+    if (status == AE_OK)
+        status = ae_tensors_write(file, group, state->network, state->parameters, "Value");
+    return status;
+}
+
 static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
     ae_status status = ae_h5_add_group(file, "/optimizer",
                                        "State of the optimiser: a group for each moment, in it a "
@@ -98,7 +119,8 @@ static ae_status write_contract(ae_h5 *file, const ae_state *state, const ae_con
                                        "sums; hash of the images; for information the kernels");
     if (status == AE_OK) status = ae_h5_set_int64(file, group, "version", AE_CONTRACT_VERSION);
     if (status == AE_OK)
-        status = ae_h5_set_int64(file, group, "block", ae_config_settings(config)->train.block);
+        status = ae_h5_set_int64(file, group, "block",
+                                 ae_network_block(state->network, ae_config_settings(config)));
     if (status == AE_OK) status = ae_h5_set_int64(file, group, "fraction_bits", AE_FIXED_K);
     if (status == AE_OK) status = ae_h5_set_text(file, group, "kernel_path", kernel_path);
     if (status == AE_OK) status = ae_h5_set_text(file, group, "data_hash", state->data_hash);
@@ -130,12 +152,7 @@ ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_
     char hash[AE_HASH_TEXT_SIZE];
     ae_status status = ae_h5_create(&file, path);
     if (status == AE_OK) status = write_head(file);
-    if (status == AE_OK)
-        status = ae_h5_add_group(file, "/parameters",
-                                 "The network's weights and biases, under the names of PyTorch's "
-                                 "state_dict");
-    if (status == AE_OK)
-        status = ae_tensors_write(file, "/parameters", state->network, state->parameters, "Value");
+    if (status == AE_OK) status = write_parameters(file, state, config);
     if (status == AE_OK) status = write_optimizer(file, state);
     if (status == AE_OK) status = write_position(file, state);
     if (status == AE_OK) status = write_contract(file, state, config, kernel_path);
@@ -191,14 +208,16 @@ ae_status ae_checkpoint_verify(const char *path, const ae_state *state) {
     return status;
 }
 
-/* The block is an option too, and compared there. */
-static ae_status compare_contract(ae_h5 *file, ae_differences *list) {
+static ae_status compare_contract(ae_h5 *file, ae_differences *list, const ae_state *state,
+                                  const ae_config *config) {
     const struct {
         const char *name, *what;
         int64_t is;
     } numbers[] = {
         {"version", "contract.version (order of operations)", AE_CONTRACT_VERSION},
         {"fraction_bits", "contract.fraction_bits (of sums)", AE_FIXED_K},
+        {"block", "contract.block (images)",
+         ae_network_block(state->network, ae_config_settings(config))},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t was;
@@ -212,10 +231,11 @@ static ae_status compare_contract(ae_h5 *file, ae_differences *list) {
 }
 
 /* Is it of this run? */
-static ae_status check_same_run(ae_h5 *file, const char *path, const ae_config *config) {
+static ae_status check_same_run(ae_h5 *file, const char *path, const ae_state *state,
+                                const ae_config *config) {
     ae_differences list = {.length = 0};
-    ae_status status = ae_config_group_compare(&list, file, config);
-    if (status == AE_OK) status = compare_contract(file, &list);
+    ae_status status = ae_config_group_compare(&list, file, config, state->network);
+    if (status == AE_OK) status = compare_contract(file, &list, state, config);
     if (status == AE_OK && list.length > 0)
         status = ae_fail(AE_ERROR_USAGE,
                          "can't go on from %s: the numbers would differ from what was begun:%s\n"
@@ -269,7 +289,7 @@ ae_status ae_checkpoint_read_parameters(const char *path, const ae_network *netw
 ae_status ae_checkpoint_read(const char *path, ae_state *state, const ae_config *config) {
     ae_h5 *file = NULL;
     ae_status status = open_whole(&file, path, size_limit(state));
-    if (status == AE_OK) status = check_same_run(file, path, config);
+    if (status == AE_OK) status = check_same_run(file, path, state, config);
     if (status == AE_OK)
         status = ae_tensors_read(file, path, "/parameters", state->network, state->parameters);
     if (status == AE_OK) status = read_optimizer(file, path, state);

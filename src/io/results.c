@@ -255,7 +255,7 @@ static ae_status check_begun_anew(ae_h5 *file, const char *path, const ae_result
                                   int64_t epochs) {
     ae_differences list = {.length = 0};
     if (epochs == 0) return AE_OK;
-    ae_status status = ae_config_group_compare(&list, file, setup->config);
+    ae_status status = ae_config_group_compare(&list, file, setup->config, setup->network);
     if (status == AE_OK) status = compare_origin(&list, file, &setup->provenance.origin);
     if (status == AE_OK && list.length > 0)
         status =

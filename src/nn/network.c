@@ -127,6 +127,16 @@ size_t ae_network_size(const ae_network *network) {
     return network->size;
 }
 
+int64_t ae_network_block(const ae_network *network, const ae_settings *settings) {
+    const int64_t by_parameters = (int64_t)network->size / 16384;
+    const int64_t by_batch = settings->train.batch / 16;
+    const int64_t most = by_parameters < by_batch ? by_parameters : by_batch;
+    int64_t block = 1;
+    if (settings->train.block != AE_BLOCK_AUTO) return settings->train.block;
+    while (2 * block <= most) block *= 2;
+    return block;
+}
+
 size_t ae_network_packed_size(const ae_network *network) {
     return network->packed_size;
 }

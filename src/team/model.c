@@ -7,9 +7,10 @@
 
 /* Local. */
 static ae_status create(ae_model *model, int *path, const ae_config *config, ae_shape picture) {
-    ae_status status = ae_network_create(&model->network, ae_config_settings(config)->model.layers,
+    const ae_settings *settings = ae_config_settings(config);
+    ae_status status = ae_network_create(&model->network, settings->model.layers,
                                          ae_config_where(config, AE_OPTION(model, layers)), picture,
-                                         AE_OUTPUT_DIRECT);
+                                         (ae_output)settings->model.output);
     if (status == AE_OK) status = ae_kernels_find(path);
     if (status != AE_OK) return status;
     model->packed = ae_calloc(ae_network_packed_size(model->network), sizeof *model->packed);

@@ -153,6 +153,7 @@ static ae_status create_results(ae_files *files, const ae_state *state,
     for (int64_t n = 0; n < images.count; ++n) labels[n] = (uint8_t)ae_images_label(&images, n);
     ae_results_setup setup = {
         .config = files->config,
+        .network = state->network,
         .provenance = provenance_of(files, state),
         .test_count = images.count,
         .labels = labels,

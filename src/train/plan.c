@@ -67,8 +67,8 @@ double ae_plan_lr(const ae_plan *plan, int64_t update) {
 
 /* Rank `rank`'s part of step `step` of an epoch. */
 static ae_shard shard_of(const ae_plan *plan, int64_t step, int rank) {
-    return ae_order_shard(plan->train_images, plan->settings->train.batch,
-                          plan->settings->train.block, step, rank, plan->ranks);
+    return ae_order_shard(plan->train_images, plan->settings->train.batch, plan->block, step, rank,
+                          plan->ranks);
 }
 
 ae_shard ae_plan_shard(const ae_plan *plan, const ae_position *position) {

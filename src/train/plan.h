@@ -18,6 +18,7 @@ typedef struct ae_plan {
     ae_shape picture;
     int64_t train_images, validation_images, test_images; /* the training images come first */
     int64_t steps_per_epoch, total_epochs;
+    int64_t block; /* images; by the network too, and set when that is made */
 } ae_plan;
 
 /* Asks the source what the images are, and the machine what there is to work with. Borrows the

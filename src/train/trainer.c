@@ -27,8 +27,8 @@ static ae_status create_state(ae_trainer *trainer) {
     ae_status status = ae_state_init(&trainer->state, network, &options);
     if (status == AE_OK) status = ae_reduction_init(&trainer->reduction, ae_network_size(network));
     if (status == AE_OK)
-        status = ae_network_initialize(network, trainer->state.parameters, AE_INIT_PYTORCH,
-                                       (uint64_t)settings->run.seed);
+        status = ae_network_initialize(network, trainer->state.parameters,
+                                       (ae_init)settings->model.init, (uint64_t)settings->run.seed);
     return status;
 }
 
@@ -42,6 +42,7 @@ static ae_status create_parts(ae_trainer *trainer) {
     if (status == AE_OK) status = ae_comm_agree(comm, ae_arithmetic_begin(plan->placement.threads));
     if (status == AE_OK) status = ae_comm_agree(comm, create_state(trainer));
     if (status != AE_OK) return status;
+    plan->block = ae_network_block(trainer->model.network, plan->settings);
     trainer->files = (ae_files){.plan = plan,
                                 .config = trainer->config,
                                 .comm = comm,
@@ -176,7 +177,7 @@ static ae_step next_step(const ae_trainer *trainer) {
     return (ae_step){.images = ae_dataset_train(trainer->dataset),
                      .order = trainer->order,
                      .shard = shard,
-                     .block = plan->settings->train.block,
+                     .block = plan->block,
                      .seed = (uint64_t)plan->settings->run.seed,
                      .epoch = (uint32_t)position->epoch,
                      .noise = ae_plan_train_noise(plan, position->epoch),

@@ -24,7 +24,10 @@ RESULTS_GROUPS = {
     "test": ("Every test image, evaluated last", {}),
     "reconstructions": ("The first test images as pictures", {})}
 CHECKPOINT_GROUPS = {
-    "parameters": ("The network's weights and biases, under the names of PyTorch's state_dict", {}),
+    "parameters": ("The network's weights and biases, under the names of PyTorch's state_dict; as "
+                   "attributes its layers in full, what its output is (direct, or residual: the "
+                   "input minus the last layer's image), and the channels of its images",
+                   {"layers": str, "output": str, "channels": int}),
     "optimizer": ("State of the optimiser: a group for each moment, in it a dataset for each "
                   "parameter tensor", {}),
     "position": ("Where the run stands: whole epochs done; steps done of the next; updates in all; "

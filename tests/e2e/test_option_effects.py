@@ -21,6 +21,8 @@ NUMBERS = {
     "data.train_images": 129,
     "data.test_images": 19,
     "model.layers": "conv 4 3 relu, tconv 3 3 sigmoid",
+    "model.output": "residual",
+    "model.init": "he",
     "train.pretrain_epochs": 2,
     "train.batch": 21,
     "train.block": 2,

@@ -38,7 +38,7 @@ static const bounds table[] = {
     {"train.pretrain_epochs", WHOLE(0, 1000000)},
     {"train.epochs", WHOLE(0, 1000000)},
     {"train.batch", WHOLE(1, 1000000)},
-    {"train.block", WHOLE(1, 1000000)},
+    {"train.block", 1, 1000000, "a whole number from 1 to 1000000, or the word auto", false, false},
     {"train.skip_steps", WHOLE(0, 1000000000)},
     {"train.validation_images", WHOLE(0, 10000000)},
     {"noise.sigma", REAL(0, 10)},
@@ -79,7 +79,7 @@ static const bounds *find(const char *name) {
 
 /* Is SECTION.KEY = VALUE taken over `text`? Then it must be the option's value. */
 static bool takes(const char *text, const char *name, const char *value) {
-    char override[2 * AE_TEXT_SIZE];
+    char override[2 * AE_LAYERS_SIZE];
     snprintf(override, sizeof override, "%s=%s", name, value);
     const char *overrides[] = {override};
     ae_config *config;
@@ -163,16 +163,17 @@ static void test_documented(void **state) {
     }
 }
 
-/* Texts and paths of 1 to 1023 bytes, or of none where that means something. */
+/* Paths of 1 to 1023 bytes, or of none where that means something; layers of up to 16383. */
 static void test_texts(void **state) {
     (void)state;
-    char text[AE_TEXT_SIZE + 1];
+    char text[16384 + 1];
     for (int i = 0; i < AE_OPTION_COUNT; i++) {
         if (!ae_option_is_text(ae_option_at(i))) continue;
+        const size_t size = strcmp(ae_config_name(i), "model.layers") == 0 ? 16384 : 1024;
         memset(text, 'x', sizeof text);
-        text[AE_TEXT_SIZE] = '\0';
+        text[size] = '\0';
         assert_false(takes("", ae_config_name(i), text));
-        text[AE_TEXT_SIZE - 1] = '\0';
+        text[size - 1] = '\0';
         assert_true(takes("", ae_config_name(i), text));
         text[1] = '\0';
         assert_true(takes("", ae_config_name(i), text));
@@ -223,7 +224,7 @@ static void test_pairs(void **state) {
     assert_false(takes("[train]\npretrain_epochs = 0\n", "train.epochs", "0"));
 }
 
-/* Lines of 4096 bytes, and files of 1 MiB: what stands at their very end counts. */
+/* Lines of 65536 bytes, and files of 1 MiB: what stands at their very end counts. */
 static void test_sizes(void **state) {
     (void)state;
     const size_t most = 1 << 20;
@@ -243,14 +244,14 @@ static void test_sizes(void **state) {
     static const char key[] = "[train]\nbatch =";
     memset(text, ' ', most);
     memcpy(text, key, strlen(key));
-    size_t line_end = strlen("[train]\n") + 4096;
+    size_t line_end = strlen("[train]\n") + 65536;
     memcpy(text + line_end - 1, "7", 1);
     assert_int_equal(ae_config_create(&config, "a.ini", text, line_end, NULL, 0), AE_OK);
     assert_int_equal(ae_config_settings(config)->train.batch, 7);
     ae_config_destroy(&config);
     assert_int_equal(ae_config_create(&config, "a.ini", text, line_end + 1, NULL, 0),
                      AE_ERROR_USAGE);
-    assert_non_null(strstr(ae_message(), "a.ini:2: the line is too long: 4097 bytes"));
+    assert_non_null(strstr(ae_message(), "a.ini:2: the line is too long: 65537 bytes"));
     free(text);
 }
 

@@ -15,7 +15,11 @@ static ae_status create_results(ae_results **results, ae_config *config, int64_t
                                 int64_t epochs_kept) {
     static float clean[PICTURES * PIXELS], noisy[PICTURES * PIXELS];
     for (int i = 0; i < PICTURES * PIXELS; i++) clean[i] = (float)i, noisy[i] = (float)-i;
+    ae_network *network;
+    check_ok(ae_network_create(&network, ae_config_settings(config)->model.layers, "layers",
+                               (ae_shape){3, 8, 6}, AE_OUTPUT_DIRECT));
     ae_results_setup setup = {.config = config,
+                              .network = network,
                               .provenance = {.hosts = "n1:2",
                                              .ranks = 2,
                                              .threads = 4,
@@ -30,7 +34,9 @@ static ae_status create_results(ae_results **results, ae_config *config, int64_t
                               .shape = {3, 8, 6},
                               .clean = clean,
                               .noisy = noisy};
-    return ae_results_create(results, path, &setup, epochs_kept);
+    ae_status status = ae_results_create(results, path, &setup, epochs_kept);
+    ae_network_destroy(&network);
+    return status;
 }
 
 /* Adds epochs, with pictures after the even ones. */
