@@ -47,4 +47,30 @@ static inline void write_checkpoint(void) {
     free_run(run);
 }
 
+/* Reads the checkpoint into a run made with `override`. */
+static inline ae_status read_checkpoint(const char *override) {
+    stored_run *run = make_run(override, 0);
+    ae_status status = ae_checkpoint_read(path, &run->state, run->config);
+    free_run(run);
+    return status;
+}
+
+/* Changes a checkpoint with HDF5; `rehash` makes its content hash fit. */
+typedef void change(ae_h5 *file);
+
+static inline ae_status read_changed(change *change, bool rehash) {
+    write_checkpoint();
+    ae_h5 *file;
+    char hash[AE_HASH_TEXT_SIZE];
+    check_ok(ae_h5_open(&file, path, SIZE_MAX));
+    change(file);
+    if (rehash) {
+        check_ok(ae_h5_content_hash(file, "content_hash", hash));
+        check_ok(ae_h5_set_text(file, "/", "content_hash", hash));
+    }
+    check_ok(ae_h5_publish(file));
+    ae_h5_close(&file);
+    return read_checkpoint(NULL);
+}
+
 #endif
