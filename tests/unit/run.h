@@ -56,9 +56,9 @@ static inline ae_status read_checkpoint(const char *override) {
 }
 
 /* Changes a checkpoint with HDF5; `rehash` makes its content hash fit. */
-typedef void change(ae_h5 *file);
+typedef void file_change(ae_h5 *file);
 
-static inline ae_status read_changed(change *change, bool rehash) {
+static inline ae_status read_changed(file_change *change, bool rehash) {
     write_checkpoint();
     ae_h5 *file;
     char hash[AE_HASH_TEXT_SIZE];

@@ -31,8 +31,6 @@ static void test_parameters_of_another_configuration(void **state) {
 }
 
 /* Changes a whole checkpoint with HDF5, so that its content hash fits. */
-typedef void file_change(ae_h5 *file);
-
 static void write_changed(file_change *change) {
     write_checkpoint();
     ae_h5 *file;
