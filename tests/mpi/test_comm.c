@@ -133,6 +133,18 @@ static void test_shape_of_the_job(void **state) {
     assert_null(strchr(ae_comm_library(), '\n'));
 }
 
+/* One rank with other arithmetic, or other words, is enough; ranks that are alike are taken. */
+static void test_check_alike(void **state) {
+    (void)state;
+    char name[] = "ae_dist", same[] = "a.ini", odd[] = "b.ini";
+    const bool is_odd = ae_comm_size(comm) > 1 && ae_comm_rank(comm) == ae_comm_size(comm) - 1;
+    const ae_status refused = ae_comm_size(comm) > 1 ? AE_ERROR_USAGE : AE_OK;
+    char *alike[] = {name, same}, *unlike[] = {name, is_odd ? odd : same};
+    assert_int_equal(ae_comm_check_alike(comm, 7, 2, alike), AE_OK);
+    assert_int_equal(ae_comm_check_alike(comm, 7 + is_odd, 2, alike), refused);
+    assert_int_equal(ae_comm_check_alike(comm, 7, 2, unlike), refused);
+}
+
 int main(int argc, char **argv) {
     ae_comm_create(&comm, &argc, &argv);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sum_and_min),
@@ -141,6 +153,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_equals_first),
                                        cmocka_unit_test(test_spread),
                                        cmocka_unit_test(test_agree),
+                                       cmocka_unit_test(test_check_alike),
                                        cmocka_unit_test(test_shape_of_the_job)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ae_comm_destroy(&comm);
