@@ -174,7 +174,7 @@ static ae_status read_file(char **text, int64_t *size, const char *path) {
 static ae_status expand_paths(ae_config *config, ae_comm *comm) {
     ae_status status = ae_comm_rank(comm) == 0 ? ae_config_expand_paths(config) : AE_OK;
     status = ae_comm_agree(comm, status);
-    if (status) return status;
+    if (status != AE_OK) return status;
     ae_settings settings = *ae_config_settings(config);
     ae_comm_broadcast(comm, &settings, sizeof settings);
     ae_config_take_settings(config, &settings);
@@ -188,11 +188,11 @@ static ae_status load_config(ae_config **config, ae_comm *comm, const command *c
     ae_status status = AE_OK;
     if (ae_comm_rank(comm) == 0) status = read_file(&text, &size, cmd->config_path);
     status = ae_comm_agree(comm, status);
-    if (status) goto done;
+    if (status != AE_OK) goto done;
     ae_comm_broadcast(comm, &size, sizeof size);
     if (!text && !(text = malloc((size_t)size + 1))) status = ae_fail_memory("the configuration");
     status = ae_comm_agree(comm, status);
-    if (status) goto done;
+    if (status != AE_OK) goto done;
     ae_comm_broadcast(comm, text, (size_t)size);
     status = ae_config_create(config, cmd->config_path, text, (size_t)size, cmd->overrides,
                               cmd->override_count);
@@ -211,14 +211,14 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
     ae_status status = ae_comm_check_launcher(comm);
     if (status == AE_OK) status = ae_comm_check_alike(comm, AE_CONTRACT_VERSION, argc, argv);
     if (status == AE_OK) status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
-    if (status) goto done;
+    if (status != AE_OK) goto done;
     ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet && !cmd.check);
     if (cmd.help || cmd.version) {
         if (ae_log_is_speaker()) cmd.help ? print_help() : print_version();
         goto done;
     }
     status = load_config(&config, comm, &cmd);
-    if (status) goto done;
+    if (status != AE_OK) goto done;
     if (cmd.print_config) {
         if (ae_log_is_speaker()) ae_config_print(config, stdout);
         goto done;
@@ -228,7 +228,7 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
 done:
     if (status == AE_STOPPED)
         ae_say("%s", ae_message());
-    else if (status)
+    else if (status != AE_OK)
         ae_report_error();
     ae_trainer_destroy(&trainer);
     ae_config_destroy(&config);

@@ -59,14 +59,14 @@ bool ae_command_resembles_option(const char *operand) {
 
 /* The option of that name, with or without a value after it; NULL where there is none. */
 static const struct option *find(const struct option *options, const char *name, size_t length) {
-    for (; options->name; options++)
+    for (; options->name; ++options)
         if (strncmp(options->name, name, length) == 0 && options->name[length] == '\0')
             return options;
     return NULL;
 }
 
 static bool is_launchers(const char *name, size_t length) {
-    for (int i = 0; launchers[i]; i++)
+    for (int i = 0; launchers[i]; ++i)
         if (strncmp(launchers[i], name, length) == 0 && launchers[i][length] == '\0') return true;
     return false;
 }

@@ -39,7 +39,7 @@ static const range odd_letters[] = {
 #define IS_IN(ranges, code) is_in(ranges, sizeof(ranges) / sizeof((ranges)[0]), code)
 
 static bool is_in(const range *ranges, size_t count, uint32_t code) {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; ++i)
         if (code >= ranges[i].first && code <= ranges[i].last) return true;
     return false;
 }
@@ -54,7 +54,7 @@ size_t ae_text_character(const char *text, size_t size, uint32_t *code) {
                                             : 0;
     if (count == 0 || count > size) return 0;
     *code = count == 1 ? first : first & (0x7Fu >> count);
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 1; i < count; ++i) {
         unsigned char byte = (unsigned char)text[i];
         if ((byte & 0xC0) != 0x80) return 0;
         *code = *code << 6 | (byte & 0x3F);
@@ -113,7 +113,7 @@ void ae_text_quote(char *quoted, const char *text) {
         return;
     }
     *quoted++ = '\'';
-    for (; *text; text++) {
+    for (; *text; ++text) {
         const char *piece = *text == '\'' ? "'\\''" : (char[]){*text, '\0'};
         quoted = stpcpy(quoted, piece);
     }

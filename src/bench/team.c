@@ -97,7 +97,7 @@ static ae_status measure_rounds(measurement *m) {
     double seconds = 0;
     ae_status status = ae_trainer_create(&trainer, m->comm, m->task->config);
     if (status == AE_OK) status = ae_trainer_measure(trainer, FIRST_STEPS, &seconds);
-    if (status) goto done;
+    if (status != AE_OK) goto done;
     double wanted = STEPS_S * FIRST_STEPS / seconds;
     int64_t steps = ae_comm_min(m->comm, wanted < 1 ? 1 : wanted > 1e6 ? 1000000 : (int64_t)wanted);
     measure_rate(m, do_image, IMAGES_S / 4); /* the first ones are slower */
@@ -162,7 +162,7 @@ ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_tas
         status = ae_fail_memory("the measurements");
     status = ae_comm_agree(comm, status);
     if (status == AE_OK) status = measure_rounds(&m);
-    if (status) goto done;
+    if (status != AE_OK) goto done;
     team->message = m.message;
     team->allreduce_s = m.allreduce_s;
     ae_comm_gather(comm, m.mine, RATES * rounds * sizeof *m.mine, m.all);

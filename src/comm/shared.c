@@ -69,7 +69,7 @@ ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
     *shared_out = NULL;
     ae_shared *shared = calloc(1, sizeof *shared);
     ae_status status = ae_comm_agree(comm, shared ? AE_OK : ae_fail_memory("the images"));
-    if (status) {
+    if (status != AE_OK) {
         free(shared);
         return status;
     }
@@ -84,7 +84,7 @@ ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
         if (!shared->bytes) status = ae_fail_memory("a copy of the images");
     }
     status = ae_comm_agree(comm, status);
-    if (status) {
+    if (status != AE_OK) {
         ae_shared_destroy(&shared);
         return status;
     }

@@ -18,7 +18,7 @@ typedef struct file_walk {
 static bool is_bookkeeping(const char *name) {
     static const char *const names[] = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST",
                                         "DIMENSION_LABELS"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
 }
@@ -48,7 +48,7 @@ static ae_status add_values(file_walk *walk, const char *name, hid_t id, ae_h5_t
         status = ae_h5_fail(walk->file, "read", name);
     } else if (type == AE_H5_TEXT) {
         char **texts = values;
-        for (size_t i = 0; i < count; i++) ae_hash_add_text(walk->hash, texts[i] ? texts[i] : "");
+        for (size_t i = 0; i < count; ++i) ae_hash_add_text(walk->hash, texts[i] ? texts[i] : "");
         H5Dvlen_reclaim(memory_type, space, H5P_DEFAULT, values);
     } else {
         ae_hash_add(walk->hash, values, bytes);
@@ -69,7 +69,7 @@ static bool is_stored(const file_walk *walk, hid_t dataset, hid_t type, int rank
     hsize_t sides[H5S_MAX_RANK];
     if (layout == H5D_CHUNKED && H5Pget_chunk(creation, rank, sides) == rank) {
         size_t chunks = 1, bytes = H5Tget_size(type);
-        for (int d = 0; d < rank; d++) {
+        for (int d = 0; d < rank; ++d) {
             hsize_t count = shape[d] / sides[d] + (shape[d] % sides[d] != 0);
             if (__builtin_mul_overflow(chunks, (size_t)count, &chunks)) chunks = SIZE_MAX;
             if (__builtin_mul_overflow(bytes, (size_t)sides[d], &bytes)) bytes = SIZE_MAX;
@@ -101,7 +101,7 @@ static ae_status add_array(file_walk *walk, const char *name, hid_t id) {
         int64_t head[2] = {found, rank};
         ae_hash_add(walk->hash, head, sizeof head);
         size_t count = 1;
-        for (int d = 0; d < rank; d++) {
+        for (int d = 0; d < rank; ++d) {
             int64_t extent = (int64_t)shape[d];
             ae_hash_add(walk->hash, &extent, sizeof extent);
             if (__builtin_mul_overflow(count, (size_t)shape[d], &count)) count = SIZE_MAX;
@@ -116,7 +116,7 @@ static ae_status add_array(file_walk *walk, const char *name, hid_t id) {
 static ae_status add_attributes(file_walk *walk, const char *path, hid_t id) {
     int count = H5Aget_num_attrs(id);
     if (count < 0) return ae_h5_fail(walk->file, "count the attributes of", path);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; ++i) {
         char name[AE_H5_NAME_SIZE];
         hid_t attribute = H5Aopen_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i,
                                          H5P_DEFAULT, H5P_DEFAULT);
@@ -144,7 +144,7 @@ static ae_status add_object(file_walk *walk, const char *path, hid_t id, int dep
 static ae_status add_members(file_walk *walk, const char *path, hid_t group, int depth) {
     H5G_info_t info;
     if (H5Gget_info(group, &info) < 0) return ae_h5_fail(walk->file, "look into", path);
-    for (hsize_t i = 0; i < info.nlinks; i++) {
+    for (hsize_t i = 0; i < info.nlinks; ++i) {
         char name[AE_H5_NAME_SIZE];
         H5L_info_t link;
         if (H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name,

@@ -28,11 +28,11 @@ static hid_t native_type(ae_h5_type type, hid_t text) {
 /* Chunks of at most CHUNK_BYTES, made by halving the leading dimensions. */
 static void choose_chunk(hsize_t *chunk, const ae_h5_dataset *dataset, size_t value_size) {
     hsize_t bytes = value_size;
-    for (int d = 0; d < dataset->rank; d++) {
+    for (int d = 0; d < dataset->rank; ++d) {
         chunk[d] = d == 0 && dataset->grows ? CHUNK_ROWS : (hsize_t)dataset->shape[d];
         bytes *= chunk[d];
     }
-    for (int d = 0; d < dataset->rank; d++) {
+    for (int d = 0; d < dataset->rank; ++d) {
         while (bytes > CHUNK_BYTES && chunk[d] > 1) {
             bytes /= chunk[d];
             chunk[d] = (chunk[d] + 1) / 2;
@@ -47,7 +47,7 @@ static hid_t creation_properties(const ae_h5_dataset *dataset, hid_t type) {
     unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
     if (creation < 0 || H5Pset_attr_creation_order(creation, order) < 0) goto failed;
     size_t bytes = H5Tget_size(type);
-    for (int d = 0; d < dataset->rank; d++) bytes *= (size_t)dataset->shape[d];
+    for (int d = 0; d < dataset->rank; ++d) bytes *= (size_t)dataset->shape[d];
     if (dataset->rank > 0 && (dataset->grows || bytes >= CHUNK_FROM_BYTES)) {
         hsize_t chunk[AE_H5_RANK_MAX];
         choose_chunk(chunk, dataset, H5Tget_size(type));
@@ -64,7 +64,7 @@ failed:
 /* Makes the dataset, empty. Negative: failed. */
 static hid_t make_dataset(ae_h5 *file, const ae_h5_dataset *dataset, hid_t type) {
     hsize_t now[AE_H5_RANK_MAX], most[AE_H5_RANK_MAX];
-    for (int d = 0; d < dataset->rank; d++) {
+    for (int d = 0; d < dataset->rank; ++d) {
         now[d] = (hsize_t)dataset->shape[d];
         most[d] = d == 0 && dataset->grows ? H5S_UNLIMITED : now[d];
     }
@@ -82,7 +82,7 @@ static hid_t make_dataset(ae_h5 *file, const ae_h5_dataset *dataset, hid_t type)
 /* Names the dimensions and attaches their scales. */
 static herr_t attach_scales(ae_h5 *file, const ae_h5_dataset *dataset, hid_t id) {
     herr_t result = 0;
-    for (int d = 0; d < dataset->rank && result >= 0; d++) {
+    for (int d = 0; d < dataset->rank && result >= 0; ++d) {
         const char *name = strrchr(dataset->scales[d], '/') + 1;
         if (strcmp(dataset->scales[d], dataset->path) == 0) {
             result = H5DSset_scale(id, name);
@@ -111,7 +111,7 @@ ae_status ae_h5_add(ae_h5 *file, const ae_h5_dataset *dataset, const void *data)
     const char *const attributes[][2] = {{"units", dataset->units},
                                          {"long_name", dataset->long_name},
                                          {"description", dataset->description}};
-    for (int i = 0; i < 3 && status == AE_OK; i++)
+    for (int i = 0; i < 3 && status == AE_OK; ++i)
         status = ae_h5_set_text(file, dataset->path, attributes[i][0], attributes[i][1]);
     return status;
 }
@@ -119,7 +119,7 @@ ae_status ae_h5_add(ae_h5 *file, const ae_h5_dataset *dataset, const void *data)
 /* Writes one row at `start` along the first dimension. */
 static herr_t write_row(hid_t id, int rank, const hsize_t *shape, hid_t type, const void *row) {
     hsize_t start[AE_H5_RANK_MAX] = {shape[0] - 1}, count[AE_H5_RANK_MAX] = {1};
-    for (int d = 1; d < rank; d++) count[d] = shape[d];
+    for (int d = 1; d < rank; ++d) count[d] = shape[d];
     hid_t place = H5Dget_space(id), memory = H5Screate_simple(rank, count, NULL);
     herr_t result = -1;
     if (place >= 0 && memory >= 0 &&
@@ -149,7 +149,7 @@ ae_status ae_h5_append(ae_h5 *file, const char *path, ae_h5_type type, const voi
     int rank = 0;
     hsize_t shape[AE_H5_RANK_MAX] = {0};
     hid_t text = ae_h5_text_type(), id = open_dataset(file, path, &rank, shape);
-    shape[0]++;
+    ++shape[0];
     if (text < 0 || id < 0 || rank < 1 || H5Dset_extent(id, shape) < 0 ||
         write_row(id, rank, shape, native_type(type, text), row) < 0)
         status = ae_h5_fail(file, "add a row to", path);
@@ -185,7 +185,7 @@ static ae_status open_checked(hid_t *id, ae_h5 *file, const char *path, ae_h5_ty
     if (type_id >= 0) H5Tclose(type_id);
     const char *fault = right ? NULL : "type";
     if (found_rank != rank) fault = "number of dimensions";
-    for (int d = 0; d < rank && !fault; d++) {
+    for (int d = 0; d < rank && !fault; ++d) {
         if (shape[d] < 0) shape[d] = (int64_t)found[d];
         if ((hsize_t)shape[d] != found[d]) fault = "shape";
     }
@@ -205,7 +205,7 @@ ae_status ae_h5_check(ae_h5 *file, const char *path, ae_h5_type type, int rank, 
 ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, const int64_t *shape,
                      void *data) {
     int64_t exact[AE_H5_RANK_MAX];
-    for (int d = 0; d < rank; d++) exact[d] = shape[d];
+    for (int d = 0; d < rank; ++d) exact[d] = shape[d];
     hid_t id;
     ae_status status = open_checked(&id, file, path, type, rank, exact);
     if (status != AE_OK) return status;
@@ -218,7 +218,7 @@ ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, c
 ae_status ae_h5_write(ae_h5 *file, const char *path, ae_h5_type type, int rank,
                       const int64_t *shape, const void *data) {
     int64_t exact[AE_H5_RANK_MAX];
-    for (int d = 0; d < rank; d++) exact[d] = shape[d];
+    for (int d = 0; d < rank; ++d) exact[d] = shape[d];
     hid_t id;
     ae_status status = open_checked(&id, file, path, type, rank, exact);
     if (status != AE_OK) return status;

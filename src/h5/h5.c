@@ -95,7 +95,7 @@ static bool ends_well(const char *bytes, size_t size) {
     size_t version = size < 64 ? SIZE_MAX : (unsigned char)bytes[sizeof signature - 1];
     if (version >= sizeof places / sizeof *places) return false;
     uint64_t end = 0;
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; ++i)
         end |= (uint64_t)(unsigned char)bytes[places[version] + i] << 8 * i;
     return memcmp(bytes, signature, sizeof signature - 1) == 0 && end == size;
 }

@@ -132,7 +132,7 @@ ae_status ae_table_add(ae_h5 *file, const ae_table *table) {
                                .scales = {table->second}};
         status = ae_h5_add(file, &scale, statistics);
     }
-    for (int c = 0; c < table->count && status == AE_OK; c++) {
+    for (int c = 0; c < table->count && status == AE_OK; ++c) {
         char path[AE_H5_NAME_SIZE];
         ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
         status = ae_h5_add(file, &dataset, NULL);
@@ -142,7 +142,7 @@ ae_status ae_table_add(ae_h5 *file, const ae_table *table) {
 
 ae_status ae_table_check(ae_h5 *file, const ae_table *table, int64_t *rows) {
     *rows = INT64_MAX;
-    for (int c = 0; c < table->count; c++) {
+    for (int c = 0; c < table->count; ++c) {
         char path[AE_H5_NAME_SIZE];
         ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
         dataset.shape[0] = -1;
@@ -154,7 +154,7 @@ ae_status ae_table_check(ae_h5 *file, const ae_table *table, int64_t *rows) {
 }
 
 ae_status ae_table_cut(ae_h5 *file, const ae_table *table, int64_t rows) {
-    for (int c = 0; c < table->count; c++) {
+    for (int c = 0; c < table->count; ++c) {
         char path[AE_H5_NAME_SIZE];
         column_dataset(table, &table->columns[c], path);
         ae_status status = ae_h5_cut(file, path, rows);
@@ -164,7 +164,7 @@ ae_status ae_table_cut(ae_h5 *file, const ae_table *table, int64_t rows) {
 }
 
 ae_status ae_table_append(ae_h5 *file, const ae_table *table, const void *record) {
-    for (int c = 0; c < table->count; c++) {
+    for (int c = 0; c < table->count; ++c) {
         char path[AE_H5_NAME_SIZE];
         column_dataset(table, &table->columns[c], path);
         ae_status status = ae_h5_append(file, path, table->columns[c].type,

@@ -91,7 +91,7 @@ static int make_folder(const char *path) {
 static int make_folders(const char *path) {
     char part[AE_PATH_SIZE];
     snprintf(part, sizeof part, "%s", path);
-    for (char *slash = part + 1;; slash++) {
+    for (char *slash = part + 1;; ++slash) {
         slash += strcspn(slash, "/");
         char rest = *slash;
         *slash = '\0';
@@ -232,7 +232,7 @@ typedef struct listing {
 } listing;
 
 static void free_listing(listing *list) {
-    for (int i = 0; i < list->count; i++) free(list->files[i]);
+    for (int i = 0; i < list->count; ++i) free(list->files[i]);
     free(list->files);
     *list = (listing){0};
 }
@@ -299,7 +299,7 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
         *count = list.count;
     else
         status = ae_fail_memory("the list of checkpoints");
-    for (int i = 0; i < *count; i++)
+    for (int i = 0; i < *count; ++i)
         snprintf((*paths)[i], AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - NAME_ROOM,
                  folder->checkpoints, list.files[i]->d_name);
     free_listing(&list);
@@ -372,7 +372,7 @@ static ae_status delete_in(const char *dir, const char *name) {
 static ae_status delete_half_written(const char *dir) {
     listing list;
     ae_status status = list_files(&list, dir, is_half_written, NULL);
-    for (int i = 0; i < list.count && status == AE_OK; i++)
+    for (int i = 0; i < list.count && status == AE_OK; ++i)
         status = delete_in(dir, list.files[i]->d_name);
     free_listing(&list);
     return status;
@@ -382,7 +382,7 @@ static ae_status delete_half_written(const char *dir) {
 static ae_status delete_superfluous(const char *dir, const listing *list, int64_t keep) {
     int64_t whole = 0;
     ae_status status = AE_OK;
-    for (int i = 0; i < list->count && status == AE_OK; i++) {
+    for (int i = 0; i < list->count && status == AE_OK; ++i) {
         entry at;
         parse_name(list->files[i]->d_name, &at);
         bool superfluous = at.step > 0 ? i >= keep : ++whole > keep;

@@ -22,7 +22,7 @@ static ae_status need_scale(ae_h5 *file, char path[SCALE_SIZE], const ae_paramet
     if (ae_h5_has(file, path)) return AE_OK;
     int64_t *indices = malloc((size_t)size * sizeof *indices);
     if (!indices) return ae_fail_memory(path);
-    for (int64_t i = 0; i < size; i++) indices[i] = i;
+    for (int64_t i = 0; i < size; ++i) indices[i] = i;
     ae_h5_dataset scale = {.path = path,
                            .type = AE_H5_INT64,
                            .rank = 1,
@@ -40,7 +40,7 @@ ae_status ae_tensors_write(ae_h5 *file, const char *group, const ae_network *net
                            const float *values, const char *what) {
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; ++i) {
         char path[AE_H5_NAME_SIZE], long_name[AE_H5_NAME_SIZE], scales[4][SCALE_SIZE];
         snprintf(path, sizeof path, "%s/%s", group, table[i].name);
         snprintf(long_name, sizeof long_name, "%s of %s", what, table[i].name);
@@ -51,7 +51,7 @@ ae_status ae_tensors_write(ae_h5 *file, const char *group, const ae_network *net
                                  .long_name = long_name,
                                  .description = "In the shape and layout of PyTorch's state_dict"};
         ae_status status = AE_OK;
-        for (int d = 0; d < table[i].rank && status == AE_OK; d++) {
+        for (int d = 0; d < table[i].rank && status == AE_OK; ++d) {
             status = need_scale(file, scales[d], &table[i], d);
             dataset.shape[d] = table[i].shape[d];
             dataset.scales[d] = scales[d];
@@ -79,14 +79,14 @@ ae_status ae_tensors_read(ae_h5 *file, const char *path, const char *group,
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
     ae_status status = AE_OK;
-    for (int i = 0; i < count && status == AE_OK; i++) {
+    for (int i = 0; i < count && status == AE_OK; ++i) {
         char name[AE_H5_NAME_SIZE];
         int64_t shape[4];
         snprintf(name, sizeof name, "%s/%s", group, table[i].name);
-        for (int d = 0; d < table[i].rank; d++) shape[d] = table[i].shape[d];
+        for (int d = 0; d < table[i].rank; ++d) shape[d] = table[i].shape[d];
         float *tensor = values + table[i].offset;
         status = ae_h5_read(file, name, AE_H5_FLOAT, table[i].rank, shape, tensor);
-        for (size_t e = 0; e < table[i].count && status == AE_OK; e++)
+        for (size_t e = 0; e < table[i].count && status == AE_OK; ++e)
             if (!isfinite(tensor[e]))
                 status = ae_fail(AE_ERROR_IO, AE_DAMAGED "%s holds a number that is not finite",
                                  path, name);
@@ -101,7 +101,7 @@ enum { SHAPE_SIZE = 64 }; /* bytes of a shape as text */
 /* "8 x 3 x 3 x 3" */
 static void write_shape(char text[SHAPE_SIZE], int rank, const int64_t *shape) {
     text[0] = '\0';
-    for (int d = 0; d < rank; d++) {
+    for (int d = 0; d < rank; ++d) {
         size_t used = strlen(text);
         snprintf(text + used, SHAPE_SIZE - used, "%s%lld", d > 0 ? " x " : "", (long long)shape[d]);
     }
@@ -113,7 +113,7 @@ static void shape_there(char text[SHAPE_SIZE], ae_h5 *file, const char *group, c
     snprintf(object, sizeof object, "%s/%s", group, name);
     const bool is_there = ae_h5_has(file, object);
     snprintf(text, SHAPE_SIZE, is_there ? "no tensor" : "-");
-    for (int rank = 1; is_there && rank <= AE_H5_RANK_MAX; rank++) {
+    for (int rank = 1; is_there && rank <= AE_H5_RANK_MAX; ++rank) {
         int64_t shape[AE_H5_RANK_MAX] = {-1, -1, -1, -1, -1};
         if (ae_h5_check(file, object, AE_H5_FLOAT, rank, shape) == AE_OK)
             write_shape(text, rank, shape);
@@ -125,9 +125,9 @@ static void shape_here(char text[SHAPE_SIZE], const ae_network *network, const c
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
     snprintf(text, SHAPE_SIZE, "-");
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; ++i) {
         int64_t shape[4];
-        for (int d = 0; d < table[i].rank; d++) shape[d] = table[i].shape[d];
+        for (int d = 0; d < table[i].rank; ++d) shape[d] = table[i].shape[d];
         if (strcmp(table[i].name, name) == 0) write_shape(text, table[i].rank, shape);
     }
 }
@@ -150,9 +150,9 @@ ae_status ae_tensors_match(ae_h5 *file, const char *path, const char *group,
     int64_t members;
     const ae_parameter *parameters = ae_network_parameters(network, &count);
     ae_status status = ae_h5_members(file, group, &members);
-    for (int i = 0; i < count && status == AE_OK; i++)
+    for (int i = 0; i < count && status == AE_OK; ++i)
         compare_shapes(&table, &differ, file, group, network, parameters[i].name);
-    for (int64_t m = 0; m < members && status == AE_OK; m++) {
+    for (int64_t m = 0; m < members && status == AE_OK; ++m) {
         char name[AE_H5_NAME_SIZE], here[SHAPE_SIZE];
         status = ae_h5_member_name(file, group, m, name);
         if (status != AE_OK) break;

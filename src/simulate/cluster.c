@@ -18,7 +18,7 @@ ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
     *shared_out = NULL;
     ae_status status = !shared || (is_first && !bytes) ? ae_fail_memory("the images") : AE_OK;
     status = ae_comm_agree(comm, status);
-    if (status) {
+    if (status != AE_OK) {
         free(shared);
         free(bytes);
         return status;

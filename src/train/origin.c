@@ -14,7 +14,7 @@ static ae_status read_origin(ae_origin *origin, float *parameters, const ae_netw
                              const char *init_from) {
     char file[AE_PATH_SIZE];
     ae_status status = ae_weights_read(file, parameters, init_from, network);
-    if (status) return status;
+    if (status != AE_OK) return status;
     memcpy(origin->init_from, init_from, sizeof origin->init_from);
     ae_hash_of(parameters, ae_network_size(network) * sizeof *parameters, origin->parameters_hash);
     ae_say("weights  those of %s (hash %s)", file, origin->parameters_hash);
@@ -40,7 +40,7 @@ static ae_status check_moved(ae_state *state, const ae_settings *settings) {
     if (settings->train.init_from[0])
         status = read_origin(&is, parameters, state->network, settings->train.init_from);
     free(parameters);
-    if (status) return status;
+    if (status != AE_OK) return status;
     if (strcmp(was->parameters_hash, is.parameters_hash) != 0)
         return ae_fail(AE_ERROR_USAGE,
                        "can't go on with the run in %s: train.init_from was '%s' (hash %s), is "

@@ -17,7 +17,7 @@ ae_status ae_replicas_compare(const ae_state *state, ae_comm *comm, char hash[AE
         ae_hash_destroy(&sum);
     }
     status = ae_comm_agree(comm, status);
-    if (status) return status;
+    if (status != AE_OK) return status;
     int64_t differing = !ae_comm_equals_first(comm, hash, AE_HASH_TEXT_SIZE);
     const bool differs = differing > 0, is_first = ae_comm_rank(comm) == 0;
     const int size = ae_comm_size(comm);

@@ -33,9 +33,9 @@ static inline void run_make(stored_run *run, bool blank) {
     status = ae_state_init(&run->state, run->network, &options);
     REQUIRE(status == AE_OK, "%s", ae_message());
     if (blank) return;
-    for (size_t i = 0; i < run->size; i++) {
+    for (size_t i = 0; i < run->size; ++i) {
         run->state.parameters[i] = sinf((float)i);
-        for (int m = 0; m < run->state.optimizer.moments; m++)
+        for (int m = 0; m < run->state.optimizer.moments; ++m)
             run->state.optimizer.moment[m][i] = cosf((float)i) + (float)m;
     }
     run->state.optimizer.steps = 1234;

@@ -31,7 +31,7 @@ typedef struct input {
 /* Takes the next bytes, 8 at most, as a number, little-endian; zeros follow the input's end. */
 static inline uint64_t take(input *in, int bytes) {
     uint64_t value = 0;
-    for (int i = 0; i < bytes && in->next < in->end; i++) value |= (uint64_t)*in->next++ << 8 * i;
+    for (int i = 0; i < bytes && in->next < in->end; ++i) value |= (uint64_t)*in->next++ << 8 * i;
     return value;
 }
 
@@ -39,7 +39,7 @@ static inline uint64_t take(input *in, int bytes) {
 static inline void require_message(void) {
     const char *message = ae_message();
     REQUIRE(message[0] != '\0', "no message");
-    for (const unsigned char *c = (const void *)message; *c; c++)
+    for (const unsigned char *c = (const void *)message; *c; ++c)
         REQUIRE((*c >= 0x20 && *c != 0x7F) || *c == '\n' || *c == '\t', "byte %d", *c);
 }
 

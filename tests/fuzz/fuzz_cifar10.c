@@ -30,7 +30,7 @@ static void link_name(char name[64], int file) {
 }
 
 static void delete_folder(void) {
-    for (int i = 0; i < FILES; i++) {
+    for (int i = 0; i < FILES; ++i) {
         char name[64];
         link_name(name, i);
         unlink(name);
@@ -45,7 +45,7 @@ static void set_size(int file, off_t size) {
 static void make_folder(void) {
     REQUIRE(mkdtemp(folder), "no folder");
     atexit(delete_folder);
-    for (int i = 0; i < FILES; i++) {
+    for (int i = 0; i < FILES; ++i) {
         char name[64];
         link_name(name, i);
         files[i] = memory_file_make();
@@ -57,7 +57,7 @@ static void make_folder(void) {
 /* Takes the rest of the input and makes its changes; returns how many. */
 static int make_changes(change *changes, input *in) {
     int count = 0;
-    for (; count < CHANGES_MAX && in->next < in->end; count++) {
+    for (; count < CHANGES_MAX && in->next < in->end; ++count) {
         change *c = &changes[count];
         c->file = (int)(take(in, 1) % FILES);
         c->record = (int64_t)(take(in, 2) % FILE_RECORDS);
@@ -78,7 +78,7 @@ static int file_of(int64_t train, int64_t index) {
 /* Writes the changes within records [begin, end) into them. */
 static void apply(uint8_t *records, const change *changes, int count, int64_t train, int64_t begin,
                   int64_t end) {
-    for (int c = 0; c < count; c++) {
+    for (int c = 0; c < count; ++c) {
         bool test = changes[c].file == FILES - 1;
         int64_t index = changes[c].record + (test ? train : changes[c].file * FILE_RECORDS);
         if (index >= begin && index < end && file_of(train, index) == changes[c].file)
@@ -95,7 +95,7 @@ static void check_slice(const change *changes, int count, int wrong, int64_t tra
     REQUIRE((records || size == 0) && expected, "no memory");
     apply(expected, changes, count, train, begin, end);
     ae_status status = ae_cifar10_read(records, folder, train, begin, end), should_be = AE_OK;
-    for (int64_t i = begin; i < end; i++)
+    for (int64_t i = begin; i < end; ++i)
         if (expected[(i - begin) * AE_CIFAR10_RECORD] >= AE_CIFAR10_LABELS ||
             file_of(train, i) == wrong)
             should_be = AE_ERROR_DATA;
@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_slice(changes, count, wrong, train, begin, end);
 
     if (wrong < FILES) set_size(wrong, 0);
-    for (int c = 0; c < count; c++) set_size(changes[c].file, 0);
-    for (int i = 0; i < FILES; i++) set_size(i, file_size);
+    for (int c = 0; c < count; ++c) set_size(changes[c].file, 0);
+    for (int i = 0; i < FILES; ++i) set_size(i, file_size);
     return 0;
 }

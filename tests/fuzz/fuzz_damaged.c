@@ -47,7 +47,7 @@ static ae_status check_file(void) {
     if (status == AE_OK) {
         size_t bytes = written.size * sizeof(float);
         REQUIRE(memcmp(read.state.parameters, written.state.parameters, bytes) == 0, "parameters");
-        for (int m = 0; m < read.state.optimizer.moments; m++)
+        for (int m = 0; m < read.state.optimizer.moments; ++m)
             REQUIRE(memcmp(read.state.optimizer.moment[m], written.state.optimizer.moment[m],
                            bytes) == 0,
                     "moment %d", m);

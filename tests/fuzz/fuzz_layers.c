@@ -14,9 +14,9 @@ static void require_graph(const ae_graph *graph) {
     REQUIRE(graph->count >= 1 && graph->count <= AE_NODES_MAX, "%d layers", graph->count);
     const int side = ae_graph_side(graph, SIDE);
     REQUIRE(ae_graph_shapes(graph, shapes, side, side) == graph->count, "shapes");
-    for (int n = 0; n < graph->count; n++) {
+    for (int n = 0; n < graph->count; ++n) {
         const ae_node *node = &graph->node[n];
-        for (int i = 0; i < node->inputs; i++)
+        for (int i = 0; i < node->inputs; ++i)
             REQUIRE(node->input[i] >= 0 && node->input[i] <= n, "layer %d", n);
         REQUIRE(node->channels >= 1 && shapes[n + 1].height >= 1, "layer %d", n);
         REQUIRE(node->kind != AE_NODE_CONV ||
@@ -33,7 +33,7 @@ static void require_table(const ae_network *network) {
     int count;
     const ae_parameter *table = ae_network_parameters(network, &count);
     size_t next = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; ++i) {
         REQUIRE(table[i].offset == next && table[i].count > 0, "parameter %d", i);
         next += table[i].count;
     }
@@ -51,7 +51,7 @@ static void require_text(const ae_graph *graph) {
 }
 
 static bool are_finite(const float *values, size_t count) {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; ++i)
         if (!isfinite(values[i])) return false;
     return true;
 }

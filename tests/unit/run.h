@@ -23,9 +23,9 @@ static inline stored_run *make_run(const char *override, float first) {
     size_t size = ae_network_size(run->network);
     const ae_optimizer_options options = ae_optimizer_options_of(settings);
     check_ok(ae_state_init(&run->state, run->network, &options));
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; ++i) {
         run->state.parameters[i] = first + (float)i;
-        for (int m = 0; m < run->state.optimizer.moments; m++)
+        for (int m = 0; m < run->state.optimizer.moments; ++m)
             run->state.optimizer.moment[m][i] = first * (float)(m + 2) - (float)i;
     }
     run->state.optimizer.steps = 1234;

@@ -21,7 +21,7 @@ static void read_arguments(char *found, size_t size, const char *const *argument
     int argc = 1;
     while (arguments[argc - 1]) {
         argv[argc] = strdup(arguments[argc - 1]);
-        argc++;
+        ++argc;
     }
     const char *word;
     size_t used = 0;
@@ -37,7 +37,7 @@ static void read_arguments(char *found, size_t size, const char *const *argument
                                  next == AE_COMMAND_OPERAND ? ':' : next, next == 's' ? "=" : "",
                                  next == 's' || next == AE_COMMAND_OPERAND ? optarg : "");
     }
-    for (int i = 1; i < argc; i++) free(argv[i]);
+    for (int i = 1; i < argc; ++i) free(argv[i]);
 }
 
 #define CHECK_ARGUMENTS(wanted, ...)                                                               \

@@ -39,7 +39,7 @@ static void check_reads_back(const ae_config *config, const char *wanted) {
 static void check_path(const char *written, const char *wanted, bool both) {
     char text[4096];
     snprintf(text, sizeof text, "[run]\ndir = %s\n", written);
-    for (int by_set = 0; by_set <= both; by_set++) {
+    for (int by_set = 0; by_set <= both; ++by_set) {
         char override[4096];
         ae_config *config;
         snprintf(override, sizeof override, "run.dir=%s", written);
@@ -56,7 +56,7 @@ static void refuse_path(const char *written, const char *part, bool both) {
     ae_config *config;
     snprintf(text, sizeof text, "[run]\ndir = %s\n", written);
     snprintf(override, sizeof override, "run.dir=%s", written);
-    for (int by_set = 0; by_set <= both; by_set++) {
+    for (int by_set = 0; by_set <= both; ++by_set) {
         ae_status status = read_config(&config, by_set ? "" : text, by_set ? override : NULL);
         if (status == AE_OK) fail_msg("taken: %s", written);
         assert_int_equal(status, AE_ERROR_USAGE);
@@ -137,7 +137,7 @@ static void test_variables(void **state) {
     setenv("HOME", "/home of/me", 1);
     static const char *const bad[] = {"a$",          "a/$/b",           "$1",    "${}",
                                       "${AE_TEST_1", "${AE_TEST_1:-x}", "$(pwd)"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i)
         refuse_path(bad[i], "begins neither $NAME nor ${NAME}", true);
 }
 

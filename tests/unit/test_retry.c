@@ -40,9 +40,9 @@ static double slept_s, longest_s, before_s;
 static bool shrank; /* was a pause shorter than the one before? */
 
 static bool fails(call which) {
-    made[which]++;
+    ++made[which];
     if (which != fault.call || fault.times == 0) return false;
-    fault.times--;
+    --fault.times;
     errno = fault.error;
     return true;
 }
@@ -143,7 +143,7 @@ enum {
 
 static void test_pauses(void **state) {
     (void)state;
-    for (int e = 0; e < PASSING; e++) {
+    for (int e = 0; e < PASSING; ++e) {
         double waited_s = 0;
         int tries = 0;
         let_fail(NONE, 0, 0);
@@ -152,7 +152,7 @@ static void test_pauses(void **state) {
         assert_true(tries >= 10 && !shrank);
         assert_true(longest_s == 0.5 && slept_s >= 5 && slept_s <= 5.5);
     }
-    for (int e = 0; e < LASTING; e++) {
+    for (int e = 0; e < LASTING; ++e) {
         double waited_s = 0;
         let_fail(NONE, 0, 0);
         assert_false(ae_retry(&waited_s, lasting[e]));
@@ -179,8 +179,8 @@ enum { WRITING = sizeof writing / sizeof *writing };
 
 static void test_write_that_fails_once(void **state) {
     (void)state;
-    for (int c = 0; c < WRITING; c++)
-        for (int e = 0; e < PASSING; e++) {
+    for (int c = 0; c < WRITING; ++c)
+        for (int e = 0; e < PASSING; ++e) {
             check_ok(ae_file_replace(path, "old", 3));
             let_fail(writing[c], passing[e], 1);
             check_ok(ae_file_replace(path, "newer", 5));
@@ -194,7 +194,7 @@ static void test_write_that_fails_once(void **state) {
 static void test_failed_sync_writes_again(void **state) {
     (void)state;
     const call syncs[] = {FSYNC, FSYNC_FOLDER};
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < 2; ++s) {
         let_fail(syncs[s], EIO, 2);
         check_ok(ae_file_replace(path, "new", 3));
         assert_int_equal(made[OPEN_NEW], 3);
@@ -205,7 +205,7 @@ static void test_failed_sync_writes_again(void **state) {
 
 static void test_write_that_fails_always(void **state) {
     (void)state;
-    for (int c = 0; c < WRITING; c++) {
+    for (int c = 0; c < WRITING; ++c) {
         check_ok(ae_file_replace(path, "old", 3));
         let_fail(writing[c], EBUSY, ALWAYS);
         check_refused(ae_file_replace(path, "newer", 5), AE_ERROR_IO, strerror(EBUSY));
@@ -219,8 +219,8 @@ static void test_write_that_fails_always(void **state) {
 static void test_write_to_a_full_disk(void **state) {
     (void)state;
     const call calls[] = {OPEN_NEW, WRITE, FSYNC, RENAME, FSYNC_FOLDER};
-    for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
-        for (int e = 0; e < LASTING; e++) {
+    for (size_t c = 0; c < sizeof calls / sizeof *calls; ++c)
+        for (int e = 0; e < LASTING; ++e) {
             let_fail(calls[c], lasting[e], 1);
             check_refused(ae_file_replace(path, "new", 3), AE_ERROR_IO, strerror(lasting[e]));
             assert_true(slept_s == 0);
@@ -231,7 +231,7 @@ static void test_write_to_a_full_disk(void **state) {
 static void test_folder_that_cannot_be_synced(void **state) {
     (void)state;
     const int errors[] = {EINVAL, EBADF, EPERM, ENOTSUP};
-    for (int e = 0; e < 4; e++) {
+    for (int e = 0; e < 4; ++e) {
         let_fail(FSYNC_FOLDER, errors[e], ALWAYS);
         check_ok(ae_file_replace(path, "new", 3));
         assert_true(fault.times < ALWAYS && slept_s == 0);
@@ -249,8 +249,8 @@ static void test_read(void **state) {
     size_t size;
     let_fail(NONE, 0, 0);
     check_ok(ae_file_replace(path, "new", 3));
-    for (int c = 0; c < 2; c++) {
-        for (int e = 0; e < PASSING; e++) {
+    for (int c = 0; c < 2; ++c) {
+        for (int e = 0; e < PASSING; ++e) {
             let_fail(calls[c], passing[e], 2);
             check_content("new");
             assert_true(fault.times == 0 && slept_s > 0);
@@ -285,7 +285,7 @@ static ae_status use_folder(const char *dir) {
     bool holds = false;
     ae_status status = ae_run_folder_open(&run, dir);
     if (status != AE_OK) return status;
-    for (int64_t epoch = 1; epoch <= 3 && status == AE_OK; epoch++) {
+    for (int64_t epoch = 1; epoch <= 3 && status == AE_OK; ++epoch) {
         ae_run_folder_checkpoint(run, path, epoch, 0);
         status = ae_file_replace(path, "x", 1);
     }
@@ -304,7 +304,7 @@ static void test_run_folder(void **state) {
     const call calls[] = {MKDIR, OPEN_NEW, FLOCK,  LSTAT,       SCANDIR,     OPEN,
                           READ,  RENAME,   UNLINK, OPEN_FOLDER, FSYNC_FOLDER};
     char dir[128];
-    for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
+    for (size_t c = 0; c < sizeof calls / sizeof *calls; ++c) {
         snprintf(dir, sizeof dir, "%s/run-%zu", folder, c);
         let_fail(calls[c], ESTALE, 2);
         check_ok(use_folder(dir));
@@ -329,7 +329,7 @@ static void test_answers_lost(void **state) {
     (void)state;
     const call calls[] = {MKDIR, RENAME, UNLINK};
     char dir[128];
-    for (int c = 0; c < 3; c++) {
+    for (int c = 0; c < 3; ++c) {
         snprintf(dir, sizeof dir, "%s/run-%d", folder, c);
         let_fail(calls[c], EIO, 1);
         fault.is_done = true;

@@ -33,7 +33,7 @@ static void test_misleading_characters_are_shown(void **state) {
         {"caf\xE9", "caf<0xE9>"},
         {"\xE2\x88", "<0xE2><0x88>"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i)
         check_shown(cases[i][0], cases[i][1]);
 }
 
@@ -46,7 +46,7 @@ static void test_others_stay(void **state) {
         "\u0434\u0430\u043D\u043D\u044B\u0435/\u043E\u043F\u044B\u0442", /* letters of one script */
         "\u03B1\u03BF \u65E5\u672C\u8A9E \U0001F600",
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) check_shown(cases[i], cases[i]);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) check_shown(cases[i], cases[i]);
 }
 
 static void test_shown_is_cut_between_characters(void **state) {
@@ -86,7 +86,7 @@ static void test_a_shell_reads_the_same_word(void **state) {
         "runs/a-1_b.c", "runs/my cfg", "~",     "$HOME",  "it's", "a\"b",        "''",
         "a#b",          "#",           "*",     "a;b|c&", "`ls`", "\\",          "a\nb",
         "!x",           "{a,b}",       "a=b c", "(x)",    "",     "\u00E9\u00A0"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i) {
         char quoted[256], wanted[256], read[256];
         assert_true(AE_TEXT_QUOTED_SIZE(strlen(words[i])) <= sizeof quoted);
         ae_text_quote(quoted, words[i]);

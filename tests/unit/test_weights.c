@@ -52,7 +52,7 @@ static void change_options(ae_h5 *file) {
 }
 static void change_rest(ae_h5 *file) {
     static const char *const groups[] = {"/optimizer", "/position", "/config", "/contract"};
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; ++i)
         check_ok(ae_h5_delete(file, groups[i]));
 }
 
@@ -60,7 +60,7 @@ static void change_rest(ae_h5 *file) {
 static void test_parameters_of_another_contract(void **state) {
     (void)state;
     file_change *const others[] = {change_contract, change_options, change_rest};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
         write_changed(others[i]);
         stored_run *run = make_run(NULL, 0);
         assert_int_not_equal(ae_checkpoint_read(path, &run->state, run->config), AE_OK);
@@ -112,7 +112,7 @@ static void test_parameters_at_fault(void **state) {
         {change_to_nan, AE_ERROR_IO, "encoder.0.bias holds a number that is not finite"},
         {change_format, AE_ERROR_IO, "its format is not"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         write_changed(cases[i].change);
         check_refused(read_parameters(NULL), cases[i].status, cases[i].reason);
     }
