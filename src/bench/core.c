@@ -16,10 +16,10 @@ enum {
 
 /* What the tasks work on. */
 typedef struct bench {
-    const bench_task *task; /* borrowed */
-    bench_core *core;       /* borrowed; what is found */
-    ae_team *team;          /* of this thread alone */
-    ae_member *member;      /* its only one */
+    const ae_bench_task *task; /* borrowed */
+    ae_bench_core *core;       /* borrowed; what is found */
+    ae_team *team;             /* of this thread alone */
+    ae_member *member;         /* its only one */
     float *gradient, *scratch;
     int node; /* the one a kernel's task is about */
     ae_planes in, out, below;
@@ -45,8 +45,9 @@ static double time_task(bench *b, void (*task)(bench *)) {
     return ae_bench_median(seconds, ROUNDS);
 }
 
-static figure *add_figure(bench *b, const char *name, double seconds, double work, bool is_value) {
-    figure *f = &b->core->figures[b->core->figure_count++];
+static ae_bench_figure *add_figure(bench *b, const char *name, double seconds, double work,
+                                   bool is_value) {
+    ae_bench_figure *f = &b->core->figures[b->core->figure_count++];
     snprintf(f->name, sizeof f->name, "%s", name);
     f->seconds = seconds;
     f->work = work;
@@ -160,7 +161,7 @@ static double values_of(const ae_shape *shape) {
 }
 
 /* The kernels of one convolution, added to `all`. */
-static void measure_conv(bench *b, figure *all, const ae_shape *shapes) {
+static void measure_conv(bench *b, ae_bench_figure *all, const ae_shape *shapes) {
     const ae_node *node = &ae_network_graph(b->task->model.network)->node[b->node];
     const ae_conv *conv = &node->conv;
     const ae_shape *in = &shapes[node->input[0]], *out = &shapes[b->node + 1];
@@ -179,7 +180,7 @@ static void measure_conv(bench *b, figure *all, const ae_shape *shapes) {
         char name[64];
         snprintf(name, sizeof name, "%s %d->%d %s", conv->transposed ? "tconv" : "conv",
                  conv->in_channels, conv->out_channels, tasks[t].name);
-        figure *f = add_figure(b, name, time_task(b, tasks[t].task), work, false);
+        ae_bench_figure *f = add_figure(b, name, time_task(b, tasks[t].task), work, false);
         f->bytes = sizeof(float) * (images + tasks[t].gate + (double)ae_conv_weights(conv));
         all->seconds += f->seconds;
         all->work += f->work;
@@ -193,7 +194,7 @@ static void measure_conv(bench *b, figure *all, const ae_shape *shapes) {
 static double measure_layers(bench *b) {
     const ae_graph *graph = ae_network_graph(b->task->model.network);
     ae_shape shapes[AE_NODES_MAX + 1];
-    figure all = {0};
+    ae_bench_figure all = {0};
     ae_graph_shapes(graph, shapes, ae_graph_side(graph, b->task->picture.height),
                     ae_graph_side(graph, b->task->picture.width));
     for (b->node = 0; b->node < graph->count; ++b->node)
@@ -220,11 +221,12 @@ static void measure_figures(bench *b) {
 }
 
 /* Fills streams[AE_BENCH_STREAMS]. Local. */
-static ae_status measure_streams(stream *streams, const bench_task *task) {
-    streams[0] = (stream){.name = "a thread's memory",
-                          .bytes = (double)ae_workspace_bytes(
-                              task->model.network, task->picture.height, task->picture.width)};
-    streams[1] = (stream){.name = "main memory", .bytes = MEMORY_BYTES};
+static ae_status measure_streams(ae_bench_stream_rate *streams, const ae_bench_task *task) {
+    streams[0] =
+        (ae_bench_stream_rate){.name = "a thread's memory",
+                               .bytes = (double)ae_workspace_bytes(
+                                   task->model.network, task->picture.height, task->picture.width)};
+    streams[1] = (ae_bench_stream_rate){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
         streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);
         if (streams[i].bytes_per_s <= 0) return ae_fail_memory("the measurement of the memory");
@@ -246,7 +248,7 @@ static void free_buffers(bench *b) {
     free(b->gradient);
 }
 
-ae_status ae_bench_core_measure(bench_core *core, ae_comm *comm, const bench_task *task) {
+ae_status ae_bench_core_measure(ae_bench_core *core, ae_comm *comm, const ae_bench_task *task) {
     bench b = {.task = task, .core = core};
     core->figure_count = 0;
     ae_status status = ae_comm_agree(comm, create_buffers(&b));
@@ -260,12 +262,12 @@ ae_status ae_bench_core_measure(bench_core *core, ae_comm *comm, const bench_tas
 
 /* What is told. */
 
-static void print_figures(const bench_core *core, const bench_task *task) {
+static void print_figures(const ae_bench_core *core, const ae_bench_task *task) {
     printf("peak  %.1f G multiply-adds/s on one core, kernels %s\n\n", core->peak / 1e9,
            task->model.kernels->name);
     printf("%-32s %9s %9s %9s\n", "", "us", "G/s", "% of peak");
     for (int i = 0; i < core->figure_count; ++i) {
-        const figure *f = &core->figures[i];
+        const ae_bench_figure *f = &core->figures[i];
         double rate = f->work / f->seconds;
         if (f->is_value)
             printf("%-32s %9.2f %9.3f ns a value\n", f->name, f->seconds * 1e6, 1e9 / rate);
@@ -275,7 +277,7 @@ static void print_figures(const bench_core *core, const bench_task *task) {
     }
 }
 
-static void print_streams(const stream *streams) {
+static void print_streams(const ae_bench_stream_rate *streams) {
     printf("\n%-32s %9s %9s\n", "triad on one core, over", "MB", "GB/s");
     for (int i = 0; i < AE_BENCH_STREAMS; ++i)
         printf("%-32s %9.2f %9.1f\n", streams[i].name, streams[i].bytes / 1e6,
@@ -283,7 +285,7 @@ static void print_streams(const stream *streams) {
     printf("\n");
 }
 
-void ae_bench_core_print(const bench_core *core, const bench_task *task) {
+void ae_bench_core_print(const ae_bench_core *core, const ae_bench_task *task) {
     print_figures(core, task);
     print_streams(core->streams);
 }

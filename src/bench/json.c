@@ -32,7 +32,7 @@ static void find_processor(char *name, int size) {
 }
 
 /* What ran, where, and built from what. */
-static void write_origin(FILE *file, const bench_task *task, ae_comm *comm) {
+static void write_origin(FILE *file, const ae_bench_task *task, ae_comm *comm) {
     char processor[256], time[32];
     find_processor(processor, sizeof processor);
     ae_time_text(time);
@@ -55,7 +55,7 @@ static void write_ranks(FILE *file, const char *name, const double *values, int 
 }
 
 /* The step on all ranks. */
-static void write_team(FILE *file, const bench_team *team) {
+static void write_team(FILE *file, const ae_bench_team *team) {
     fprintf(file,
             " \"ranks\": %d, \"threads\": %d, \"cores\": %d, \"batch\": %lld,\n"
             " \"multiply_adds_per_image\": %.0f, \"images_per_s\": %.6g,\n"
@@ -70,7 +70,7 @@ static void write_team(FILE *file, const bench_team *team) {
 }
 
 /* What was measured on one core. */
-static void write_core(FILE *file, const bench_core *core) {
+static void write_core(FILE *file, const ae_bench_core *core) {
     fprintf(file, ",\n \"peak_multiply_adds_per_s\": %.6g,\n \"streams\": [", core->peak);
     for (int i = 0; i < AE_BENCH_STREAMS; ++i)
         fprintf(file, "%s\n  {\"name\": \"%s\", \"bytes\": %.0f, \"bytes_per_s\": %.6g}",
@@ -78,7 +78,7 @@ static void write_core(FILE *file, const bench_core *core) {
                 core->streams[i].bytes_per_s);
     fprintf(file, "\n ],\n \"figures\": [");
     for (int i = 0; i < core->figure_count; ++i) {
-        const figure *f = &core->figures[i];
+        const ae_bench_figure *f = &core->figures[i];
         fprintf(file, "%s\n  {\"name\": \"%s\", \"seconds\": %.6g, \"%s\": %.0f", i ? "," : "",
                 f->name, f->seconds, f->is_value ? "values" : "multiply_adds", f->work);
         if (f->bytes > 0) fprintf(file, ", \"bytes\": %.0f", f->bytes);
@@ -87,8 +87,8 @@ static void write_core(FILE *file, const bench_core *core) {
     fprintf(file, "\n ]");
 }
 
-ae_status ae_bench_write(const char *path, const bench_core *core, const bench_team *team,
-                         const bench_task *task, ae_comm *comm) {
+ae_status ae_bench_write(const char *path, const ae_bench_core *core, const ae_bench_team *team,
+                         const ae_bench_task *task, ae_comm *comm) {
     FILE *file = fopen(path, "w");
     if (!file)
         return ae_fail(AE_ERROR_IO, "can't write %s: %s; choose another --json", path,

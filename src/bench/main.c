@@ -37,7 +37,7 @@ static ae_status create_config(ae_config **config, const command *cmd) {
 }
 
 /* A picture, and the step that is its alone: noise of 0.1, a batch of 100. */
-static ae_status create_step(bench_task *task) {
+static ae_status create_step(ae_bench_task *task) {
     static const uint32_t order[] = {0};
     const size_t size = ae_record_size(task->picture);
     task->record = ae_calloc(size, 1);
@@ -65,9 +65,9 @@ static ae_status begin_model(ae_model *model, const ae_settings *settings) {
 }
 
 /* Fills *task, to be released whatever is returned. Collective. */
-static ae_status create_task(bench_task *task, ae_comm *comm, const command *cmd) {
+static ae_status create_task(ae_bench_task *task, ae_comm *comm, const command *cmd) {
     ae_data_info info;
-    *task = (bench_task){.rounds = (int)cmd->rounds};
+    *task = (ae_bench_task){.rounds = (int)cmd->rounds};
     ae_status status = ae_comm_agree(comm, create_config(&task->config, cmd));
     if (status == AE_OK)
         status = ae_dataset_describe(&info, comm, ae_config_settings(task->config));
@@ -80,7 +80,7 @@ static ae_status create_task(bench_task *task, ae_comm *comm, const command *cmd
     return ae_comm_agree(comm, status);
 }
 
-static void release_task(bench_task *task) {
+static void release_task(ae_bench_task *task) {
     free(task->model.packed);
     free(task->record);
     ae_model_release(&task->model);
@@ -89,9 +89,9 @@ static void release_task(bench_task *task) {
 
 /* Collective. */
 static ae_status run(ae_comm *comm, const command *cmd) {
-    bench_task task;
-    bench_core core;
-    bench_team team = {0};
+    ae_bench_task task;
+    ae_bench_core core;
+    ae_bench_team team = {0};
     ae_status status = create_task(&task, comm, cmd);
     if (status == AE_OK && !cmd->steps_only) status = ae_bench_core_measure(&core, comm, &task);
     if (status == AE_OK) status = ae_bench_team_measure(&team, comm, &task);

@@ -24,9 +24,9 @@ static const double PEAK_S = 0.03, IMAGES_S = 0.08, STEPS_S = 0.15;
 enum { PEAK, IMAGES, STEPS, RATES };
 
 typedef struct measurement {
-    ae_comm *comm;          /* borrowed */
-    const bench_task *task; /* borrowed */
-    ae_team *team;          /* this rank's threads */
+    ae_comm *comm;             /* borrowed */
+    const ae_bench_task *task; /* borrowed */
+    ae_team *team;             /* this rank's threads */
     int64_t batch;
     double *mine;       /* [RATES][rounds] */
     double *all;        /* [ranks][RATES][rounds] on rank 0, NULL elsewhere */
@@ -117,7 +117,7 @@ done:
 
 /* On rank 0, the team's figures from m->all, which is sorted thereby; uses m->mine as room for the
  * rounds' values. */
-static void sum_up(bench_team *team, const measurement *m) {
+static void sum_up(ae_bench_team *team, const measurement *m) {
     const int rounds = m->task->rounds;
     double *step = m->mine, *efficiency = step + rounds, *of_peak = efficiency + rounds;
     for (int r = 0; r < rounds; ++r) {
@@ -141,18 +141,18 @@ static void sum_up(bench_team *team, const measurement *m) {
     }
 }
 
-ae_status ae_bench_team_measure(bench_team *team, ae_comm *comm, const bench_task *task) {
+ae_status ae_bench_team_measure(ae_bench_team *team, ae_comm *comm, const ae_bench_task *task) {
     ae_placement placement = ae_placement_find(comm);
     ae_placement_warn(&placement);
     const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
     const bool is_first = ae_comm_rank(comm) == 0;
     measurement m = {.comm = comm, .task = task};
-    *team = (bench_team){.ranks = (int)ranks,
-                         .threads = placement.total_threads,
-                         .cores = placement.total_cores,
-                         .batch = ae_config_settings(task->config)->train.batch,
-                         .work = ae_network_step_work(task->model.network, task->picture.height,
-                                                      task->picture.width)};
+    *team = (ae_bench_team){.ranks = (int)ranks,
+                            .threads = placement.total_threads,
+                            .cores = placement.total_cores,
+                            .batch = ae_config_settings(task->config)->train.batch,
+                            .work = ae_network_step_work(task->model.network, task->picture.height,
+                                                         task->picture.width)};
     const double own_threads = placement.threads;
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
@@ -178,14 +178,14 @@ done:
     return status;
 }
 
-void ae_bench_team_release(bench_team *team) {
+void ae_bench_team_release(ae_bench_team *team) {
     free(team->rank_threads);
     team->rank_threads = team->rank_peaks = team->rank_images_per_s = NULL;
 }
 
 /* ---- what is told ---- */
 
-void ae_bench_team_print(const bench_team *team) {
+void ae_bench_team_print(const ae_bench_team *team) {
     printf("%-32s %9s %9s %9s\n", "by itself, all at once", "threads", "G/s", "images/s");
     for (int r = 0; r < team->ranks && r < RANKS_SHOWN; ++r)
         printf("rank %-27d %9.0f %9.1f %9.0f\n", r, team->rank_threads[r],
