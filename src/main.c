@@ -1,14 +1,13 @@
 /* ae_dist: parse, create, run, destroy. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/build.h"
 #include "base/command.h"
+#include "base/file.h"
 #include "base/found.h"
 #include "base/log.h"
-#include "base/retry.h"
 #include "comm/comm.h"
 #include "comm/machine.h"
 #include "config/config.h"
@@ -141,28 +140,14 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
     return AE_OK;
 }
 
-/* The bytes read of a configuration file: one too many of one that is too large. */
-enum { CONFIG_ROOM = AE_CONFIG_SIZE_MAX + 1 };
-
-/* Reads what fits into text[CONFIG_ROOM]. 0, or the errno. */
-static int try_reading(char *text, size_t *size, const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) return errno;
-    *size = fread(text, 1, CONFIG_ROOM, file);
-    int error = ferror(file) ? errno : 0;
-    fclose(file);
-    return error;
-}
-
-/* *text (the caller frees it) = the file's bytes. */
-static ae_status read_file(char **text, int64_t *size, const char *path) {
-    *text = malloc(CONFIG_ROOM);
-    if (!*text) return ae_fail_memory("the configuration");
+/* *text (the caller frees it) = the file's bytes, one too many of one that is too large. */
+static ae_status read_config(char **text, int64_t *size, const char *path) {
+    const size_t room = AE_CONFIG_SIZE_MAX + 1;
     size_t read = 0;
-    double waited_s = 0;
-    int error;
+    *text = malloc(room);
+    if (!*text) return ae_fail_memory("the configuration");
+    const int error = ae_file_read_some(path, room, *text, &read);
     char found[AE_FOUND_SIZE];
-    while ((error = try_reading(*text, &read, path)) != 0 && ae_retry(&waited_s, error)) continue;
     if (error != 0)
         return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s; there is %s",
                        path, strerror(error), ae_found_at(found, path));
@@ -186,7 +171,7 @@ static ae_status load_config(ae_config **config, ae_comm *comm, const command *c
     char *text = NULL;
     int64_t size = 0;
     ae_status status = AE_OK;
-    if (ae_comm_rank(comm) == 0) status = read_file(&text, &size, cmd->config_path);
+    if (ae_comm_rank(comm) == 0) status = read_config(&text, &size, cmd->config_path);
     status = ae_comm_agree(comm, status);
     if (status != AE_OK) goto done;
     ae_comm_broadcast(comm, &size, sizeof size);

@@ -20,6 +20,10 @@ ae_status ae_file_exists(bool *exists, const char *path);
  * file, is empty or has more than `limit` bytes. */
 ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *size);
 
+/* *size = how many of the first `room` bytes at `path` there are; bytes[room] begins with them. Of
+ * anything that can be read, a pipe too. 0, or the errno. */
+int ae_file_read_some(const char *path, size_t room, void *bytes, size_t *size);
+
 /* Makes `size` bytes the content of `path`: writes them to PATH.tmp.PID, syncs it, reads it
  * back, renames it, and syncs the folder. AE_ERROR_IO: the temporary file is gone, what stood at
  * `path` before stands (only where the sync of the folder fails does the new content stand there).

@@ -126,6 +126,19 @@ ae_status ae_file_read(const char *path, size_t limit, void **bytes, size_t *siz
     return status;
 }
 
+int ae_file_read_some(const char *path, size_t room, void *bytes, size_t *size) {
+    double waited_s = 0;
+    int error;
+    do {
+        const int fd = open(path, O_RDONLY | O_CLOEXEC);
+        const ssize_t n = fd < 0 ? -1 : read_all(fd, bytes, room);
+        error = n < 0 ? errno : 0;
+        if (fd >= 0) close(fd);
+        *size = n < 0 ? 0 : (size_t)n;
+    } while (error != 0 && ae_retry(&waited_s, error));
+    return error;
+}
+
 /* 0, or -1 and errno. */
 static int write_all(int fd, const char *bytes, size_t size) {
     while (size > 0) {

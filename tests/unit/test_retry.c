@@ -261,6 +261,30 @@ static void test_read(void **state) {
     }
 }
 
+static void test_read_some(void **state) {
+    (void)state;
+    const call calls[] = {OPEN, READ};
+    char bytes[5];
+    size_t size;
+    let_fail(NONE, 0, 0);
+    check_ok(ae_file_replace(path, "new", 3));
+    assert_int_equal(ae_file_read_some(path, 2, bytes, &size), 0);
+    assert_int_equal(size, 2);
+    assert_memory_equal(bytes, "ne", 2);
+    for (int c = 0; c < 2; ++c) {
+        for (int e = 0; e < PASSING; ++e) {
+            let_fail(calls[c], passing[e], 2);
+            assert_int_equal(ae_file_read_some(path, 5, bytes, &size), 0);
+            assert_int_equal(size, 3);
+            assert_memory_equal(bytes, "new", 3);
+            assert_true(fault.times == 0 && slept_s > 0);
+        }
+        let_fail(calls[c], ESTALE, ALWAYS);
+        assert_int_equal(ae_file_read_some(path, 5, bytes, &size), ESTALE);
+        assert_int_equal(size, 0);
+    }
+}
+
 static void test_exists(void **state) {
     (void)state;
     bool exists;
@@ -358,6 +382,7 @@ int main(void) {
         TEST(test_write_to_a_full_disk),
         TEST(test_folder_that_cannot_be_synced),
         TEST(test_read),
+        TEST(test_read_some),
         TEST(test_exists),
         TEST(test_run_folder),
         TEST(test_answers_lost),
