@@ -7,6 +7,7 @@ from support import checkpoint_position, checkpoints, differences, numbers, run,
 # The last of 16 batches is short: 1,530 images, 100 a batch.
 OPTIONS = {"data.train_images": 1530, "train.batch": 100}
 STEPS = 16
+SHORT = {"data__train_images": 230}
 LAYOUTS = [(1, 2), (2, 1), (3, 1), (8, 1), (4, 2)]
 
 
@@ -32,12 +33,18 @@ def test_layouts(tmp_path, reference, ranks, threads):
     assert differences(trained(tmp_path, ranks, threads), reference) == []
 
 
+@pytest.fixture(scope="module")
+def short_reference(tmp_path_factory):
+    """The same of three batches, for the reference kernels are slow."""
+    return trained(tmp_path_factory.mktemp("short"), **SHORT)
+
+
 @pytest.mark.parametrize("kernels", ["ref", "avx2", "avx512"])
-def test_kernel_paths(tmp_path, reference, kernels):
+def test_kernel_paths(tmp_path, short_reference, kernels):
     version = run(tmp_path, "--version", ranks=None, kernels=kernels).stdout
     if f"kernels   {kernels}\n" not in version:
         pytest.skip(f"this processor or build has no {kernels} kernels")
-    assert differences(trained(tmp_path, 2, 1, kernels), reference) == []
+    assert differences(trained(tmp_path, 2, 1, kernels, **SHORT), short_reference) == []
     with h5py.File(tmp_path / "run" / "results.h5", "r") as file:
         assert support.text_column(file["provenance/kernel_path"]) == [kernels]
 
