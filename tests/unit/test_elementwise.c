@@ -63,6 +63,30 @@ static void test_joint_bits(void **state) {
     }
 }
 
+/* What lies on the corner of a ReLU: the gradient there is PyTorch's, 0, or a leaky one's slope
+ * times what comes. */
+static void test_gates_on_the_corner(void **state) {
+    (void)state;
+    static const float gates[] = {0, -0.0f, 0x1p-149f, -0x1p-149f, 1, -1};
+    static const bool is_open[] = {false, false, true, false, true, false};
+    enum { W = 37 }; /* whole vectors and what is left of them */
+    image gate = image_make(1, 2, 3, W, 1);
+    for (int w = 0; w < W; ++w) ae_planes_row(&gate.planes, 1, 2)[w] = gates[w % 6];
+    for (int leaky = 0; leaky < 2; ++leaky) {
+        image a = image_make(2, 2, 3, W, 1), x = image_make(2, 2, 3, W, 1);
+        const ae_epilogue epilogue = {leaky ? AE_EPILOGUE_LEAKY_GATE : AE_EPILOGUE_GATE, 0.25f,
+                                      &gate.planes};
+        tested->apply(&a.planes, &epilogue);
+        for (int w = 0; w < W; ++w) {
+            const float value = ae_planes_row(&x.planes, 1, 2)[w];
+            const float want = is_open[w % 6] ? value : leaky ? 0.25f * value : 0;
+            assert_true(ae_planes_row(&a.planes, 1, 2)[w] == want);
+        }
+        free(a.memory), free(x.memory);
+    }
+    free(gate.memory);
+}
+
 static void test_sigmoid(void **state) {
     (void)state;
     image a = image_make(1, 3, 33, 37, 2), b = image_make(1, 3, 33, 37, 2);
@@ -159,13 +183,14 @@ static void test_bytes_and_noise(void **state) {
     reference->add_noise(&na.planes, &a.planes, z, 0.7f, -0.25f, 1.0f);
     tested->add_noise(&nb.planes, &b.planes, z, 0.7f, -0.25f, 1.0f);
     assert_true(same_bits(na.memory, nb.memory, na.floats * sizeof(float)));
-    float lowest = 1;
-    for (int w = 0; w < W; ++w) {
-        float v = ae_planes_row(&na.planes, 0, 0)[w];
-        assert_true(v == fminf(fmaxf(fmaf(0.7f, z[w], bytes[w] / 255.0f), -0.25f), 1.0f));
+    float lowest = 1, highest = 0;
+    for (int i = 0; i < N; ++i) {
+        float v = ae_planes_row(&na.planes, i / (11 * W), i / W % 11)[i % W];
+        assert_true(v == fminf(fmaxf(fmaf(0.7f, z[i], bytes[i] / 255.0f), -0.25f), 1.0f));
         lowest = fminf(lowest, v);
+        highest = fmaxf(highest, v);
     }
-    assert_true(lowest == -0.25f);
+    assert_true(lowest == -0.25f && highest == 1.0f);
     free(a.memory), free(b.memory), free(na.memory), free(nb.memory), free(z);
 }
 
@@ -256,6 +281,7 @@ int main(int argc, char **argv) {
     if (!choose_path(argc, argv)) return 77;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sum_bits),
                                        cmocka_unit_test(test_joint_bits),
+                                       cmocka_unit_test(test_gates_on_the_corner),
                                        cmocka_unit_test(test_sigmoid),
                                        cmocka_unit_test(test_losses),
                                        cmocka_unit_test(test_metrics_bits),

@@ -5,6 +5,14 @@
 
 static const int channel_cases[][2] = {{1, 1}, {3, 8}, {8, 8}, {8, 3}, {5, 7}, {2, 11}, {17, 4}};
 
+/* Some pixels on the corner of a ReLU, for an image that gates. */
+static void plant_corners(const ae_planes *planes) {
+    for (int c = 0; c < planes->channels; ++c) {
+        float *row = ae_planes_row(planes, c, c % planes->height);
+        for (int w = c % 3; w < planes->width; w += 5) row[w] = w % 2 ? 0 : -0.0f;
+    }
+}
+
 /* The kernels of one convolution on an input of height x width, forward, back and by the weights:
  * equal bits, the images' borders included, and not those of a wrong last bit. */
 static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_kind kind,
@@ -15,6 +23,7 @@ static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_k
     const size_t count = ae_conv_weights(conv), floats = ae_conv_scratch(conv, height, width);
     image in = image_make(1, ic, height, width, halo);
     image out = image_make(2, oc, out_height, out_width, halo);
+    plant_corners(&in.planes), plant_corners(&out.planes);
     image out_a = image_poisoned(oc, out_height, out_width, halo);
     image out_b = image_poisoned(oc, out_height, out_width, halo);
     image in_a = image_poisoned(ic, height, width, halo);
