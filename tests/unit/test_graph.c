@@ -122,6 +122,25 @@ static void test_words(void **state) {
     assert_int_equal(ae_graph_side(&graph, 16), 16);
 }
 
+/* Either side that is odd is one too many. */
+static void test_odd_sides(void **state) {
+    (void)state;
+    ae_graph graph;
+    ae_shape shapes[AE_NODES_MAX + 1];
+    check_parsed(&graph, "conv 3 1 relu, unshuffle, conv 12 1 none, shuffle");
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 32, 30), 4);
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 32, 31), 1);
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 31, 32), 1);
+    check_parsed(&graph, "conv 3 3 relu same, maxpool, tconv 3 2 none stride2, add input");
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 32, 30), 4);
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 32, 31), 3);
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 31, 32), 3);
+    check_parsed(&graph, "conv 3 3 relu same, maxpool, tconv 3 2 none stride2, concat input, "
+                         "conv 3 1 none");
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 32, 31), 3);
+    assert_int_equal(ae_graph_shapes(&graph, shapes, 31, 32), 3);
+}
+
 /* What is written reads back to the same nodes, and writes the same again. */
 static void check_written(const char *text, int channels) {
     ae_graph graph, again;
@@ -278,15 +297,11 @@ static void test_number_of_layers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_blanks_and_sizes),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_written),
-        cmocka_unit_test(test_ready),
-        cmocka_unit_test(test_refused_words),
-        cmocka_unit_test(test_refused_options),
-        cmocka_unit_test(test_refused_shapes),
-        cmocka_unit_test(test_number_of_layers),
+        cmocka_unit_test(test_reference),      cmocka_unit_test(test_blanks_and_sizes),
+        cmocka_unit_test(test_words),          cmocka_unit_test(test_odd_sides),
+        cmocka_unit_test(test_written),        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_refused_words),  cmocka_unit_test(test_refused_options),
+        cmocka_unit_test(test_refused_shapes), cmocka_unit_test(test_number_of_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
