@@ -11,8 +11,10 @@
 #include "comm/comm.h"
 #include "comm/machine.h"
 #include "config/config.h"
+#include "data/dataset.h"
 #include "h5/h5.h"
 #include "kernels/kernels.h"
+#include "nn/graph.h"
 #include "train/trainer.h"
 
 /* The command line. */
@@ -29,7 +31,8 @@ static void print_help(void) {
          "Trains a convolutional autoencoder as the ini file CONFIG says.\n"
          "\n"
          "  --set SECTION.KEY=VALUE  use VALUE in place of the file's (repeatable)\n"
-         "  --check                  validate configuration and data, print the plan, and leave\n"
+         "  --check                  validate configuration and data, print plan and network, and "
+         "leave\n"
          "  --print-config           print the effective configuration as an ini file, and leave\n"
          "  --quiet                  print warnings and errors alone\n"
          "  --version                print versions and the kernel path, and leave\n"
@@ -62,6 +65,7 @@ static void print_help(void) {
          "Values: in quotes, single or double, # and ; and blanks at the ends are the value's;\n"
          "  the quote itself is written twice. In paths ~/, $NAME and ${NAME} are expanded, by\n"
          "  the environment of rank 0, but not in single quotes.\n"
+         "  A line that begins with more blanks than its key goes on with the value before it.\n"
          "\n"
          "Configuration: [section], key, default, what is allowed:\n");
     ae_config_print_help(stdout);
@@ -188,6 +192,21 @@ done:
     return status;
 }
 
+/* Prints the configuration, with a ready network's layers in full. Collective. */
+static ae_status print_config(ae_config *config, ae_comm *comm) {
+    ae_settings settings = *ae_config_settings(config);
+    ae_graph graph;
+    ae_status status = ae_graph_parse(&graph, settings.model.layers,
+                                      ae_config_where(config, AE_OPTION(model, layers)),
+                                      ae_dataset_channels(&settings));
+    status = ae_comm_agree(comm, status);
+    if (status) return status;
+    if (graph.is_ready) ae_graph_write(&graph, settings.model.layers);
+    ae_config_take_settings(config, &settings);
+    if (ae_log_is_speaker()) ae_config_print(config, stdout);
+    return AE_OK;
+}
+
 /* Everything between the start and the end of MPI. Collective. */
 static ae_status run(ae_comm *comm, int argc, char **argv) {
     command cmd = {0};
@@ -205,7 +224,7 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
     status = load_config(&config, comm, &cmd);
     if (status != AE_OK) goto done;
     if (cmd.print_config) {
-        if (ae_log_is_speaker()) ae_config_print(config, stdout);
+        status = print_config(config, comm);
         goto done;
     }
     status = ae_trainer_create(&trainer, comm, config);

@@ -39,6 +39,9 @@ static inline const uint8_t *ae_images_pixels(const ae_images *images, int64_t i
 
 typedef struct ae_dataset ae_dataset;
 
+/* Channels of the source's images, known before any file is looked for. Local. */
+int ae_dataset_channels(const ae_settings *settings);
+
 /* *info = what the source tells, with as many training and test images as the settings ask for; for
  * cifar10 the files are looked for and their sizes checked. Rank 0's answer on all ranks.
  * Collective. AE_ERROR_DATA: a missing folder or batch, a wrong size; AE_ERROR_USAGE: more images

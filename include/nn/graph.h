@@ -46,6 +46,7 @@ typedef struct ae_graph {
     int channels; /* of the network's input and output */
     int count;
     ae_node node[AE_NODES_MAX];
+    bool is_ready; /* it was a ready network's word */
     int stride;    /* the network runs on sides that are multiples of it */
     bool is_chain; /* a stack of plain and transposed convolutions alone, each valid, of stride 1,
                       with bias: PyTorch's names are then "encoder." and "decoder." */

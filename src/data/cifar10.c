@@ -242,4 +242,5 @@ static void review(ae_comm *comm, const uint8_t *records, const ae_settings *set
     ae_cifar10_review(comm, records, settings->data.dir, train, test);
 }
 
-const ae_source_row ae_source_cifar10 = {.describe = describe, .fill = fill, .review = review};
+const ae_source_row ae_source_cifar10 = {
+    .channels = AE_CIFAR10_CHANNELS, .describe = describe, .fill = fill, .review = review};

@@ -41,6 +41,10 @@ static ae_status describe(ae_data_info *info, const ae_settings *settings) {
     return status;
 }
 
+int ae_dataset_channels(const ae_settings *settings) {
+    return sources[settings->data.source]->channels;
+}
+
 ae_status ae_dataset_describe(ae_data_info *info, ae_comm *comm, const ae_settings *settings) {
     ae_status status = ae_comm_rank(comm) == 0 ? describe(info, settings) : AE_OK;
     status = ae_comm_agree(comm, status);

@@ -238,4 +238,5 @@ static ae_status fill(uint8_t *records, const ae_settings *settings, int64_t tra
     return ae_fail(AE_STOPPED, "stopped while the pictures were being made");
 }
 
-const ae_source_row ae_source_deadleaves = {.describe = describe, .fill = fill};
+const ae_source_row ae_source_deadleaves = {
+    .channels = AE_DEADLEAVES_CHANNELS, .describe = describe, .fill = fill};

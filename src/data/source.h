@@ -6,6 +6,8 @@
 #include "data/dataset.h"
 
 typedef struct ae_source_row {
+    int channels; /* of its images, whatever files there are */
+
     /* *info = what there is, all images counted, without reading any pixel. Local. AE_ERROR_DATA:
      * files that are missing or of a wrong size, with the cure. */
     ae_status (*describe)(ae_data_info *info, const ae_settings *settings);

@@ -382,6 +382,7 @@ ae_status ae_graph_parse(ae_graph *graph, const char *text, const char *where, i
     memset(graph, 0, sizeof *graph);
     graph->channels = channels;
     const ae_ready *ready = find_ready(&layer, text);
+    graph->is_ready = ready;
     if (ready) {
         ae_status status = write_ready(full, ready, &layer, channels);
         if (status != AE_OK) return status;

@@ -2,6 +2,7 @@
 #include "train/plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/build.h"
 #include "base/log.h"
@@ -111,6 +112,15 @@ static void blocks_of_ranks(const ae_plan *plan, int64_t *fewest, int64_t *most)
     }
 }
 
+/* Its text, or where that is long the number of layers. */
+static void print_network(const char *layers, const ae_network *network) {
+    enum { SHOWN = 100 }; /* bytes of a text */
+    char count[32];
+    snprintf(count, sizeof count, "%d layers", ae_network_graph(network)->count);
+    ae_say("network  %s: %zu parameters", strlen(layers) > SHOWN ? count : layers,
+           ae_network_size(network));
+}
+
 void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model) {
     const ae_settings *settings = plan->settings;
     const ae_placement *placement = &plan->placement;
@@ -119,7 +129,7 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
     blocks_of_ranks(plan, &fewest, &most);
     ae_say("ae_dist %s (%s)", ae_build_version(), ae_build_revision());
     ae_say("run      %s", settings->run.dir);
-    ae_say("network  %s: %zu parameters", settings->model.layers, ae_network_size(model->network));
+    print_network(settings->model.layers, model->network);
     char validation[64] = "";
     if (plan->validation_images > 0)
         snprintf(validation, sizeof validation, ", %lld to validate with",
@@ -127,10 +137,10 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
     ae_say("images   %s, %lld to train on%s and %lld to test on",
            settings->data.source == AE_SOURCE_CIFAR10 ? settings->data.dir : "dead leaves",
            (long long)plan->train_images, validation, (long long)plan->test_images);
-    ae_say("steps    %lld epoch%s on clean images, then %lld with noise %g: %lld steps each, %lld "
-           "images a step",
+    ae_say("steps    %lld epoch%s on clean images, then %lld with noise %g, in blocks of %lld: "
+           "%lld steps each, %lld images a step",
            (long long)settings->train.pretrain_epochs, plural(settings->train.pretrain_epochs),
-           (long long)settings->train.epochs, settings->noise.sigma,
+           (long long)settings->train.epochs, settings->noise.sigma, (long long)plan->block,
            (long long)plan->steps_per_epoch, (long long)settings->train.batch);
     char range[64];
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,

@@ -14,6 +14,7 @@
 #include "base/watchdog.h"
 #include "train/internal.h"
 #include "train/limits.h"
+#include "train/network_table.h"
 #include "train/progress.h"
 #include "train/replicas.h"
 
@@ -92,6 +93,7 @@ int ae_trainer_message_size(const ae_trainer *trainer) {
 
 ae_status ae_trainer_check(ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
+    ae_network_table_print(trainer->model.network, plan->picture);
     ae_plan_print_memory(plan, &trainer->state,
                          trainer->reduction.size * sizeof *trainer->reduction.message);
     ae_plan_warn(plan);
