@@ -122,6 +122,23 @@ static void test_words(void **state) {
     assert_int_equal(ae_graph_side(&graph, 16), 16);
 }
 
+/* One layer that isn't plain, whichever, and it is no chain of plain ones. */
+static void test_no_chain(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "conv 8 3 leaky:0.1, tconv 3 3 none", "conv 8 3 relu, tconv 3 3 leaky:0.1",
+        "conv 8 3 relu same, tconv 3 1 none", "conv 8 3 relu nobias, tconv 3 3 none",
+        "conv 8 3 relu as a, tconv 3 3 none", "conv 8 3 relu stride2 same, tconv 3 2 none stride2",
+        "conv 3 3 relu same, add input"};
+    ae_graph graph;
+    for (size_t t = 0; t < sizeof texts / sizeof *texts; ++t) {
+        check_parsed(&graph, texts[t]);
+        assert_false(graph.is_chain);
+    }
+    check_parsed(&graph, "conv 8 3 relu, tconv 3 3 none");
+    assert_true(graph.is_chain);
+}
+
 /* Either side that is odd is one too many. */
 static void test_odd_sides(void **state) {
     (void)state;
@@ -297,11 +314,17 @@ static void test_number_of_layers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),      cmocka_unit_test(test_blanks_and_sizes),
-        cmocka_unit_test(test_words),          cmocka_unit_test(test_odd_sides),
-        cmocka_unit_test(test_written),        cmocka_unit_test(test_ready),
-        cmocka_unit_test(test_refused_words),  cmocka_unit_test(test_refused_options),
-        cmocka_unit_test(test_refused_shapes), cmocka_unit_test(test_number_of_layers),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_blanks_and_sizes),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_no_chain),
+        cmocka_unit_test(test_odd_sides),
+        cmocka_unit_test(test_written),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_refused_words),
+        cmocka_unit_test(test_refused_options),
+        cmocka_unit_test(test_refused_shapes),
+        cmocka_unit_test(test_number_of_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
