@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include "base/retry.h"
+#include "data/cifar10.h"
 #include "io/run_folder.h"
 
 /* ---- in the C library's place ---- */
@@ -86,6 +87,18 @@ ssize_t write(int fd, const void *bytes, size_t size) {
 
 ssize_t read(int fd, void *bytes, size_t size) {
     return fails(READ) ? -1 : syscall(SYS_read, fd, bytes, size);
+}
+
+/* What the next pread() reads is stale from then on, until it is opened anew. */
+static bool goes_stale;
+static int stale = -1;
+
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset) {
+    if (goes_stale) stale = fd;
+    goes_stale = false;
+    if (fd != stale) return syscall(SYS_pread64, fd, bytes, size, offset);
+    errno = ESTALE;
+    return -1;
 }
 
 int fsync(int fd) {
@@ -373,6 +386,26 @@ static void test_answers_lost(void **state) {
     check_refused(ae_run_folder_set_aside(path), AE_ERROR_IO, strerror(ENOENT));
 }
 
+/* ---- images ---- */
+
+static void test_a_stale_file_of_images(void **state) {
+    (void)state;
+    static uint8_t records[3][AE_CIFAR10_RECORD];
+    const off_t size = (off_t)AE_CIFAR10_FILE_RECORDS * AE_CIFAR10_RECORD;
+    snprintf(path, sizeof path, "%s/%s", folder, ae_cifar10_names[0]);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("\003abc", file);
+    fclose(file);
+    assert_int_equal(truncate(path, size), 0);
+    let_fail(NONE, 0, 0);
+    goes_stale = true;
+    check_ok(ae_cifar10_read(records[0], folder, AE_CIFAR10_TRAIN, 0, 3));
+    assert_true(stale >= 0 && slept_s > 0);
+    assert_memory_equal(records[0], "\003abc\0", 5);
+    stale = -1;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_pauses),
@@ -386,6 +419,7 @@ int main(void) {
         TEST(test_exists),
         TEST(test_run_folder),
         TEST(test_answers_lost),
+        TEST(test_a_stale_file_of_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
