@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "config/config.h"
-#include "io/checkpoint.h"
+#include "nn/state.h"
 
 /* The parts of an epoch's time. */
 typedef enum ae_part {

@@ -4,7 +4,7 @@
 #define AE_IO_ORIGIN_GROUP_H
 
 #include "h5/h5.h"
-#include "io/checkpoint.h"
+#include "nn/state.h"
 
 /* Sets init_from and init_hash of `group`, which is there. */
 ae_status ae_origin_group_write(ae_h5 *file, const char *group, const ae_origin *origin);
