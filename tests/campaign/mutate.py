@@ -37,14 +37,20 @@ NOTICED, MISSED, NO_EFFECT, NOT_BUILT, NOT_FOUND = (
 # The tests whose subject a room is; they go before others that take up to so many times as long.
 HEAD_START = 10
 SUBJECTS = {
-    "base": "base|stop|watchdog|signals", "config": "config|command_line|bad_input",
-    "comm": "comm|positions|replicas|images|hosts", "kernels": "kernels|pytorch|same_bits",
-    "h5": "io|results|faults", "data": "data|images|bad_input",
-    "nn": "network|layers|optimizer|pytorch|gradient", "metrics": "metrics|pytorch",
-    "io": "io|results|resume|faults", "train": "resume|results|validation|signals|same_bits",
-    "main": "command_line|bad_input", "bench": "bench$", "configs": "command_line|bad_input",
-    "jobs": "slurm|pbs|scaling|simulate|install",
-    "analysis": "figures|scaling|simulate|bench_pytorch"}
+    "base": "base|arithmetic|cifar10|command|durability|environment|found|passing_faults|retry|"
+            "signals|stop|text|watchdog",
+    "config": "config|bad_input|command_line|option_effects|paths",
+    "comm": "comm|hosts|images|placement|positions|quota|replicas|unlike_ranks",
+    "kernels": "kernels|bounds|elementwise|pytorch|same_bits",
+    "team": "gradient|golden|same_bits", "h5": "io|faults|results|schema",
+    "data": "data|bad_input|cifar10|images|passing_faults",
+    "nn": "network|golden|gradient|graph|optimizer|pytorch|weights", "metrics": "metrics|pytorch",
+    "io": "io|durability|faults|init_from|results|resume|schema|weights",
+    "train": "resume|golden|init_from|limits|results|same_bits|seams|signals|validation",
+    "main": "command_line|bad_input|unlike_ranks", "bench": "bench$",
+    "configs": "golden|bad_input|command_line",
+    "jobs": "job_scripts|install|pbs|scaling|setup|simulate|slurm",
+    "analysis": "figures|bench_pytorch|pytorch|scaling|simulate"}
 
 
 class Stopped(Exception):
