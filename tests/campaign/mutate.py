@@ -174,7 +174,7 @@ class Copy:
 def in_order(tests, fault):
     """The tests that may notice, the likeliest and the quickest first."""
     subject = re.compile(rf"\w+\.({SUBJECTS.get(fault.room, '$.')})")
-    is_built = fault.file.endswith((*C, "CMakeLists.txt"))  # the others only e2e tests know of
+    is_built = fault.file.endswith((*C, ".cmake", "CMakeLists.txt"))  # else e2e tests alone know
     return sorted((test for test in tests if is_built or test.startswith("e2e")),
                   key=lambda test: tests[test] / (HEAD_START if subject.match(test) else 1))
 
