@@ -165,6 +165,7 @@ static void check_written(const char *text, int channels) {
     assert_int_equal(ae_graph_parse(&graph, text, where, channels), AE_OK);
     ae_graph_write(&graph, full);
     assert_int_equal(ae_graph_parse(&again, full, where, channels), AE_OK);
+    graph.is_ready = false; /* in full it isn't that word any more */
     assert_memory_equal(&graph, &again, sizeof graph);
     ae_graph_write(&again, twice);
     assert_string_equal(full, twice);
