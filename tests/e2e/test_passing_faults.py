@@ -71,7 +71,7 @@ def test_calls_that_change_a_file(folder, template):
     (errno.ENOLCK, RUN, "flock"), (errno.EBUSY, RUN, "unlink"),
     (errno.ESTALE, "faulty-images", "stat"), (errno.EBUSY, "faulty-images", "open"),
     (errno.ESTALE, "faulty-images", "fstat"), (errno.ESTALE, "faulty-images", "pread"),
-    (errno.EIO, "small.ini", "fopen")])
+    (errno.EIO, "small.ini", "open"), (errno.EIO, "small.ini", "read")])
 def test_calls_of_one_name(folder, template, number, part, call):
     """Twice in a row, when the run goes on."""
     _, calls = go_on(folder, part=part, call=call, count=2, number=number)
@@ -122,7 +122,7 @@ def test_images_that_cannot_be_read(folder, call, number):
 
 
 def test_configuration_that_cannot_be_read(folder):
-    done, calls = go_on(folder, part="small.ini", call="fopen", count=0, expect=None)
+    done, calls = go_on(folder, part="small.ini", call="open", count=0, expect=None)
     assert_refused(done, USAGE, "can't read the configuration file", os.strerror(errno.EIO))
     assert calls > 10
 
