@@ -200,7 +200,7 @@ static ae_status print_config(ae_config *config, ae_comm *comm) {
                                       ae_config_where(config, AE_OPTION(model, layers)),
                                       ae_dataset_channels(&settings));
     status = ae_comm_agree(comm, status);
-    if (status) return status;
+    if (status != AE_OK) return status;
     if (graph.is_ready) ae_graph_write(&graph, settings.model.layers);
     ae_config_take_settings(config, &settings);
     if (ae_log_is_speaker()) ae_config_print(config, stdout);

@@ -95,7 +95,7 @@ static ae_status run(ae_comm *comm, const command *cmd) {
     ae_status status = create_task(&task, comm, cmd);
     if (status == AE_OK && !cmd->steps_only) status = ae_bench_core_measure(&core, comm, &task);
     if (status == AE_OK) status = ae_bench_team_measure(&team, comm, &task);
-    if (status || !ae_log_is_speaker()) goto done;
+    if (status != AE_OK || !ae_log_is_speaker()) goto done;
     if (!cmd->steps_only) ae_bench_core_print(&core, &task);
     ae_bench_team_print(&team);
     if (cmd->json)
@@ -150,7 +150,7 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
             status = ae_command_refuse("ae_bench", options, option, word);
         if (option == AE_COMMAND_OPERAND)
             status = ae_fail(AE_ERROR_USAGE, "unknown argument %s; see ae_bench --help", word);
-        if (status) return status;
+        if (status != AE_OK) return status;
     }
     return AE_OK;
 }
@@ -168,7 +168,7 @@ int main(int argc, char **argv) {
     } else if (status == AE_OK) {
         status = run(comm, &cmd);
     }
-    if (status) ae_report_error();
+    if (status != AE_OK) ae_report_error();
     ae_comm_destroy(&comm);
     return status;
 }

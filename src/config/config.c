@@ -42,7 +42,7 @@ static ae_status assign(ae_config *config, int index, ae_slice written, const ch
 }
 
 static ae_status assign_defaults(ae_config *config) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         char where[128];
         snprintf(where, sizeof where, "%s (default)", ae_config_name(i));
         ae_status status = assign(config, i, ae_slice_of(ae_option_at(i)->initial), where);
@@ -148,7 +148,7 @@ static ae_status name_run_folder(ae_config *config, const char *path) {
 
 /* Gives the options that follow another its value. */
 static void follow(ae_config *config) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         if (!config->origins[i].follows) continue;
         const ae_option *followed = ae_option_at(
@@ -210,7 +210,7 @@ ae_status ae_config_create(ae_config **config, const char *path, const char *tex
     if (size > 0) memcpy(new->ini, text, size);
     status = assign_defaults(new);
     if (status == AE_OK) status = read_ini(new, path, size);
-    for (int i = 0; i < override_count && status == AE_OK; i++)
+    for (int i = 0; i < override_count && status == AE_OK; ++i)
         status = read_override(new, overrides[i]);
     if (status == AE_OK) status = name_run_folder(new, path);
     if (status != AE_OK) goto done;
@@ -224,7 +224,7 @@ done:
 
 void ae_config_destroy(ae_config **config) {
     if (!*config) return;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) free((*config)->origins[i].where);
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) free((*config)->origins[i].where);
     free((*config)->ini);
     free(*config);
     *config = NULL;
@@ -235,7 +235,7 @@ const ae_settings *ae_config_settings(const ae_config *config) {
 }
 
 ae_status ae_config_expand_paths(ae_config *config) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         const origin *from = &config->origins[i];
         if (option->kind != AE_OPTION_PATH || from->literal) continue;
@@ -298,7 +298,7 @@ static void print_value(FILE *file, const ae_option *option, const char *quoted)
 
 void ae_config_print(const ae_config *config, FILE *file) {
     const char *section = NULL;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         char value[AE_VALUE_SIZE], quoted[AE_OPTION_QUOTED_SIZE], notes[AE_OPTION_NOTES_SIZE];
         bool first = !section || strcmp(section, option->section) != 0;
@@ -313,7 +313,7 @@ void ae_config_print(const ae_config *config, FILE *file) {
 }
 
 void ae_config_print_help(FILE *file) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         char notes[AE_OPTION_NOTES_SIZE];
         ae_option_notes(option, notes);

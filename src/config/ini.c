@@ -21,8 +21,8 @@ bool ae_slice_equals(ae_slice slice, const char *text) {
 
 ae_slice ae_slice_trim(ae_slice slice) {
     while (slice.size > 0 && is_blank(slice.text[0])) {
-        slice.text++;
-        slice.size--;
+        ++slice.text;
+        --slice.size;
     }
     while (slice.size > 0 && is_blank(slice.text[slice.size - 1])) slice.size--;
     return slice;
@@ -50,7 +50,7 @@ int ae_slice_shown(ae_slice slice) {
 
 /* The place of the first comment mark from a place on, or the size. */
 static size_t comment_from(ae_slice slice, size_t begin) {
-    for (size_t i = begin; i < slice.size; i++) {
+    for (size_t i = begin; i < slice.size; ++i) {
         bool mark = slice.text[i] == '#' || slice.text[i] == ';';
         if (mark && (i == 0 || is_blank(slice.text[i - 1]))) return i;
     }
@@ -85,7 +85,7 @@ static ae_slice take_line(ae_ini *ini) {
     const char *newline = memchr(ini->next, '\n', left);
     ae_slice line = {ini->next, newline ? (size_t)(newline - ini->next) : left};
     ini->next = newline ? newline + 1 : ini->end;
-    ini->lines_read++;
+    ++ini->lines_read;
     if (line.size > 0 && line.text[line.size - 1] == '\r') line.size--;
     return line;
 }

@@ -65,14 +65,14 @@ const char *ae_config_help(ae_option_index index) {
 }
 
 int ae_option_find(ae_slice section, ae_slice key) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++)
+    for (int i = 0; i < AE_OPTION_COUNT; ++i)
         if (ae_slice_equals(section, table[i].section) && ae_slice_equals(key, table[i].key))
             return i;
     return -1;
 }
 
 bool ae_option_has_section(ae_slice section) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++)
+    for (int i = 0; i < AE_OPTION_COUNT; ++i)
         if (ae_slice_equals(section, table[i].section)) return true;
     return false;
 }
@@ -92,11 +92,11 @@ static int edit_distance(ae_slice given, const char *name) {
     int row[LONGEST + 1];
     int length = (int)strlen(name);
     int size = ae_slice_shown(given);
-    for (int j = 0; j <= length; j++) row[j] = j;
-    for (int i = 1; i <= size; i++) {
+    for (int j = 0; j <= length; ++j) row[j] = j;
+    for (int i = 1; i <= size; ++i) {
         int diagonal = row[0];
         row[0] = i;
-        for (int j = 1; j <= length; j++) {
+        for (int j = 1; j <= length; ++j) {
             int replaced = diagonal + (lower(given.text[i - 1]) != name[j - 1]);
             diagonal = row[j];
             row[j] = smaller(replaced, 1 + smaller(row[j], row[j - 1]));
@@ -115,7 +115,7 @@ ae_status ae_option_refuse_section(const char *where, ae_slice section) {
     char all[256] = "";
     const char *nearest = NULL;
     int least = 0;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         if (i > 0 && strcmp(table[i].section, table[i - 1].section) == 0) continue;
         add_word(all, sizeof all, table[i].section);
         int distance = edit_distance(section, table[i].section);
@@ -131,7 +131,7 @@ ae_status ae_option_refuse_key(const char *where, ae_slice section, ae_slice key
     char all[512] = "";
     const ae_option *nearest = NULL;
     int least = 0;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         bool here = ae_slice_equals(section, table[i].section);
         if (here) add_word(all, sizeof all, table[i].key);
         int distance = edit_distance(key, table[i].key) + !here;

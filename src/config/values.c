@@ -15,7 +15,7 @@ static const char auto_word[] = "auto";
 
 /* The shortest text that strtod() reads back to the same value. */
 static void write_real(double value, char *text, size_t size) {
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = 15; digits <= 17; ++digits) {
         snprintf(text, size, "%.*g", digits, value);
         if (strtod(text, NULL) == value) return;
     }
@@ -29,7 +29,7 @@ void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_S
                  option->kind == AE_OPTION_PATH ? ", with ~/, $NAME and ${NAME}" : "");
     } else if (option->kind == AE_OPTION_CHOICE) {
         allowed[0] = '\0';
-        for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
+        for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; ++i) {
             bool last = i + 1 == AE_CHOICES_MAX || !option->choices[i + 1];
             size_t used = strlen(allowed);
             snprintf(allowed + used, size - used, "%s%s", i == 0 ? "" : (last ? " or " : ", "),
@@ -122,7 +122,7 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
 
 static ae_status read_choice(const ae_option *option, ae_settings *settings, const ae_value *value,
                              const char *where) {
-    for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; i++) {
+    for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; ++i) {
         if (strcmp(value->text, option->choices[i]) != 0) continue;
         *ae_option_whole(option, settings) = i;
         return AE_OK;

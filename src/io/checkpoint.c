@@ -83,7 +83,7 @@ static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
     ae_status status = ae_h5_add_group(file, "/optimizer",
                                        "State of the optimiser: a group for each moment, in it a "
                                        "dataset for each parameter tensor");
-    for (int m = 0; m < state->optimizer.moments && status == AE_OK; m++) {
+    for (int m = 0; m < state->optimizer.moments && status == AE_OK; ++m) {
         const char *name = ae_optimizer_moment_name(&state->optimizer, m);
         char group[AE_H5_NAME_SIZE];
         snprintf(group, sizeof group, "/optimizer/%s", name);
@@ -103,7 +103,7 @@ static ae_status write_position(ae_h5 *file, const ae_state *state) {
         "next epoch so far the sum of the images' losses * 2^fraction_bits, and their number; "
         "steps left out; and the phase's epoch with the lowest validation loss so far, with its "
         "sum of losses");
-    for (int i = 0; i < POSITION_FIELDS && status == AE_OK; i++)
+    for (int i = 0; i < POSITION_FIELDS && status == AE_OK; ++i)
         status = ae_h5_set_int64(
             file, "/position", position_fields[i].name,
             *(const int64_t *)(const void *)((const char *)&record + position_fields[i].offset));
@@ -219,7 +219,7 @@ static ae_status compare_contract(ae_h5 *file, ae_differences *list, const ae_st
         {"block", "contract.block (images)",
          ae_network_block(state->network, ae_config_settings(config))},
     };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
         int64_t was;
         ae_status status = ae_h5_get_int64(file, "/contract", numbers[i].name, &was);
         if (status != AE_OK) return status;
@@ -246,7 +246,7 @@ static ae_status check_same_run(ae_h5 *file, const char *path, const ae_state *s
 
 static ae_status read_optimizer(ae_h5 *file, const char *path, ae_state *state) {
     ae_status status = AE_OK;
-    for (int m = 0; m < state->optimizer.moments && status == AE_OK; m++) {
+    for (int m = 0; m < state->optimizer.moments && status == AE_OK; ++m) {
         char group[AE_H5_NAME_SIZE];
         snprintf(group, sizeof group, "/optimizer/%s",
                  ae_optimizer_moment_name(&state->optimizer, m));
@@ -260,7 +260,7 @@ static ae_status read_optimizer(ae_h5 *file, const char *path, ae_state *state) 
 static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
     position_record record;
     ae_status status = AE_OK;
-    for (int i = 0; i < POSITION_FIELDS && status == AE_OK; i++) {
+    for (int i = 0; i < POSITION_FIELDS && status == AE_OK; ++i) {
         int64_t value = 0;
         status = ae_h5_get_int64(file, "/position", position_fields[i].name, &value);
         memcpy((char *)&record + position_fields[i].offset, &value, sizeof value);

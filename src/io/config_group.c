@@ -8,7 +8,7 @@
 ae_status ae_config_group_write(ae_h5 *file, const ae_config *config) {
     ae_status status =
         ae_h5_add_group(file, "/config", "The effective configuration, one attribute a key");
-    for (int i = 0; i < AE_OPTION_COUNT && status == AE_OK; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT && status == AE_OK; ++i) {
         char value[AE_VALUE_SIZE];
         ae_config_value(config, i, value);
         status = ae_h5_set_text(file, "/config", ae_config_name(i), value);
@@ -57,7 +57,7 @@ static bool means_the_same(ae_option_index option, const char *was, const char *
 static ae_status compare_options(ae_differences *list, ae_h5 *file, const ae_config *config,
                                  const ae_network *network) {
     enum { SHOWN = 300 }; /* bytes of a value */
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         char was[AE_VALUE_SIZE], is[AE_VALUE_SIZE];
         const char *name = ae_config_name(i);
         if (ae_config_effect(i) == AE_EFFECT_NONE) continue;
@@ -82,11 +82,11 @@ static ae_status compare_options(ae_differences *list, ae_h5 *file, const ae_con
 static ae_status compare_unknown(ae_differences *list, ae_h5 *file) {
     int64_t count;
     ae_status status = ae_h5_attributes(file, "/config", &count);
-    for (int64_t a = 0; a < count && status == AE_OK; a++) {
+    for (int64_t a = 0; a < count && status == AE_OK; ++a) {
         char name[AE_H5_NAME_SIZE];
         status = ae_h5_attribute_name(file, "/config", a, name);
         bool known = status != AE_OK || strcmp(name, "description") == 0;
-        for (int i = 0; i < AE_OPTION_COUNT && !known; i++)
+        for (int i = 0; i < AE_OPTION_COUNT && !known; ++i)
             known = strcmp(name, ae_config_name(i)) == 0;
         if (!known) ae_differ(list, "\n    %s was set, is not known", name);
     }

@@ -58,7 +58,7 @@ static ae_status begin(ae_results *results, const char *path) {
          "engine='h5netcdf'). Every dataset tells its units, long_name and description."},
         {"program", program},
         {"format", format}};
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes && status == AE_OK; i++)
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes && status == AE_OK; ++i)
         status = ae_h5_set_text(results->file, "/", attributes[i][0], attributes[i][1]);
     if (status == AE_OK)
         status = ae_h5_set_int64(results->file, "/", "format_version", FORMAT_VERSION);
@@ -108,9 +108,9 @@ static ae_status add_images(ae_h5 *file, const char *group, const uint8_t *label
     label.description = "Class of the image, as the data set numbers them";
     int64_t *values = ae_calloc((size_t)count, sizeof *values);
     if (!values) return ae_fail_memory("the labels");
-    for (int64_t i = 0; i < count; i++) values[i] = i;
+    for (int64_t i = 0; i < count; ++i) values[i] = i;
     ae_status status = ae_h5_add(file, &index, values);
-    for (int64_t i = 0; i < count; i++) values[i] = labels[i];
+    for (int64_t i = 0; i < count; ++i) values[i] = labels[i];
     if (status == AE_OK) status = ae_h5_add(file, &label, values);
     free(values);
     return status;
@@ -131,11 +131,11 @@ static ae_status add_picture_scales(ae_results *results) {
     static const char *const descriptions[] = {"", "From the top, counted from 0",
                                                "From the left, counted from 0"};
     ae_status status = AE_OK;
-    for (int d = 0; d < 3 && status == AE_OK; d++) {
+    for (int d = 0; d < 3 && status == AE_OK; ++d) {
         bool named = d == 0 && results->shape[0] == 3;
         int64_t *numbers = ae_calloc((size_t)results->shape[d], sizeof *numbers);
         if (!numbers) return ae_fail_memory(paths[d]);
-        for (int i = 0; i < results->shape[d]; i++) numbers[i] = i;
+        for (int i = 0; i < results->shape[d]; ++i) numbers[i] = i;
         ae_h5_dataset scale = {.path = paths[d],
                                .type = named ? AE_H5_TEXT : AE_H5_INT64,
                                .rank = 1,
@@ -415,7 +415,7 @@ ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const 
         {"/test/input_ssim", "1", "SSIM of the input",
          "The same of the network's input: what doing nothing would give", input_ssim},
     };
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; ++i) {
         ae_h5_dataset dataset = {.path = columns[i].path,
                                  .type = AE_H5_DOUBLE,
                                  .rank = 1,

@@ -27,7 +27,7 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config) {
     const ae_settings *settings = ae_config_settings(config);
     ae_data_info info;
     ae_status status = ae_dataset_describe(&info, comm, settings);
-    if (status) return status;
+    if (status != AE_OK) return status;
     *plan = (ae_plan){.settings = settings,
                       .rank = ae_comm_rank(comm),
                       .ranks = ae_comm_size(comm),
@@ -37,7 +37,7 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config) {
                       .test_images = info.test,
                       .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
     status = split_validation(plan, config);
-    if (status) return status;
+    if (status != AE_OK) return status;
     plan->steps_per_epoch = ae_order_steps(plan->train_images, settings->train.batch);
     return AE_OK;
 }

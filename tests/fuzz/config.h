@@ -16,7 +16,7 @@ static inline void require_round_trip(const ae_config *config) {
     ae_config *again;
     ae_status status = ae_config_create(&again, "b.ini", text, size, NULL, 0);
     REQUIRE(status == AE_OK, "%s", ae_message());
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         char value[AE_VALUE_SIZE], value_again[AE_VALUE_SIZE];
         ae_config_value(config, i, value);
         ae_config_value(again, i, value_again);

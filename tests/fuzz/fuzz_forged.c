@@ -45,14 +45,14 @@ static void make_whole(void) {
     file = memory_file_make();
     static const char *const groups[] = {"/",         "/parameters", "/optimizer",     "/position",
                                          "/contract", "/config",     "/out_channel_16"};
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) add_path(groups[i], "");
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; ++i) add_path(groups[i], "");
     static const char *const buffers[] = {"/parameters", "/optimizer/exp_avg",
                                           "/optimizer/exp_avg_sq"};
     int count;
     const ae_parameter *table = ae_network_parameters(written.network, &count);
-    for (int b = 0; b < 3; b++) {
+    for (int b = 0; b < 3; ++b) {
         if (b > 0) add_path(buffers[b], "");
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count; ++i) {
             char name[AE_H5_NAME_SIZE];
             snprintf(name, sizeof name, "/%s", table[i].name);
             add_path(buffers[b], name);
@@ -97,7 +97,7 @@ static void take_name(input *in, char name[NAME_SIZE]) {
 /* A text without a NUL; its first byte tells the length. */
 static void take_text(input *in, char text[VALUE_SIZE]) {
     size_t length = (size_t)take(in, 1) * 7;
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; ++i) {
         text[i] = (char)take(in, 1);
         if (!text[i]) text[i] = 't';
     }
@@ -161,7 +161,7 @@ static int take_shape(input *in, hsize_t shape[RANK_MAX], hsize_t most[RANK_MAX]
         1, 3, 5, 8, 16, 0, 2, 1200, 1 << 20, 1ULL << 31, 1ULL << 32, 1ULL << 40, 1ULL << 62};
     int rank = (int)(take(in, 1) % (RANK_MAX + 1));
     bool unlimited = take(in, 1) % 2;
-    for (int d = 0; d < rank; d++) {
+    for (int d = 0; d < rank; ++d) {
         shape[d] = extents[take(in, 1) % (sizeof extents / sizeof *extents)];
         most[d] = unlimited ? H5S_UNLIMITED : shape[d];
     }
@@ -177,7 +177,7 @@ static hid_t take_properties(input *in, int rank) {
     if (kind == COMPACT) H5Pset_layout(properties, H5D_COMPACT);
     if (kind >= CHUNKED && kind <= REDUCED && rank > 0) {
         hsize_t chunk[RANK_MAX];
-        for (int d = 0; d < rank; d++)
+        for (int d = 0; d < rank; ++d)
             chunk[d] = sides[take(in, 1) % (sizeof sides / sizeof *sides)];
         H5Pset_chunk(properties, rank, chunk);
         if (kind == DEFLATED) H5Pset_deflate(properties, 9);
@@ -223,7 +223,7 @@ static void change_attribute(ae_h5 *h5, input *in) {
     hid_t type = take_type(in);
     int rank = take_shape(in, shape, most);
     size_t size = H5Tget_size(type);
-    for (int d = 0; d < rank; d++) {
+    for (int d = 0; d < rank; ++d) {
         if (shape[d] > 16 || size * shape[d] > ATTRIBUTE_MAX) shape[d] = 1;
         size *= shape[d];
     }
@@ -252,13 +252,13 @@ static void fill(hid_t dataset, input *in) {
     hsize_t chunk[RANK_MAX], chunk_size = 1;
     int rank =
         H5Pget_layout(properties) == H5D_CHUNKED ? H5Pget_chunk(properties, RANK_MAX, chunk) : 0;
-    for (int d = 0; d < rank; d++)
+    for (int d = 0; d < rank; ++d)
         if (__builtin_mul_overflow(chunk_size, chunk[d], &chunk_size)) chunk_size = UINT64_MAX;
     H5Pclose(properties);
     H5Sclose(space);
     if (count < 0 || count > (hssize_t)(sizeof block / sizeof *block) || chunk_size > CHUNK_MAX)
         return;
-    for (hssize_t i = 0; i < count; i++) block[i] = value;
+    for (hssize_t i = 0; i < count; ++i) block[i] = value;
     H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, block);
 }
 
@@ -310,7 +310,7 @@ static void add_link(ae_h5 *h5, input *in) {
         H5Tcommit2(h5->id, from, type, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
         H5Tclose(type);
     }
-    for (int i = 0; kind == GROUPS && i < count && strlen(from) + 3 < NAME_SIZE; i++) {
+    for (int i = 0; kind == GROUPS && i < count && strlen(from) + 3 < NAME_SIZE; ++i) {
         strcat(from, "/g");
         hid_t group = H5Gcreate2(h5->id, from, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
         if (group >= 0) H5Gclose(group);
@@ -326,7 +326,7 @@ static void change(ae_h5 *h5, input *in) {
         delete_object, change_dataset, change_values,    add_link};
     touched.count = 0;
     bool hash = take(in, 1) % 8 != 0;
-    for (int i = 0; i < CHANGES_MAX && in->next < in->end; i++)
+    for (int i = 0; i < CHANGES_MAX && in->next < in->end; ++i)
         changes[take(in, 1) % (sizeof changes / sizeof *changes)](h5, in);
     char text[AE_HASH_TEXT_SIZE];
     if (!hash)
@@ -355,7 +355,7 @@ static void make_file(input *in) {
 /* Does the message name something that was changed: an attribute, an object, or its group? Where
  * /config was, the message lists options. */
 static bool names_change(ae_status status) {
-    for (int i = 0; i < touched.count; i++) {
+    for (int i = 0; i < touched.count; ++i) {
         char *name = touched.text[i], *slash = strrchr(name, '/');
         if (strstr(ae_message(), name)) return true;
         if (status == AE_ERROR_USAGE && strcmp(name, "/config") == 0) return true;
@@ -372,9 +372,9 @@ static size_t size_of(const memory_file *opened) {
 }
 
 static void require_usable(const stored_run *read) {
-    for (size_t i = 0; i < read->size; i++) {
+    for (size_t i = 0; i < read->size; ++i) {
         REQUIRE(isfinite(read->state.parameters[i]), "parameter %zu", i);
-        for (int m = 0; m < read->state.optimizer.moments; m++)
+        for (int m = 0; m < read->state.optimizer.moments; ++m)
             REQUIRE(isfinite(read->state.optimizer.moment[m][i]), "moment %d, %zu", m, i);
     }
     const ae_position *position = &read->state.position;

@@ -17,6 +17,9 @@ FAST_MATH = re.compile(r"(?<!-fno-)fast-math|\bOfast\b|(?<!-fno-)unsafe-math")
 REDUCTION = re.compile(r"#\s*pragma\s+omp\b[^\n]*(?:\\\n[^\n]*)*\breduction\s*\(")
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|work|mnt|Users)/")
 FUNCTION_BEGIN = re.compile(r"^[A-Za-z_][^;={]*\([^;={]*\)[^;={]*\{$")
+# One hand: a status is compared with AE_OK, and a loop's last word is ++i.
+BARE_STATUS = re.compile(r"\bif \(status(?:\)| \|\|| &&)")
+POSTFIX = re.compile(r"\bfor \([^;{}]*;[^;{}]*;[^;{}()]*\w(?:\+\+|--)\)")
 
 
 def read_all(keep):
@@ -90,6 +93,11 @@ def test_no_reduction_clause():
     assert found(REDUCTION, read_all(is_c)) == []
 
 
+def test_one_hand():
+    assert found(BARE_STATUS, read_all(is_c)) == []
+    assert found(POSTFIX, read_all(is_c)) == []
+
+
 def test_no_machine_paths():
     assert found(MACHINE_PATH, read_all(is_text)) == []
 
@@ -128,6 +136,9 @@ def test_scripts_parse(shell):
      "set(flags -fno-unsafe-math-optimizations -fno-fast-math)"),
     (REDUCTION, "#pragma omp parallel for reduction(+ : sum)", "#pragma omp parallel for"),
     (REDUCTION, "#pragma omp parallel for \\\n    reduction(+ : sum)", "/* a reduction (of sums) */"),
+    (BARE_STATUS, "if (status) return status;", "if (status != AE_OK) return status;"),
+    (BARE_STATUS, "if (status || *stop)", "if (status == AE_OK || *stop)"),
+    (POSTFIX, "for (int i = 0; i < count; i++)", "for (int i = 0; i < count; ++i) a[i++] = 1;"),
     (MACHINE_PATH, "cd /ho" "me/someone/ae_dist", "cd build/home/x"),
     (MACHINE_PATH, 'open("/wo' 'rk/data")', "/usr/share/data"),
 ])

@@ -28,7 +28,7 @@ static inline ae_config *accept(const char *text, const char *override) {
 
 /* Checks that the last message holds each of the parts (the last one NULL). */
 static inline void check_message(const char *const parts[]) {
-    for (int i = 0; parts[i]; i++)
+    for (int i = 0; parts[i]; ++i)
         if (!strstr(ae_message(), parts[i]))
             fail_msg("'%s' is not in the message: %s", parts[i], ae_message());
 }
@@ -55,7 +55,7 @@ static inline void refuse_override(const char *override, const char *const parts
 #define REFUSE_SET(override, ...) refuse_override(override, PARTS(__VA_ARGS__))
 
 static inline int index_of(const char *name) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++)
+    for (int i = 0; i < AE_OPTION_COUNT; ++i)
         if (strcmp(ae_config_name(i), name) == 0) return i;
     fail_msg("no option %s", name);
     return -1;
@@ -71,7 +71,7 @@ static inline const char *value_of(const ae_config *config, const char *name) {
 }
 
 static inline void check_same(const ae_config *a, const ae_config *b) {
-    for (int i = 0; i < AE_OPTION_COUNT; i++)
+    for (int i = 0; i < AE_OPTION_COUNT; ++i)
         assert_string_equal(value_of(a, ae_config_name(i)), value_of(b, ae_config_name(i)));
 }
 

@@ -71,7 +71,7 @@ static const char far_apart[] = "[noise]\nclamp_min = -1000\nclamp_max = 1000\n"
                                 "[optimizer]\nlr = 1000\n";
 
 static const bounds *find(const char *name) {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i)
         if (strcmp(table[i].name, name) == 0) return &table[i];
     fail_msg("%s isn't in the table of this test: write its bounds there", name);
     return NULL;
@@ -84,7 +84,7 @@ static bool takes(const char *text, const char *name, const char *value) {
     const char *overrides[] = {override};
     ae_config *config;
     ae_status status = ae_config_create(&config, "a.ini", text, strlen(text), overrides, 1);
-    for (int i = 0; status == AE_OK && i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; status == AE_OK && i < AE_OPTION_COUNT; ++i) {
         if (strcmp(ae_config_name(i), name) != 0) continue;
         char is[AE_VALUE_SIZE];
         ae_config_value(config, i, is);
@@ -132,7 +132,7 @@ static bool is_bound_of_pair(const char *name, bool is_high) {
 
 static void test_numbers(void **state) {
     (void)state;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         if (!is_number(option)) continue;
         const bounds *known = find(option->name);
@@ -154,7 +154,7 @@ static void test_numbers_of_pairs(void **state) {
 
 static void test_documented(void **state) {
     (void)state;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         char allowed[AE_OPTION_ALLOWED_SIZE];
         if (!is_number(option)) continue;
@@ -167,7 +167,7 @@ static void test_documented(void **state) {
 static void test_texts(void **state) {
     (void)state;
     char text[16384 + 1];
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         if (!ae_option_is_text(ae_option_at(i))) continue;
         const size_t size = strcmp(ae_config_name(i), "model.layers") == 0 ? 16384 : 1024;
         memset(text, 'x', sizeof text);
@@ -186,10 +186,10 @@ static void test_texts(void **state) {
 /* Each choice, and none that is a letter shorter or longer. */
 static void test_choices(void **state) {
     (void)state;
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         if (option->kind != AE_OPTION_CHOICE) continue;
-        for (int c = 0; c < AE_CHOICES_MAX && option->choices[c]; c++) {
+        for (int c = 0; c < AE_CHOICES_MAX && option->choices[c]; ++c) {
             char word[64];
             assert_true(takes("", option->name, option->choices[c]));
             snprintf(word, sizeof word, "%ss", option->choices[c]);

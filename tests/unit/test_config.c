@@ -65,7 +65,7 @@ static void test_numbers(void **state) {
         double value;
     } good[] = {{"1", 1},       {"0.5", 0.5},  {".5", 0.5}, {"2.", 2},
                 {"1e-3", 1e-3}, {"1E+2", 100}, {"007", 7},  {"0.1000000000000000055", 0.1}};
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; ++i) {
         char override[64];
         snprintf(override, sizeof override, "optimizer.lr=%s", good[i].text);
         ae_config *config = accept("", override);
@@ -75,7 +75,7 @@ static void test_numbers(void **state) {
     static const char *const bad[] = {"x",    "0x1p3",    "+1",  "1,5", "nan",    "inf",
                                       "-inf", "infinity", "1e",  "1e+", "1..2",   "--1",
                                       ".",    "e5",       "1 2", "1f",  "NAN(1)", "-"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i) {
         char override[64], shown[64];
         snprintf(override, sizeof override, "optimizer.lr=%s", bad[i]);
         snprintf(shown, sizeof shown, "'%s'", bad[i]);
@@ -167,7 +167,7 @@ static void test_run_folder(void **state) {
         {"a.ini", "runs/a"},           {"x/b.c.ini", "runs/b.c"}, {"./c", "runs/c"},
         {"/d.INI", "runs/d.INI"},      {"a b.ini", "runs/a b"},   {"a #.ini", "runs/a #"},
         {"~/$HOME.ini", "runs/$HOME"}, {"a\\b.ini", "runs/a\\b"}};
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; ++i) {
         ae_config *config;
         assert_int_equal(ae_config_create(&config, paths[i][0], "", 0, NULL, 0), AE_OK);
         assert_string_equal(ae_config_settings(config)->run.dir, paths[i][1]);
@@ -176,7 +176,7 @@ static void test_run_folder(void **state) {
         ae_config_destroy(&config);
     }
     static const char *const nameless[] = {"", "x/", ".ini", "...ini", "a\n.ini", "a\xE9.ini"};
-    for (size_t i = 0; i < sizeof nameless / sizeof nameless[0]; i++) {
+    for (size_t i = 0; i < sizeof nameless / sizeof nameless[0]; ++i) {
         ae_config *config;
         assert_int_equal(ae_config_create(&config, nameless[i], "", 0, NULL, 0), AE_ERROR_USAGE);
         assert_null(config);
@@ -227,7 +227,7 @@ static void test_round_trip_of_reals(void **state) {
                                         "2.2250738585072014e-308",
                                         "0.0010000000000000002",
                                         "0.3333333333333333"};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
         char override[64];
         snprintf(override, sizeof override, "optimizer.lr=%s", texts[i]);
         ae_config *config = accept("", override);
@@ -242,7 +242,7 @@ static void test_table(void **state) {
     char *help = printed(NULL);
     ae_config *config = accept("", NULL);
     char *print = printed(config);
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         assert_non_null(strstr(help, ae_config_name(i)));
         assert_non_null(strstr(print, ae_config_help(i)));
         assert_non_null(ae_config_unit(i));
@@ -288,9 +288,9 @@ static void check_reference(const char *name, int pretrain_epochs, int epochs, d
     assert_true(settings->noise.sigma == sigma && settings->noise.test_sigma == sigma);
     static const char *const own[] = {"data.source", "train.pretrain_epochs", "train.epochs",
                                       "noise.sigma", "noise.test_sigma"};
-    for (int i = 0; i < AE_OPTION_COUNT; i++) {
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         bool is_own = false;
-        for (int j = 0; j < 5; j++) is_own |= strcmp(ae_config_name(i), own[j]) == 0;
+        for (int j = 0; j < 5; ++j) is_own |= strcmp(ae_config_name(i), own[j]) == 0;
         if (is_own) continue;
         assert_string_equal(value_of(config, ae_config_name(i)),
                             value_of(defaults, ae_config_name(i)));

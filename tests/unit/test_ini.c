@@ -37,7 +37,7 @@ static void test_lengths(void **state) {
     } keys[] = {{"[run]\ndir = ", AE_TEXT_SIZE, "allowed: a text of 1 to 1023 bytes"},
                 {"[data]\ndir = ", AE_TEXT_SIZE, "allowed: a text of 1 to 1023 bytes"},
                 {"[model]\nlayers = ", AE_LAYERS_SIZE, "allowed: a text of 1 to 16383 bytes"}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; ++i) {
         char *value = text + snprintf(text, sizeof text, "%s", keys[i].key);
         memset(value, 'x', (size_t)keys[i].size);
         value[keys[i].size] = '\0';
@@ -128,14 +128,14 @@ static void test_long_values(void **state) {
         assert_true(at[0] == '#' || end - at <= 100);
     free(print);
     ae_config_destroy(&config);
-    for (int i = 0; i < 200; i++) strcat(text, line);
+    for (int i = 0; i < 200; ++i) strcat(text, line);
     REFUSE(text, PATH ":2: [model] layers: ", "too long", "1 to 16383");
-    for (int i = 0; i < 2000; i++) strcat(text, line);
+    for (int i = 0; i < 2000; ++i) strcat(text, line);
     REFUSE(text, "the value of layers is too long");
     /* Texts that would be read as another on several lines stay on one. */
     memset(value, 'x', 120);
     static const char *const ends[] = {",  y", ", y = 1", ", [y]", ", \ty", ", 'y'", ", #y", ", y"};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; ++i) {
         strcpy(value + 120, ends[i]);
         snprintf(text, sizeof text, "[model]\nlayers = \"%s\"\n", value);
         check_layers(text, value);

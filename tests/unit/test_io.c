@@ -91,7 +91,7 @@ static void test_checkpoint_round_trip(void **state) {
     check_ok(ae_checkpoint_read(path, &read->state, read->config));
     size_t bytes = ae_network_size(read->network) * sizeof(float);
     assert_memory_equal(read->state.parameters, written->state.parameters, bytes);
-    for (int m = 0; m < 2; m++)
+    for (int m = 0; m < 2; ++m)
         assert_memory_equal(read->state.optimizer.moment[m], written->state.optimizer.moment[m],
                             bytes);
     assert_memory_equal(&read->state.position, &written->state.position, sizeof(ae_position));
@@ -123,7 +123,7 @@ static void test_checkpoint_damaged_on_disk(void **state) {
     size_t size;
     check_ok(ae_file_read(path, SIZE_MAX, &bytes, &size));
     const size_t cuts[] = {1, 8, 100, 2048, size / 2, size - 60, size - 47, size - 1};
-    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; ++i) {
         check_ok(ae_file_replace(path, bytes, cuts[i]));
         check_refused(read_checkpoint(NULL), AE_ERROR_IO, path);
     }
@@ -342,7 +342,7 @@ static void test_checkpoint_forged_objects(void **state) {
         {change_images_to_null, false, "attribute images of /position has a type that"},
         {change_long_data_hash, true, "attribute data_hash of /contract is too long"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
         check_refused(read_changed(cases[i].change, cases[i].rehash), AE_ERROR_IO, cases[i].reason);
 }
 

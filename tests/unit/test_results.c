@@ -14,7 +14,7 @@ static const uint8_t labels[IMAGES] = {3, 8, 8, 0};
 static ae_status create_results(ae_results **results, ae_config *config, int64_t pictures,
                                 int64_t epochs_kept) {
     static float clean[PICTURES * PIXELS], noisy[PICTURES * PIXELS];
-    for (int i = 0; i < PICTURES * PIXELS; i++) clean[i] = (float)i, noisy[i] = (float)-i;
+    for (int i = 0; i < PICTURES * PIXELS; ++i) clean[i] = (float)i, noisy[i] = (float)-i;
     ae_network *network;
     check_ok(ae_network_create(&network, ae_config_settings(config)->model.layers, "layers",
                                (ae_shape){3, 8, 6}, AE_OUTPUT_DIRECT));
@@ -42,8 +42,8 @@ static ae_status create_results(ae_results **results, ae_config *config, int64_t
 /* Adds epochs, with pictures after the even ones. */
 static void add_epochs(ae_results *results, int64_t first, int64_t last) {
     static float output[PICTURES * PIXELS];
-    for (int i = 0; i < PICTURES * PIXELS; i++) output[i] = (float)i / 2;
-    for (int64_t epoch = first; epoch <= last; epoch++) {
+    for (int i = 0; i < PICTURES * PIXELS; ++i) output[i] = (float)i / 2;
+    for (int64_t epoch = first; epoch <= last; ++epoch) {
         ae_epoch_row row = {.epoch = epoch, .train_loss = 1.0 / (double)epoch};
         row.part_s[AE_PART_IO][2] = 7;
         snprintf(row.parameters_hash, sizeof row.parameters_hash, "hash %d", (int)epoch);
@@ -71,7 +71,7 @@ static void check_rows(const char *dataset, ae_h5_type type, int64_t rows) {
 static void check_test_column(ae_h5 *file, const char *dataset, const double want[IMAGES]) {
     double stored[IMAGES];
     check_ok(ae_h5_read(file, dataset, AE_H5_DOUBLE, 1, (int64_t[]){IMAGES}, stored));
-    for (int i = 0; i < IMAGES; i++) assert_true(stored[i] == want[i]);
+    for (int i = 0; i < IMAGES; ++i) assert_true(stored[i] == want[i]);
 }
 
 /* Every picture's values, which are `factor` times their place. */
@@ -79,7 +79,7 @@ static void check_pictures(ae_h5 *file, const char *dataset, int dimensions, flo
     static float stored[PICTURES * PIXELS];
     const int64_t shape[] = {1, PICTURES, 3, 8, 6};
     check_ok(ae_h5_read(file, dataset, AE_H5_FLOAT, dimensions, shape + 5 - dimensions, stored));
-    for (int i = 0; i < PICTURES * PIXELS; i++) assert_true(stored[i] == factor * (float)i);
+    for (int i = 0; i < PICTURES * PIXELS; ++i) assert_true(stored[i] == factor * (float)i);
 }
 
 static void test_results_values(void **state) {
@@ -141,9 +141,9 @@ static void test_results_go_on(void **state) {
     ae_h5 *file;
     check_ok(ae_h5_open(&file, path, SIZE_MAX));
     check_ok(ae_h5_read(file, "/epochs/epoch", AE_H5_INT64, 1, (int64_t[]){8}, epochs));
-    for (int i = 0; i < 8; i++) assert_int_equal(epochs[i], i + 1);
+    for (int i = 0; i < 8; ++i) assert_int_equal(epochs[i], i + 1);
     check_ok(ae_h5_read(file, "/reconstructions/epoch", AE_H5_INT64, 1, (int64_t[]){4}, epochs));
-    for (int i = 0; i < 4; i++) assert_int_equal(epochs[i], 2 * i + 2);
+    for (int i = 0; i < 4; ++i) assert_int_equal(epochs[i], 2 * i + 2);
     ae_h5_close(&file);
     ae_config_destroy(&config);
 }
@@ -154,7 +154,7 @@ static void test_results_other_pictures(void **state) {
     ae_config *config = make_config(NULL);
     write_results(config, 4);
     const int64_t counts[] = {2, 0, 3};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; ++i) {
         ae_results *results;
         check_ok(create_results(&results, config, counts[i], 4));
         check_ok(ae_results_publish(results));
@@ -279,7 +279,7 @@ static void check_list(const ae_run_folder *run, const char *const names[]) {
     char(*paths)[AE_PATH_SIZE];
     int count, i = 0;
     check_ok(ae_run_folder_list(run, &paths, &count));
-    for (; names[i]; i++) {
+    for (; names[i]; ++i) {
         assert_true(i < count);
         assert_string_equal(strrchr(paths[i], '/') + 1, names[i]);
     }
@@ -304,12 +304,12 @@ static void test_folder_list_and_prune(void **state) {
     assert_false(holds_run(dir));
     check_list(run, (const char *const[]){NULL});
     const int64_t there[][2] = {{2, 0}, {10000, 0}, {1, 0}, {0, 5}, {9, 0}, {9, 250}, {9, 30}};
-    for (size_t i = 0; i < sizeof there / sizeof *there; i++)
+    for (size_t i = 0; i < sizeof there / sizeof *there; ++i)
         touch_checkpoint(run, there[i][0], there[i][1]);
     assert_true(holds_run(dir));
     const char *const strays[] = {"epoch-3.h5", "epoch-0003.h5.bak", "epoch-0004.h5.tmp.77",
                                   "epoch-0003-step-00000.h5"};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; ++i) {
         snprintf(stray, sizeof stray, "%s/runs/a/checkpoints/%s", folder, strays[i]);
         touch(stray);
     }
