@@ -25,9 +25,15 @@ ae_launcher ae_launcher_find(void);
 /* The batch system's name for this job, "" outside one. Borrowed. */
 const char *ae_launcher_job_id(void);
 
-/* Seconds until the batch system ends this job, and until the time that AE_STOP_TIME names;
- * infinite where nothing tells. Negative: it has passed. Warns of what isn't a time. */
-double ae_launcher_job_left_s(void);
-double ae_launcher_stop_left_s(void);
+/* A time at which to have ended, as a variable tells it in seconds since 1970. */
+typedef struct ae_launcher_end {
+    const char *variable;
+    const char *wrong; /* its value where that is no time; else NULL. Borrowed */
+    double left_s;     /* until then; infinite where nothing tells; negative: it has passed */
+} ae_launcher_end;
+
+/* When the batch system ends this job, and what AE_STOP_TIME asks for. */
+ae_launcher_end ae_launcher_job_end(void);
+ae_launcher_end ae_launcher_stop_time(void);
 
 #endif

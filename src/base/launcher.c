@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/environment.h"
-#include "base/log.h"
 
 /* The innermost first: Slurm's srun may start Open MPI's daemons, and they the ranks. */
 static const struct {
@@ -40,21 +39,20 @@ const char *ae_launcher_job_id(void) {
     return "";
 }
 
-/* Seconds until the time that a variable tells in seconds since 1970. */
-static double seconds_until(const char *variable) {
-    int64_t end_s = 0;
-    if (ae_environment_whole(&end_s, variable, 0)) return (double)(end_s - (int64_t)time(NULL));
-    if (ae_environment_text(variable))
-        ae_warn("%s=%s is taken as unset, as it isn't the seconds since 1970: the run doesn't stop "
-                "by itself before the job ends; run.time_limit makes it",
-                variable, ae_environment_text(variable));
-    return INFINITY;
+static ae_launcher_end end_of(const char *variable) {
+    ae_launcher_end end = {.variable = variable, .left_s = INFINITY};
+    int64_t end_s;
+    if (ae_environment_whole(&end_s, variable, 0))
+        end.left_s = (double)(end_s - (int64_t)time(NULL));
+    else
+        end.wrong = ae_environment_text(variable);
+    return end;
 }
 
-double ae_launcher_job_left_s(void) {
-    return seconds_until("SLURM_JOB_END_TIME");
+ae_launcher_end ae_launcher_job_end(void) {
+    return end_of("SLURM_JOB_END_TIME");
 }
 
-double ae_launcher_stop_left_s(void) {
-    return seconds_until("AE_STOP_TIME");
+ae_launcher_end ae_launcher_stop_time(void) {
+    return end_of("AE_STOP_TIME");
 }

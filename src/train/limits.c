@@ -14,12 +14,21 @@ static double margin(double left_s) {
     return left_s < 300 ? 0.1 * left_s : 30;
 }
 
+/* Warns of what isn't a time. */
+static double left_s(ae_launcher_end end) {
+    if (end.wrong)
+        ae_warn("%s=%s is taken as unset, as it isn't the seconds since 1970: the run doesn't stop "
+                "by itself before the job ends; run.time_limit makes it",
+                end.variable, end.wrong);
+    return end.left_s;
+}
+
 void ae_limits_begin(int64_t time_limit) {
     const double now_s = ae_now_s();
     if (time_limit > 0) ae_stop_at(now_s + (double)time_limit);
-    ae_stop_at(now_s + ae_launcher_stop_left_s());
-    double left_s = ae_launcher_job_left_s();
-    if (left_s > 0) ae_stop_at(now_s + left_s - margin(left_s)); /* else it is another job's */
+    ae_stop_at(now_s + left_s(ae_launcher_stop_time()));
+    const double job_s = left_s(ae_launcher_job_end());
+    if (job_s > 0) ae_stop_at(now_s + job_s - margin(job_s)); /* else it is another job's */
 }
 
 bool ae_limits_checkpoint_is_due(const ae_plan *plan, const ae_clock *clock) {

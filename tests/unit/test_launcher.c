@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "base/launcher.h"
-#include "base/log.h"
 
 enum { SET_MAX = 6 };
 
@@ -91,25 +90,27 @@ static void jobs_have_a_name(void **state) {
 /* The clock moves on meanwhile, by less than this. */
 static const double NEAR_S = 60;
 
-static void check_left(const char *variable, double (*left_s)(void)) {
+static void check_left(const char *variable, ae_launcher_end (*end)(void)) {
     char text[32];
     set_alone((const char *const[SET_MAX]){NULL});
-    assert_true(isinf(left_s()));
+    assert_true(isinf(end().left_s));
     const long ends[] = {3600, -3600};
     for (int e = 0; e < 2; ++e) {
         snprintf(text, sizeof text, "%ld", (long)time(NULL) + ends[e]);
         set_alone((const char *const[SET_MAX]){variable, text});
-        assert_true(left_s() <= (double)ends[e] && left_s() > (double)ends[e] - NEAR_S);
+        assert_true(end().left_s <= (double)ends[e] && end().left_s > (double)ends[e] - NEAR_S);
     }
+    assert_null(end().wrong);
     set_alone((const char *const[SET_MAX]){variable, "noon"});
-    assert_true(isinf(left_s()));
+    assert_string_equal(end().variable, variable);
+    assert_string_equal(end().wrong, "noon");
+    assert_true(isinf(end().left_s));
 }
 
 static void times_end(void **state) {
     (void)state;
-    ae_log_configure(false, true);
-    check_left("SLURM_JOB_END_TIME", ae_launcher_job_left_s);
-    check_left("AE_STOP_TIME", ae_launcher_stop_left_s);
+    check_left("SLURM_JOB_END_TIME", ae_launcher_job_end);
+    check_left("AE_STOP_TIME", ae_launcher_stop_time);
 }
 
 int main(void) {
