@@ -138,6 +138,10 @@ static void test_table(void **state) {
     const ae_parameter *table = ae_network_parameters(network, &count);
     assert_int_equal(count, 8);
     assert_int_equal(ae_network_size(network), 1611);
+    /* By hand: 8 x 3 x 9 weights on 30 x 30 pixels and 8 x 8 x 9 on 28 x 28, each layer three times
+     * (forward, both gradients), but for the first one's gradient by the picture. */
+    assert_true(ae_network_work(network, 0, 32, 32) == 216 * 900);
+    assert_true(ae_network_step_work(network, 32, 32) == 5 * 216 * 900 + 6 * 576 * 784);
     assert_int_equal(ae_network_graph(network)->count, 4);
     for (int p = 0; p < count; ++p) {
         assert_string_equal(table[p].name, want[p].name);

@@ -28,6 +28,7 @@ typedef enum call {
     SCANDIR,
     LSTAT,
     FLOCK,
+    CLOSE_NEW,
     CALLS
 } call;
 
@@ -36,7 +37,8 @@ static struct {
     int error, times; /* the call's next so many fail with it */
     bool is_done;     /* and have done their work all the same: an answer lost on the network */
 } fault;
-static int made[CALLS]; /* calls so far */
+static int made[CALLS];  /* calls so far */
+static int written = -1; /* the file that was opened last to be written */
 static double slept_s, longest_s, before_s;
 static bool shrank; /* was a pause shorter than the one before? */
 
@@ -78,7 +80,18 @@ int open(const char *name, int flags, ...) {
     mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
     call which = flags & O_CREAT ? OPEN_NEW : flags & O_DIRECTORY ? OPEN_FOLDER : OPEN;
-    return fails(which) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, name, flags, mode);
+    if (fails(which)) return -1;
+    const int fd = (int)syscall(SYS_openat, AT_FDCWD, name, flags, mode);
+    if (which == OPEN_NEW) written = fd;
+    return fd;
+}
+
+/* Of a file that was written: it is closed, whatever is said of it. */
+int close(int fd) {
+    const int result = (int)syscall(SYS_close, fd);
+    if (fd != written) return result;
+    written = -1;
+    return fails(CLOSE_NEW) ? -1 : result;
 }
 
 ssize_t write(int fd, const void *bytes, size_t size) {
@@ -227,6 +240,26 @@ static void test_write_that_fails_always(void **state) {
         const bool in_place = writing[c] == OPEN_FOLDER || writing[c] == FSYNC_FOLDER;
         check_content(in_place ? "newer" : "old");
     }
+}
+
+/* A network's disk may tell only then that it is full, or has failed; EINTR is no fault there. */
+static void test_close_that_fails(void **state) {
+    (void)state;
+    check_ok(ae_file_replace(path, "old", 3));
+    let_fail(CLOSE_NEW, EIO, 1);
+    check_ok(ae_file_replace(path, "newer", 5));
+    assert_true(fault.times == 0 && slept_s > 0);
+    check_content("newer");
+    for (int e = 0; e < LASTING; ++e) {
+        let_fail(CLOSE_NEW, lasting[e], 1);
+        check_refused(ae_file_replace(path, "last", 4), AE_ERROR_IO, strerror(lasting[e]));
+        assert_true(slept_s == 0);
+        check_content("newer");
+    }
+    let_fail(CLOSE_NEW, EINTR, 1);
+    check_ok(ae_file_replace(path, "last", 4));
+    assert_true(fault.times == 0 && slept_s == 0);
+    check_content("last");
 }
 
 static void test_write_to_a_full_disk(void **state) {
@@ -412,6 +445,7 @@ int main(void) {
         TEST(test_write_that_fails_once),
         TEST(test_failed_sync_writes_again),
         TEST(test_write_that_fails_always),
+        TEST(test_close_that_fails),
         TEST(test_write_to_a_full_disk),
         TEST(test_folder_that_cannot_be_synced),
         TEST(test_read),

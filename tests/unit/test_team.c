@@ -11,6 +11,8 @@
 
 #include "base/fixed.h"
 #include "base/memory.h"
+#include "base/stop.h"
+#include "base/timer.h"
 #include "team/team.h"
 
 /* Black pictures, two a block. With weights of zero the output is the last bias, B: the loss is its
@@ -94,8 +96,32 @@ static void test_gradient_that_is_not_finite(void **state) {
     on_every_path(check_nonfinite);
 }
 
+static void count(ae_member *member, int64_t *sums, int64_t index, void *context) {
+    (void)member, (void)index, (void)context;
+    sums[0] += 1;
+}
+
+/* The last test: whoever was asked to stop stays so. */
+static void test_a_stop_leaves_the_rest_out(void **state) {
+    (void)state;
+    ae_model model = {.kernels = ae_kernels_at(0)};
+    ae_team *team;
+    int64_t visited = 0;
+    assert_int_equal(ae_network_create(&model.network, layers, "layers", picture, AE_OUTPUT_DIRECT),
+                     AE_OK);
+    assert_int_equal(ae_team_create(&team, &model, picture, 2), AE_OK);
+    ae_team_each(team, &visited, 1, 3, 103, count, NULL);
+    assert_int_equal(visited, 100);
+    ae_stop_at(ae_now_s() - 1);
+    ae_team_each(team, &visited, 1, 3, 103, count, NULL);
+    assert_int_equal(visited, 100);
+    ae_team_destroy(&team);
+    ae_network_destroy(&model.network);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradient_beyond_the_bound),
-                                       cmocka_unit_test(test_gradient_that_is_not_finite)};
+                                       cmocka_unit_test(test_gradient_that_is_not_finite),
+                                       cmocka_unit_test(test_a_stop_leaves_the_rest_out)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
