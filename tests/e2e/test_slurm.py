@@ -120,8 +120,9 @@ class Slurm:
 
     def start_soon(self, job):
         """Slurm would wait for two minutes; a start sooner than this is refused. The new time limit
-        is for a job that had a short one."""
-        self.call("scontrol", "update", f"JobId={job}", "StartTime=now+3", "TimeLimit=30")
+        is for a job that had a short one. On a slow machine the two minutes may be over."""
+        if self.show(job)["JobState"] == "PENDING":
+            self.call("scontrol", "update", f"JobId={job}", "StartTime=now+3", "TimeLimit=30")
 
     def goes_on(self, folder, job):
         """A job that was queued again starts once more, and ends as it should."""
