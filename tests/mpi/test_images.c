@@ -169,6 +169,35 @@ static int remove_batches(void **state) {
     return ae_comm_rank(comm) == 0 ? rmdir(folder) : 0;
 }
 
+/* As many images as there are can be had by their number too, and not one more. */
+static void check_counts(ae_source source, int64_t train, int64_t test) {
+    ae_settings settings = {.data = {.source = source}};
+    ae_data_info info;
+    snprintf(settings.data.dir, sizeof settings.data.dir, "%s", folder);
+    for (int64_t less = 2; less >= 0; --less) {
+        settings.data.train_images = train - less;
+        settings.data.test_images = test - less;
+        assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_OK);
+        assert_int_equal(info.train, train - less);
+        assert_int_equal(info.test, test - less);
+    }
+    settings.data.train_images = train + 1;
+    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_ERROR_USAGE);
+    settings.data.train_images = 0;
+    settings.data.test_images = test + 1;
+    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_ERROR_USAGE);
+    settings.data.test_images = 0;
+    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_OK);
+    assert_int_equal(info.train, train);
+    assert_int_equal(info.test, test);
+}
+
+static void test_counts(void **state) {
+    (void)state;
+    check_counts(AE_SOURCE_CIFAR10, AE_CIFAR10_TRAIN, AE_CIFAR10_TEST);
+    check_counts(AE_SOURCE_DEADLEAVES, AE_DEADLEAVES_TRAIN, AE_DEADLEAVES_TEST);
+}
+
 static void hash_of_images(char hash[AE_HASH_TEXT_SIZE], int64_t train, int64_t test) {
     ae_settings settings = {
         .data = {.source = AE_SOURCE_CIFAR10, .train_images = train, .test_images = test}};
@@ -241,6 +270,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_all_images_by_number),
         cmocka_unit_test(test_once_in_memory),
         cmocka_unit_test(test_slices),
+        cmocka_unit_test_setup_teardown(test_counts, make_batches, remove_batches),
         cmocka_unit_test_setup_teardown(test_hash_covers_each_file, make_batches, remove_batches),
         cmocka_unit_test_setup_teardown(test_hash_covers_each_part, make_batches, remove_batches),
         cmocka_unit_test_setup_teardown(test_hash_covers_their_order, make_batches, remove_batches),
