@@ -95,6 +95,21 @@ def test_root_installs(machine):
     assert any(" install " in call and " cmake " in call for call in made), made
 
 
+# ---- cores ----
+
+
+@pytest.mark.parametrize("quotas, cores", [
+    ("max 100000", 8), ("-1 100000", 8), ("", 8), ("800001 100000", 8), ("799999 100000", 7),
+    ("150000 100000", 1), ("50000 100000", 1), ("1000 100000", 1), ("max 100000\n250000 100000", 2)])
+def test_cores_by_quota(tmp_path, quotas, cores):
+    """Those that it has the time of, and one at least; the smallest of several quotas counts."""
+    (tmp_path / "quotas").write_text(quotas)
+    script = (f". {ROOT}/jobs/setup.sh; ae_quotas() {{ cat quotas; }}; nproc() {{ echo 8; }}; "
+              "env() { echo 8; }; ae_count_cores; echo $AE_CORES")
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, text=True, capture_output=True)
+    assert done.stdout == f"{cores}\n", done.stdout + done.stderr
+
+
 def test_hidden_tools_are_hidden(machine):
     assert not os.path.exists(machine / "bin" / "cc")
     assert files(machine / "top") == sorted({str(parent) for script in [*SCRIPTS, "jobs/setup.sh"]
