@@ -81,7 +81,6 @@ static ae_status create_task(ae_bench_task *task, ae_comm *comm, const command *
 }
 
 static void release_task(ae_bench_task *task) {
-    free(task->model.packed);
     free(task->record);
     ae_model_release(&task->model);
     ae_config_destroy(&task->config);
