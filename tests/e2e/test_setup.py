@@ -114,15 +114,3 @@ def test_hidden_tools_are_hidden(machine):
     assert not os.path.exists(machine / "bin" / "cc")
     assert files(machine / "top") == sorted({str(parent) for script in [*SCRIPTS, "jobs/setup.sh"]
                                              for parent in (Path(script), Path(script).parent)})
-
-
-@pytest.mark.parametrize("quota, cores", [("50000 100000", 1), ("150000 100000", 1),
-                                          ("200000 100000", 2), ("max 100000", 8)])
-def test_cores_by_a_quota(tmp_path, quota, cores):
-    """Half a core is one, and one and a half are one too."""
-    (tmp_path / "nproc").write_text("#!/bin/sh\necho 8\n")
-    (tmp_path / "nproc").chmod(0o755)
-    script = f'. jobs/setup.sh; ae_quotas() {{ echo "{quota}"; }}; ae_count_cores; echo "$AE_CORES"'
-    done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
-    assert done.stdout == f"{cores}\n", done.stderr

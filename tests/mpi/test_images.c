@@ -97,23 +97,6 @@ static void test_once_in_memory(void **state) {
     ae_dataset_destroy(&dataset);
 }
 
-/* As many images as there are can be asked for by number, and not one more. */
-static void test_all_images_by_number(void **state) {
-    (void)state;
-    ae_data_info info;
-    ae_settings settings = {.data = {.source = AE_SOURCE_DEADLEAVES,
-                                     .train_images = AE_DEADLEAVES_TRAIN,
-                                     .test_images = AE_DEADLEAVES_TEST}};
-    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_OK);
-    assert_int_equal(info.train, AE_DEADLEAVES_TRAIN);
-    assert_int_equal(info.test, AE_DEADLEAVES_TEST);
-    settings.data.test_images += 1;
-    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_ERROR_USAGE);
-    settings.data.test_images = 0;
-    settings.data.train_images += 1;
-    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_ERROR_USAGE);
-}
-
 /* Each rank's slice follows the one before, and together they are everything. */
 static void test_slices(void **state) {
     (void)state;
@@ -267,7 +250,6 @@ static void test_hash_covers_their_order(void **state) {
 int main(int argc, char **argv) {
     ae_comm_create(&comm, &argc, &argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_images_by_number),
         cmocka_unit_test(test_once_in_memory),
         cmocka_unit_test(test_slices),
         cmocka_unit_test_setup_teardown(test_counts, make_batches, remove_batches),
