@@ -79,3 +79,37 @@ def test_threads_that_arent_heeded_are_told(tmp_path):
     assert "OMP_NUM_THREADS=1 isn't heeded" in said["1"][1]
     assert "isn't heeded" not in said["2"][1] + said[""][1]
     assert all("workers  1 rank x 2 threads" in text for _, text in said.values()), said
+
+
+def requeued(folder, code, state="RUNNING", **variables):
+    """Is a job queued again whose program ends with `code`? Slurm's answers are made up."""
+    for name, text in (("ended", f"exit {code}"), ("squeue", f"echo {state}"),
+                       ("scontrol", 'echo "$@" >>scontrol.log')):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    log = folder / "scontrol.log"
+    log.unlink(missing_ok=True)
+    found, said = job(folder, "train.sbatch", write_config(folder), AE_DIST=str(folder / "ended"),
+                      **variables)
+    assert found == code, said
+    assert not log.exists() or log.read_text() == "requeue 1\n"
+    return log.exists()
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 5, 6, 75, 126, 127, 130, 137, 143, 255])
+def test_which_jobs_are_queued_again(tmp_path, code):
+    """Those stopped early, stalled, killed or lost; not those done, nor the program's own errors."""
+    goes_on = code in (6, 75, 130, 137, 143, 255)
+    assert requeued(tmp_path, code) == goes_on
+    assert not requeued(tmp_path, code, state="COMPLETING")  # Slurm is ending it
+
+
+def test_restarts_are_counted(tmp_path):
+    assert requeued(tmp_path, 75, RESTARTS="2", SLURM_RESTART_COUNT="1")
+    assert not requeued(tmp_path, 75, RESTARTS="2", SLURM_RESTART_COUNT="2")
+
+
+def test_a_file_error_is_tried_once_more(tmp_path):
+    assert [requeued(tmp_path, 4) for _ in range(3)] == [True, False, True]
+    assert requeued(tmp_path, 75)  # in between it went well
+    assert requeued(tmp_path, 4)
