@@ -6,7 +6,7 @@
 #define EACH_TILE(make) make(1) make(2) make(3) make(4)
 #define TILE_VECS 2
 #define TILE_GRADIENT 4
-#define TILE_KW 3
+#define TILE_TAPS 3
 typedef __m256 vec;
 typedef __m256 vec_mask;
 

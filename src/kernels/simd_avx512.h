@@ -6,7 +6,7 @@
 #define EACH_TILE(make) make(1) make(2) make(3) make(4) make(5) make(6) make(7) make(8)
 #define TILE_VECS 2
 #define TILE_GRADIENT 8
-#define TILE_KW 3
+#define TILE_TAPS 3
 typedef __m512 vec;
 typedef __mmask16 vec_mask;
 

@@ -10,42 +10,46 @@ typedef struct strip {
 
 typedef enum row_sum { ROW_ALONE, ROW_PLUS, ROW_MINUS } row_sum;
 
-/* sums[i][j] = the sum over all pixels of channel a + i of `small` times the pixel of `large` at
- * the same place moved by j columns; i < as, j < kws. `large` is one channel; its pixel is row[x]
- * alone, or with other[x] added or subtracted. */
+/* sums[i][j] = the sum over all pixels of channel a + i of `small` times the pixels of tap j; i <
+ * as, j < taps. The taps' pixels are those of one channel of the larger image at row[x + j * step]
+ * each, alone, or with other[x + j * step] added or subtracted: neighbouring columns (step 1), or
+ * channels.
+ */
 INLINE void gradient_tile(float *sums, const strip *small, int a, const float *row,
-                          const float *other, ptrdiff_t large_stride, row_sum kind, int as,
-                          int kws) {
-    enum { ROOM = TILE_GRADIENT * TILE_KW + 7 };
+                          const float *other, ptrdiff_t large_stride, ptrdiff_t step, row_sum kind,
+                          int as, int taps) {
+    enum { ROOM = TILE_GRADIENT * TILE_TAPS + 7 };
     _Alignas(64) float lanes[ROOM / 8 * 8 * AE_LANES];
     const ptrdiff_t channel = small->channel_stride;
     for (int half = 0; half < AE_LANES; half += VEC) {
         const float *s = small->data + a * channel + half, *p = row + half, *q = other + half;
-        vec sum[TILE_GRADIENT][TILE_KW];
+        vec sum[TILE_GRADIENT][TILE_TAPS];
 #pragma GCC unroll 8
         for (int i = 0; i < as; ++i)
 #pragma GCC unroll 8
-            for (int j = 0; j < kws; ++j) sum[i][j] = vec_set(0);
+            for (int j = 0; j < taps; ++j) sum[i][j] = vec_set(0);
         for (int h = 0; h < small->count; ++h) {
             for (int w = 0; w < small->groups * AE_LANES; w += AE_LANES) {
-                vec pixels[TILE_KW];
+                vec pixels[TILE_TAPS];
 #pragma GCC unroll 8
-                for (int j = 0; j < kws; ++j) {
-                    pixels[j] = vec_load(p + w + j);
-                    if (kind == ROW_PLUS) pixels[j] = vec_add(pixels[j], vec_load(q + w + j));
-                    if (kind == ROW_MINUS) pixels[j] = vec_sub(pixels[j], vec_load(q + w + j));
+                for (int j = 0; j < taps; ++j) {
+                    pixels[j] = vec_load(p + w + j * step);
+                    if (kind == ROW_PLUS)
+                        pixels[j] = vec_add(pixels[j], vec_load(q + w + j * step));
+                    if (kind == ROW_MINUS)
+                        pixels[j] = vec_sub(pixels[j], vec_load(q + w + j * step));
                 }
 #pragma GCC unroll 8
                 for (int i = 0; i < as; ++i) {
                     vec g = vec_load(s + w + i * channel);
                     VEC_OPAQUE(g); /* one load, not one for each use */
 #pragma GCC unroll 8
-                    for (int j = 0; j < kws; ++j) sum[i][j] = vec_fma(g, pixels[j], sum[i][j]);
+                    for (int j = 0; j < taps; ++j) sum[i][j] = vec_fma(g, pixels[j], sum[i][j]);
                 }
 #pragma GCC unroll 8
                 for (int i = 0; i < as; ++i)
 #pragma GCC unroll 8
-                    for (int j = 0; j < kws; ++j) VEC_OPAQUE(sum[i][j]);
+                    for (int j = 0; j < taps; ++j) VEC_OPAQUE(sum[i][j]);
             }
             s += small->row_stride;
             p += large_stride;
@@ -54,26 +58,28 @@ INLINE void gradient_tile(float *sums, const strip *small, int a, const float *r
 #pragma GCC unroll 8
         for (int i = 0; i < as; ++i)
 #pragma GCC unroll 8
-            for (int j = 0; j < kws; ++j)
-                vec_store(lanes + (i * kws + j) * AE_LANES + half, sum[i][j]);
+            for (int j = 0; j < taps; ++j)
+                vec_store(lanes + (i * taps + j) * AE_LANES + half, sum[i][j]);
     }
-    const int used = as * kws * AE_LANES, padded = (as * kws + 7) / 8 * 8 * AE_LANES;
+    const int used = as * taps * AE_LANES, padded = (as * taps + 7) / 8 * 8 * AE_LANES;
     for (int l = used; l < padded; ++l) lanes[l] = 0;
     float padded_sums[ROOM / 8 * 8];
-    sum_lanes(padded_sums, lanes, as * kws);
-    for (int i = 0; i < as * kws; ++i) sums[i] = padded_sums[i];
+    sum_lanes(padded_sums, lanes, as * taps);
+    for (int i = 0; i < as * taps; ++i) sums[i] = padded_sums[i];
 }
 
 /* The same for all channels of `small` in tiles of constant size: sums[a][b][j]. */
 INLINE void gradient_channels(float *sums, const strip *small, int channels, const float *row,
-                              const float *other, ptrdiff_t large_stride, row_sum kind, int kws) {
+                              const float *other, ptrdiff_t large_stride, ptrdiff_t step,
+                              row_sum kind, int taps) {
     int a = 0;
     for (; a + TILE_GRADIENT <= channels; a += TILE_GRADIENT)
-        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, TILE_GRADIENT, kws);
+        gradient_tile(sums + a * taps, small, a, row, other, large_stride, step, kind,
+                      TILE_GRADIENT, taps);
     for (; a + 3 <= channels; a += 3)
-        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, 3, kws);
+        gradient_tile(sums + a * taps, small, a, row, other, large_stride, step, kind, 3, taps);
     for (; a < channels; ++a)
-        gradient_tile(sums + a * kws, small, a, row, other, large_stride, kind, 1, kws);
+        gradient_tile(sums + a * taps, small, a, row, other, large_stride, step, kind, 1, taps);
 }
 
 /* sums = upper + lower row of each pair, differences = upper - lower, dense in rows of whole lane
@@ -112,10 +118,10 @@ static void gradient_winograd(float *gradient, const ae_planes *small, const ae_
             const float *other = ae_planes_row(large, b, winograd[c].other - padding) - padding;
             float *out = sums + (b * AE_WINOGRAD_COMPONENTS + c) * as * 3;
             if (c == 1)
-                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, ROW_PLUS,
-                                  3);
+                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, 1,
+                                  ROW_PLUS, 3);
             else
-                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride,
+                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, 1,
                                   ROW_MINUS, 3);
         }
     for (int a = 0; a < as; ++a)
@@ -129,36 +135,62 @@ static void gradient_winograd(float *gradient, const ae_planes *small, const ae_
             }
 }
 
-/* Adds to the derivatives by `kws` neighbouring taps of row kh, from kw on, for channel b of the
- * larger image, whose pixels for the first of them begin at `row`. */
-static void gradient_taps(float *gradient, const strip *small, int as, int bs, int b,
-                          const float *row, ptrdiff_t row_stride, int kernel, int kh, int kw,
-                          int kws, float *scratch) {
-    if (kws == TILE_KW)
-        gradient_channels(scratch, small, as, row, row, row_stride, ROW_ALONE, TILE_KW);
-    else
-        gradient_channels(scratch, small, as, row, row, row_stride, ROW_ALONE, 1);
-    for (int a = 0; a < as; ++a)
-        for (int j = 0; j < kws; ++j)
-            gradient[((a * bs + b) * kernel + kh) * kernel + kw + j] += scratch[a * kws + j];
-}
+/* The channels of the larger image as one tap of the kernel meets them: its pixel for the smaller
+ * one's first, of channel 0. */
+typedef struct tap_pixels {
+    const float *first;
+    ptrdiff_t channel_stride, row_stride; /* floats */
+} tap_pixels;
 
 static strip whole(const ae_planes *small) {
     return (strip){ae_planes_row(small, 0, 0), small->plane_stride, small->row_stride,
                    small->height, (small->width + AE_LANES - 1) / AE_LANES};
 }
 
+/* Adds to the derivatives by tap `index` of `taps`, for all bs channels of the larger image;
+ * gradient is [as][bs][taps]. */
+static void gradient_tap(float *gradient, const strip *small, int as, int bs,
+                         const tap_pixels *pixels, int index, int taps, float *scratch) {
+    for (int b = 0, count; b < bs; b += count) {
+        const float *row = pixels->first + b * pixels->channel_stride;
+        count = bs - b < TILE_TAPS ? 1 : TILE_TAPS;
+        if (count == TILE_TAPS)
+            gradient_channels(scratch, small, as, row, row, pixels->row_stride,
+                              pixels->channel_stride, ROW_ALONE, TILE_TAPS);
+        else
+            gradient_channels(scratch, small, as, row, row, pixels->row_stride, 0, ROW_ALONE, 1);
+        for (int a = 0; a < as; ++a)
+            for (int j = 0; j < count; ++j)
+                gradient[(a * bs + b + j) * taps + index] += scratch[a * count + j];
+    }
+}
+
+/* The same by the TILE_TAPS taps from `index` on that are neighbours in a row. */
+static void gradient_columns(float *gradient, const strip *small, int as, int bs,
+                             const tap_pixels *pixels, int index, int taps, float *scratch) {
+    for (int b = 0; b < bs; ++b) {
+        const float *row = pixels->first + b * pixels->channel_stride;
+        gradient_channels(scratch, small, as, row, row, pixels->row_stride, 1, ROW_ALONE,
+                          TILE_TAPS);
+        for (int a = 0; a < as; ++a)
+            for (int j = 0; j < TILE_TAPS; ++j)
+                gradient[(a * bs + b) * taps + index + j] += scratch[a * TILE_TAPS + j];
+    }
+}
+
 static void gradient_direct(float *gradient, const ae_planes *small, const ae_planes *large,
                             int kernel, int padding, float *scratch) {
     const strip all = whole(small);
-    for (int b = 0; b < large->channels; ++b)
-        for (int kh = 0; kh < kernel; ++kh)
-            for (int kw = 0, kws; kw < kernel; kw += kws) {
-                const float *row = ae_planes_row(large, b, kh - padding) + kw - padding;
-                kws = kernel - kw < TILE_KW ? 1 : TILE_KW;
-                gradient_taps(gradient, &all, small->channels, large->channels, b, row,
-                              large->row_stride, kernel, kh, kw, kws, scratch);
-            }
+    const int as = small->channels, bs = large->channels, taps = kernel * kernel;
+    const int side_by_side = kernel - kernel % TILE_TAPS;
+    for (int kh = 0; kh < kernel; ++kh) {
+        tap_pixels pixels = {ae_planes_row(large, 0, kh - padding) - padding, large->plane_stride,
+                             large->row_stride};
+        for (int kw = 0; kw < side_by_side; kw += TILE_TAPS, pixels.first += TILE_TAPS)
+            gradient_columns(gradient, &all, as, bs, &pixels, kh * kernel + kw, taps, scratch);
+        for (int kw = side_by_side; kw < kernel; ++kw, ++pixels.first)
+            gradient_tap(gradient, &all, as, bs, &pixels, kh * kernel + kw, taps, scratch);
+    }
 }
 
 static void gradient_phases(float *gradient, const ae_planes *small, const ae_planes *large,
@@ -167,16 +199,15 @@ static void gradient_phases(float *gradient, const ae_planes *small, const ae_pl
     const ae_planes phases = ae_phases_view(scratch, large->channels, large->height, large->width);
     scratch += ae_phases_floats(large->channels, large->height, large->width);
     unshuffle(&phases, large);
-    for (int b = 0; b < large->channels; ++b)
-        for (int kh = 0; kh < kernel; ++kh)
-            for (int kw = 0; kw < kernel; ++kw) {
-                const int down = kh - padding, right = kw - padding;
-                const int plane = 4 * b + 2 * ae_phase_of(down) + ae_phase_of(right);
-                const float *row =
-                    ae_planes_row(&phases, plane, ae_phase_offset(down)) + ae_phase_offset(right);
-                gradient_taps(gradient, &all, small->channels, large->channels, b, row,
-                              phases.row_stride, kernel, kh, kw, 1, scratch);
-            }
+    for (int index = 0; index < kernel * kernel; ++index) {
+        const int down = index / kernel - padding, right = index % kernel - padding;
+        const int phase = 2 * ae_phase_of(down) + ae_phase_of(right);
+        const tap_pixels pixels = {ae_planes_row(&phases, phase, ae_phase_offset(down)) +
+                                       ae_phase_offset(right),
+                                   4 * (ptrdiff_t)phases.plane_stride, phases.row_stride};
+        gradient_tap(gradient, &all, small->channels, large->channels, &pixels, index,
+                     kernel * kernel, scratch);
+    }
 }
 
 static void conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
