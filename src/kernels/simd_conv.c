@@ -20,7 +20,7 @@ typedef struct task {
 
 /* A tile's accumulators: `ocs` channels from `oc` on by `vecs` vectors from `column` on. Both
  * numbers are constants where a tile's functions are inlined. */
-typedef vec tile[TILE_OC][TILE_VECS];
+typedef vec tile[NARROW_OC][TILE_VECS];
 
 INLINE void tile_multiply(tile sum, const float *weight, const vec pixels[TILE_VECS], int ocs,
                           int vecs) {
@@ -163,38 +163,49 @@ INLINE void tile_winograd(const task *t, int oc, int oh, int column, int ocs, in
     tile_finish(t, lower, oc, oh + 1, column, ocs, vecs);
 }
 
-/* One function for each number of channels, so that its sums lie in registers. */
+/* One function for each number of channels, so that its sums lie in registers: wide ones of
+ * TILE_VECS vectors, narrow ones of the one vector that a row may end in, which need more channels
+ * for as many chains. */
 typedef void tile_function(const task *t, int oc, int oh, int column);
 
-#define TILES(ocs)                                                                                 \
-    static void direct_##ocs(const task *t, int oc, int oh, int column) {                          \
-        if (t->out->width - column > VEC)                                                          \
-            tile_direct(t, oc, oh, column, ocs, TILE_VECS);                                        \
-        else                                                                                       \
-            tile_direct(t, oc, oh, column, ocs, 1);                                                \
+#define TILES(shape, ocs, vecs)                                                                    \
+    static void direct_##shape##_##ocs(const task *t, int oc, int oh, int column) {                \
+        tile_direct(t, oc, oh, column, ocs, vecs);                                                 \
     }                                                                                              \
-    static void winograd_##ocs(const task *t, int oc, int oh, int column) {                        \
-        if (t->out->width - column > VEC)                                                          \
-            tile_winograd(t, oc, oh, column, ocs, TILE_VECS);                                      \
-        else                                                                                       \
-            tile_winograd(t, oc, oh, column, ocs, 1);                                              \
+    static void winograd_##shape##_##ocs(const task *t, int oc, int oh, int column) {              \
+        tile_winograd(t, oc, oh, column, ocs, vecs);                                               \
     }
-EACH_TILE(TILES)
+#define WIDE_TILES(ocs) TILES(wide, ocs, TILE_VECS)
+#define NARROW_TILES(ocs) TILES(narrow, ocs, 1)
+EACH_WIDE_TILE(WIDE_TILES)
+EACH_NARROW_TILE(NARROW_TILES)
+
+/* All channels of one tile's rows and columns. */
+static void run_channels(const task *t, tile_function *const *tiles, int largest, int oh,
+                         int column) {
+    for (int oc = 0; oc < t->out->channels; oc += largest) {
+        const int left = t->out->channels - oc;
+        tiles[left < largest ? left : largest](t, oc, oh, column);
+    }
+}
 
 /* All of a correlation's tiles. */
 static void run(const task *t, bool is_winograd) {
-#define DIRECT(ocs) [ocs] = direct_##ocs,
-#define WINOGRAD(ocs) [ocs] = winograd_##ocs,
-    static tile_function *const direct_tiles[TILE_OC + 1] = {EACH_TILE(DIRECT)};
-    static tile_function *const winograd_tiles[TILE_OC + 1] = {EACH_TILE(WINOGRAD)};
-    tile_function *const *tiles = is_winograd ? winograd_tiles : direct_tiles;
+#define DIRECT_WIDE(ocs) [ocs] = direct_wide_##ocs,
+#define DIRECT_NARROW(ocs) [ocs] = direct_narrow_##ocs,
+#define WINOGRAD_WIDE(ocs) [ocs] = winograd_wide_##ocs,
+#define WINOGRAD_NARROW(ocs) [ocs] = winograd_narrow_##ocs,
+    static tile_function *const wide[2][TILE_OC + 1] = {{EACH_WIDE_TILE(DIRECT_WIDE)},
+                                                        {EACH_WIDE_TILE(WINOGRAD_WIDE)}};
+    static tile_function *const narrow[2][NARROW_OC + 1] = {{EACH_NARROW_TILE(DIRECT_NARROW)},
+                                                            {EACH_NARROW_TILE(WINOGRAD_NARROW)}};
     const ae_planes *out = t->out;
     for (int oh = 0; oh < out->height; oh += is_winograd ? 2 : 1)
         for (int column = 0; column < out->width; column += TILE_VECS * VEC)
-            for (int oc = 0; oc < out->channels; oc += TILE_OC) {
-                int left = out->channels - oc;
-                tiles[left < TILE_OC ? left : TILE_OC](t, oc, oh, column);
-            }
+            if (out->width - column > VEC)
+                run_channels(t, wide[is_winograd], TILE_OC, oh, column);
+            else
+                run_channels(t, narrow[is_winograd], NARROW_OC, oh, column);
 }
 
 enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
