@@ -68,8 +68,16 @@ enum { AE_SSIM_WINDOW = 7 }; /* side of the SSIM's window, pixels */
 typedef struct ae_kernels {
     const char *name; /* "ref", "avx2", "avx512" */
 
+    /* Floats of a convolution's weight as this path reads it, forward or back, and packed = it. */
+    size_t (*conv_packed)(const ae_conv *conv);
+    void (*conv_pack)(float *packed, const float *weight, const ae_conv *conv, bool backward);
+
+    /* Floats of scratch, 64-byte aligned and of any content, that the path's convolutions need for
+     * an input of height x width. */
+    size_t (*conv_scratch)(const ae_conv *conv, int height, int width);
+
     /* out = epilogue(bias + the convolution of in), no bias if it is NULL; `weights` packed for it
-     * (ae_conv_pack). Overwrites out. Two linear maps serve all four cases, in what follows with
+     * (conv_pack). Overwrites out. Two linear maps serve all four cases, in what follows with
      * s for the stride, p for the padding and w[o][c][i][j] for the weight between channel c of
      * what is read and channel o of what is made:
      *
@@ -89,7 +97,7 @@ typedef struct ae_kernels {
                          float *scratch);
 
     /* below = epilogue(the gradient by the convolution's input), from that by its output; weights
-     * packed for it (ae_conv_pack_backward). Overwrites below. */
+     * packed for it (conv_pack with `backward`). Overwrites below. */
     void (*conv_backward)(const ae_planes *below, const ae_planes *gradient, const ae_conv *conv,
                           const float *weights, const ae_epilogue *epilogue, float *scratch);
 
@@ -176,18 +184,8 @@ typedef struct ae_kernels {
 /* Rows or columns of the output for n of the input; 0 or less: the kernel doesn't fit. */
 int ae_conv_side(const ae_conv *conv, int n);
 
-/* Floats of a weight, and of either of its packed forms. */
+/* Floats of a weight. */
 size_t ae_conv_weights(const ae_conv *conv);
-size_t ae_conv_packed(const ae_conv *conv);
-
-/* packed = the weight as conv_forward, or conv_backward, reads it: [c][i][j][o], or of a 3x3 kernel
- * of stride 1 the components' [component][c][j][o]. */
-void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv);
-void ae_conv_pack_backward(float *packed, const float *weight, const ae_conv *conv);
-
-/* Floats of scratch that the convolution's kernels need for an input of height x width; 64-byte
- * aligned, of any content. */
-size_t ae_conv_scratch(const ae_conv *conv, int height, int width);
 
 /* Rows and columns of zeros that the convolution's kernels need around images (ae_planes). */
 int ae_conv_halo(const ae_conv *conv);

@@ -73,12 +73,13 @@ double ae_network_step_work(const ae_network *network, int height, int width);
  * the largest. */
 int ae_network_receptive_field(const ae_network *network);
 
-/* Floats of the repacked weights that the passes read. */
-size_t ae_network_packed_size(const ae_network *network);
+/* Floats of the packed weights that the passes read. */
+size_t ae_network_packed_size(const ae_network *network, const ae_kernels *kernels);
 
 /* packed[packed_size] = the weights and biases as the kernels want them. To be called after each
  * change of the parameters; shared by all workspaces. */
-void ae_network_pack(const ae_network *network, float *packed, const float *parameters);
+void ae_network_pack(const ae_network *network, const ae_kernels *kernels, float *packed,
+                     const float *parameters);
 
 /* One thread's activations and gradients for images of one size. */
 typedef struct ae_workspace ae_workspace;
@@ -91,7 +92,8 @@ ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *networ
 void ae_workspace_destroy(ae_workspace **workspace);
 
 /* Bytes of one workspace. */
-size_t ae_workspace_bytes(const ae_network *network, int height, int width);
+size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int height,
+                          int width);
 
 /* The network's input and output pictures, and room for the clean picture it is compared with.
  * Borrowed views. */

@@ -12,7 +12,7 @@
 typedef struct ae_model {
     ae_network *network;
     const ae_kernels *kernels; /* the fastest that every rank has, or what AE_KERNELS names */
-    float *packed;             /* [ae_network_packed_size(network)], owned */
+    float *packed;             /* [ae_network_packed_size(network, kernels)], owned */
 } ae_model;
 
 /* The network of the configuration, for pictures of that shape. Collective; to be released whatever

@@ -58,7 +58,7 @@ ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture
 void ae_team_destroy(ae_team **team);
 
 /* Bytes of one member. */
-size_t ae_member_bytes(const ae_network *network, ae_shape picture);
+size_t ae_member_bytes(const ae_model *model, ae_shape picture);
 
 /* Fills the member's target with an image, and its input with the same and noise from `stream`. */
 void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels, ae_stream stream,

@@ -150,7 +150,8 @@ static void make_images(bench *b, const ae_conv *conv, const ae_shape *in, const
     b->in = make_planes(in->channels, in->height, in->width, halo);
     b->below = make_planes(in->channels, in->height, in->width, halo);
     b->out = make_planes(out->channels, out->height, out->width, halo);
-    b->scratch = ae_calloc(ae_conv_scratch(conv, in->height, in->width), sizeof *b->scratch);
+    b->scratch = ae_calloc(b->task->model.kernels->conv_scratch(conv, in->height, in->width),
+                           sizeof *b->scratch);
     if (b->scratch) return;
     fprintf(stderr, "ae_bench: no memory\n");
     exit(AE_FAILED);
@@ -222,10 +223,10 @@ static void measure_figures(bench *b) {
 
 /* Fills streams[AE_BENCH_STREAMS]. Local. */
 static ae_status measure_streams(ae_bench_stream_rate *streams, const ae_bench_task *task) {
-    streams[0] =
-        (ae_bench_stream_rate){.name = "a thread's memory",
-                               .bytes = (double)ae_workspace_bytes(
-                                   task->model.network, task->picture.height, task->picture.width)};
+    streams[0] = (ae_bench_stream_rate){
+        .name = "a thread's memory",
+        .bytes = (double)ae_workspace_bytes(task->model.network, task->model.kernels,
+                                            task->picture.height, task->picture.width)};
     streams[1] = (ae_bench_stream_rate){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
         streams[i].bytes_per_s = ae_bench_stream(streams[i].bytes, ROUNDS);

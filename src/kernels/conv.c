@@ -1,7 +1,6 @@
-/* What is the same for a convolution on all paths: its sizes, its algorithm, its packed weights. */
+/* What is the same for a convolution on all paths: its sizes, its algorithm; and the packed weights
+ * that paths share. */
 #include "kernels/conv.h"
-
-#include <string.h>
 
 bool ae_conv_is_winograd(const ae_conv *conv) {
     return conv->kernel == 3 && conv->stride == 1;
@@ -45,34 +44,6 @@ double ae_conv_work(const ae_conv *conv, int height, int width) {
     return (double)ae_conv_weights(conv) * height * width;
 }
 
-/* ---- scratch ---- */
-
-size_t ae_phases_floats(int channels, int height, int width) {
-    return ae_planes_floats(4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
-}
-
-ae_planes ae_phases_view(float *scratch, int channels, int height, int width) {
-    memset(scratch, 0, ae_phases_floats(channels, height, width) * sizeof *scratch);
-    return ae_planes_view(scratch, 4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
-}
-
-size_t ae_conv_scratch(const ae_conv *conv, int height, int width) {
-    const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
-    const bool t = conv->transposed;
-    const size_t smalls = (size_t)(t ? conv->in_channels : conv->out_channels);
-    const int larges = t ? conv->out_channels : conv->in_channels;
-    const int small_height = t ? height : out_height, small_width = t ? width : out_width;
-    size_t floats = smalls * AE_KERNEL_MAX; /* a channel's sums */
-    if (ae_conv_is_winograd(conv)) {
-        const size_t pairs = ((size_t)small_height + 1) / 2;
-        const size_t row = ((size_t)small_width + AE_LANES - 1) / AE_LANES * AE_LANES;
-        floats = 2 * smalls * pairs * row + AE_WINOGRAD_COMPONENTS * smalls * (size_t)larges * 3;
-    }
-    if (conv->stride > 1)
-        floats += ae_phases_floats(larges, t ? out_height : height, t ? out_width : width);
-    return floats;
-}
-
 /* ---- packing ---- */
 
 /* The weights of a 3x3 kernel's components; g points to column j of its first row, the others
@@ -106,7 +77,7 @@ static void pack_taps(float *packed, const float *weight, int out, int in, int t
                 *packed++ = weight[oc * out_stride + ic * in_stride + direction * tap];
 }
 
-static void pack(float *packed, const float *weight, const ae_conv *conv, bool backward) {
+void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool backward) {
     const int taps = conv->kernel * conv->kernel;
     const int in = backward ? conv->out_channels : conv->in_channels;
     const int out = backward ? conv->in_channels : conv->out_channels;
@@ -120,12 +91,4 @@ static void pack(float *packed, const float *weight, const ae_conv *conv, bool b
         pack_winograd(packed, weight, out, in, out_stride, in_stride, turned ? -1 : 1);
     else
         pack_taps(packed, weight, out, in, taps, out_stride, in_stride, turned ? -1 : 1);
-}
-
-void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv) {
-    pack(packed, weight, conv, false);
-}
-
-void ae_conv_pack_backward(float *packed, const float *weight, const ae_conv *conv) {
-    pack(packed, weight, conv, true);
 }

@@ -16,18 +16,10 @@ bool ae_conv_is_adjoint(const ae_conv *conv, bool backward);
 /* Padding of the correlation of stride 1 that the convolution is forward, or back. */
 int ae_conv_shift(const ae_conv *conv, bool backward);
 
-/* Of an image of height x width its four phases, [4 c + 2 i + j][y][x] = [c][2 y + i][2 x + j], in
- * scratch with zeros around: so a stride of 2 becomes one of 1. */
-size_t ae_phases_floats(int channels, int height, int width);
-ae_planes ae_phases_view(float *scratch, int channels, int height, int width);
-
-/* Of an offset of d rows or columns from 2 y: that in its phase. */
-static inline int ae_phase_of(int d) {
-    return d & 1;
-}
-static inline int ae_phase_offset(int d) {
-    return (d - ae_phase_of(d)) / 2;
-}
+/* Packed weights as today's paths read them (ae_kernels): [c][i][j][o], or of Winograd's algorithm
+ * [component][c][j][o]. */
+size_t ae_conv_packed(const ae_conv *conv);
+void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool backward);
 
 static inline float ae_epilogue_value(float value, const ae_epilogue *epilogue, float gate) {
     switch (epilogue->kind) {

@@ -383,16 +383,20 @@ static int add_fixed(int64_t *restrict sums, const float *restrict values, size_
 
 const ae_kernels AE_KERNELS_TABLE = {
     .name = AE_KERNELS_NAME,
+    .conv_packed = ae_conv_packed,
+    .conv_pack = ae_conv_pack,
 #ifdef AE_SIMD_HEADER
     .conv_forward = conv_forward,
     .conv_backward = conv_backward,
     .conv_weights = conv_weights,
+    .conv_scratch = conv_scratch,
     .sum_pixels = sum_pixels,
     .multiply_adds = multiply_adds,
 #else
     .conv_forward = ae_reference_conv_forward,
     .conv_backward = ae_reference_conv_backward,
     .conv_weights = ae_reference_conv_weights,
+    .conv_scratch = ae_reference_conv_scratch,
     .sum_pixels = ae_reference_sum_pixels,
     .multiply_adds = ae_reference_multiply_adds,
 #endif

@@ -12,6 +12,7 @@ void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradien
                                 const ae_epilogue *epilogue, float *scratch);
 void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
                                const ae_conv *conv, float *scratch);
+size_t ae_reference_conv_scratch(const ae_conv *conv, int height, int width); /* 0 */
 void ae_reference_sum_pixels(float *sums, const ae_planes *planes);
 double ae_reference_multiply_adds(long rounds);
 

@@ -210,21 +210,41 @@ static void run(const task *t, bool is_winograd) {
 
 enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
 
-/* A correlation of stride 2 is one of stride 1 on the four phases of what it reads. */
-static void correlate_phases(task *t, const ae_conv *conv, float *scratch) {
-    const ae_planes phases = ae_phases_view(scratch, t->in->channels, t->in->height, t->in->width);
+/* ---- stride 2 ---- */
+
+/* An image of height x width unshuffled, [4 c + 2 i + j][y][x] = [c][2 y + i][2 x + j], in scratch
+ * with zeros around: so a stride of 2 becomes one of 1. */
+static size_t unshuffled_floats(int channels, int height, int width) {
+    return ae_planes_floats(4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
+}
+
+static ae_planes unshuffled_view(float *scratch, int channels, int height, int width) {
+    memset(scratch, 0, unshuffled_floats(channels, height, width) * sizeof *scratch);
+    return ae_planes_view(scratch, 4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
+}
+
+/* Of an offset of d rows or columns from 2 y: its i or j there, and its offset from y. */
+static int parity_of(int d) {
+    return d & 1;
+}
+static int half_of(int d) {
+    return (d - parity_of(d)) / 2;
+}
+
+/* A correlation of stride 2 is one of stride 1 on what it reads, unshuffled. */
+static void correlate_strided(task *t, const ae_conv *conv, float *scratch) {
+    const ae_planes parts = unshuffled_view(scratch, t->in->channels, t->in->height, t->in->width);
     tap taps[TAPS_MAX];
-    ae_planes first = phases;
+    ae_planes first = parts;
     first.channels = t->in->channels;
-    first.plane_stride = 4 * phases.plane_stride;
-    unshuffle(&phases, t->in);
+    first.plane_stride = 4 * parts.plane_stride;
+    unshuffle(&parts, t->in);
     for (int i = 0; i < t->weight_count; ++i) {
         const int down = i / conv->kernel - conv->padding, right = i % conv->kernel - conv->padding;
-        const ptrdiff_t phase = 2 * ae_phase_of(down) + ae_phase_of(right);
-        taps[i] =
-            (tap){phase * phases.plane_stride +
-                      (ptrdiff_t)ae_phase_offset(down) * phases.row_stride + ae_phase_offset(right),
-                  i};
+        const ptrdiff_t part = 2 * parity_of(down) + parity_of(right);
+        taps[i] = (tap){part * parts.plane_stride + (ptrdiff_t)half_of(down) * parts.row_stride +
+                            half_of(right),
+                        i};
     }
     t->in = &first;
     t->taps = taps;
@@ -232,21 +252,21 @@ static void correlate_phases(task *t, const ae_conv *conv, float *scratch) {
     run(t, false);
 }
 
-/* The adjoint of one makes the phases of the output, each from its taps. */
-static void spread_phases(task *t, const ae_conv *conv, float *scratch) {
+/* The adjoint of one makes the output unshuffled, each of the four parts from its taps. */
+static void spread_strided(task *t, const ae_conv *conv, float *scratch) {
     const ae_planes *out = t->out;
-    const ae_planes phases = ae_phases_view(scratch, out->channels, out->height, out->width);
+    const ae_planes parts = unshuffled_view(scratch, out->channels, out->height, out->width);
     const ae_epilogue *epilogue = t->epilogue, none = {.kind = AE_EPILOGUE_NONE};
     const int k = conv->kernel, p = conv->padding;
-    for (int phase = 0; phase < 4; ++phase) {
+    for (int number = 0; number < 4; ++number) {
         tap taps[TAPS_MAX];
-        ae_planes part = phases;
-        part.data += phase * (ptrdiff_t)phases.plane_stride;
+        ae_planes part = parts;
+        part.data += number * (ptrdiff_t)parts.plane_stride;
         part.channels = out->channels;
-        part.plane_stride = 4 * phases.plane_stride;
+        part.plane_stride = 4 * parts.plane_stride;
         t->tap_count = 0;
         for (int i = 0; i < t->weight_count; ++i) {
-            const int down = phase / 2 - i / k + p, right = phase % 2 - i % k + p;
+            const int down = number / 2 - i / k + p, right = number % 2 - i % k + p;
             if (down % 2 == 0 && right % 2 == 0)
                 taps[t->tap_count++] =
                     (tap){(ptrdiff_t)(down / 2) * t->in->row_stride + right / 2, i};
@@ -256,7 +276,7 @@ static void spread_phases(task *t, const ae_conv *conv, float *scratch) {
         t->taps = taps;
         run(t, false);
     }
-    shuffle(out, &phases);
+    shuffle(out, &parts);
     apply(out, epilogue);
 }
 
@@ -273,9 +293,9 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
               .weight_count = k * k};
     if (conv->stride > 1) {
         if (ae_conv_is_adjoint(conv, backward))
-            spread_phases(&t, conv, scratch);
+            spread_strided(&t, conv, scratch);
         else
-            correlate_phases(&t, conv, scratch);
+            correlate_strided(&t, conv, scratch);
         return;
     }
     tap taps[TAPS_MAX];

@@ -193,21 +193,39 @@ static void gradient_direct(float *gradient, const ae_planes *small, const ae_pl
     }
 }
 
-static void gradient_phases(float *gradient, const ae_planes *small, const ae_planes *large,
-                            int kernel, int padding, float *scratch) {
+static void gradient_strided(float *gradient, const ae_planes *small, const ae_planes *large,
+                             int kernel, int padding, float *scratch) {
     const strip all = whole(small);
-    const ae_planes phases = ae_phases_view(scratch, large->channels, large->height, large->width);
-    scratch += ae_phases_floats(large->channels, large->height, large->width);
-    unshuffle(&phases, large);
+    const ae_planes parts = unshuffled_view(scratch, large->channels, large->height, large->width);
+    scratch += unshuffled_floats(large->channels, large->height, large->width);
+    unshuffle(&parts, large);
     for (int index = 0; index < kernel * kernel; ++index) {
         const int down = index / kernel - padding, right = index % kernel - padding;
-        const int phase = 2 * ae_phase_of(down) + ae_phase_of(right);
-        const tap_pixels pixels = {ae_planes_row(&phases, phase, ae_phase_offset(down)) +
-                                       ae_phase_offset(right),
-                                   4 * (ptrdiff_t)phases.plane_stride, phases.row_stride};
+        const int part = 2 * parity_of(down) + parity_of(right);
+        const tap_pixels pixels = {ae_planes_row(&parts, part, half_of(down)) + half_of(right),
+                                   4 * (ptrdiff_t)parts.plane_stride, parts.row_stride};
         gradient_tap(gradient, &all, small->channels, large->channels, &pixels, index,
                      kernel * kernel, scratch);
     }
+}
+
+/* Floats of scratch of the kernels above and of those forward and back, for an input of height x
+ * width. */
+static size_t conv_scratch(const ae_conv *conv, int height, int width) {
+    const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
+    const bool t = conv->transposed;
+    const size_t smalls = (size_t)(t ? conv->in_channels : conv->out_channels);
+    const int larges = t ? conv->out_channels : conv->in_channels;
+    const int small_height = t ? height : out_height, small_width = t ? width : out_width;
+    size_t floats = smalls * TILE_TAPS; /* a tile's sums */
+    if (ae_conv_is_winograd(conv)) {
+        const size_t pairs = ((size_t)small_height + 1) / 2;
+        const size_t row = ((size_t)small_width + AE_LANES - 1) / AE_LANES * AE_LANES;
+        floats = 2 * smalls * pairs * row + AE_WINOGRAD_COMPONENTS * smalls * (size_t)larges * 3;
+    }
+    if (conv->stride > 1)
+        floats += unshuffled_floats(larges, t ? out_height : height, t ? out_width : width);
+    return floats;
 }
 
 static void conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
@@ -215,7 +233,7 @@ static void conv_weights(float *sums, const ae_planes *in, const ae_planes *grad
     const ae_planes *small = conv->transposed ? in : gradient;
     const ae_planes *large = conv->transposed ? gradient : in;
     if (conv->stride > 1)
-        gradient_phases(sums, small, large, conv->kernel, conv->padding, scratch);
+        gradient_strided(sums, small, large, conv->kernel, conv->padding, scratch);
     else if (ae_conv_is_winograd(conv))
         gradient_winograd(sums, small, large, conv->padding, scratch);
     else

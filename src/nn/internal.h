@@ -4,18 +4,30 @@
 
 #include "nn/network.h"
 
-/* A convolution's tensors in the table (-1: none), and where its repacked weights and bias begin in
- * the packed buffer, in floats. */
+/* A convolution's tensors in the table; -1: none. */
 typedef struct ae_node_weights {
     int weight, bias;
-    size_t forward, backward, packed_bias;
 } ae_node_weights;
+
+/* Where a convolution's packed weights and bias begin, in floats. */
+typedef struct ae_packed_node {
+    size_t forward, backward, bias;
+} ae_packed_node;
+
+/* Packed weights as a kernel path wants them. */
+typedef struct ae_packed_layout {
+    ae_packed_node node[AE_NODES_MAX];
+    size_t size; /* floats */
+} ae_packed_layout;
+
+void ae_packed_layout_init(ae_packed_layout *layout, const ae_network *network,
+                           const ae_kernels *kernels);
 
 struct ae_network {
     ae_graph graph;
     bool is_residual;
     int halo; /* of all images */
-    size_t size, packed_size;
+    size_t size;
     int parameter_count;
     ae_parameter parameter[2 * AE_NODES_MAX];
     ae_node_weights weights[AE_NODES_MAX];

@@ -1,4 +1,4 @@
-/* The network's tables: parameters, repacked weights, who needs whose gradient. */
+/* The network's tables: parameters, who needs whose gradient. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +13,6 @@ static int add_parameter(ae_network *network, ae_parameter parameter) {
     network->size += parameter.count;
     network->parameter[network->parameter_count] = parameter;
     return network->parameter_count++;
-}
-
-/* Reserves `floats` of the packed buffer on a 64-byte boundary; returns where they begin. */
-static size_t reserve(ae_network *network, size_t floats) {
-    size_t offset = network->packed_size;
-    network->packed_size += ae_round_up_lanes(floats);
-    return offset;
 }
 
 /* Adds node n's weight and bias, named "<part>.<module>". */
@@ -40,9 +33,6 @@ static void add_conv(ae_network *network, int n, const char *part, int module) {
     snprintf(bias.name, sizeof bias.name, "%s.%d.bias", part, module);
     weights->weight = add_parameter(network, weight);
     weights->bias = node->has_bias ? add_parameter(network, bias) : -1;
-    weights->forward = reserve(network, ae_conv_packed(conv));
-    weights->backward = reserve(network, ae_conv_packed(conv));
-    weights->packed_bias = node->has_bias ? reserve(network, (size_t)out) : 0;
     if (network->halo < ae_conv_halo(conv)) network->halo = ae_conv_halo(conv);
 }
 
@@ -135,24 +125,6 @@ int64_t ae_network_block(const ae_network *network, const ae_settings *settings)
     if (settings->train.block != AE_BLOCK_AUTO) return settings->train.block;
     while (2 * block <= most) block *= 2;
     return block;
-}
-
-size_t ae_network_packed_size(const ae_network *network) {
-    return network->packed_size;
-}
-
-void ae_network_pack(const ae_network *network, float *packed, const float *parameters) {
-    for (int n = 0; n < network->graph.count; ++n) {
-        const ae_node *node = &network->graph.node[n];
-        const ae_node_weights *at = &network->weights[n];
-        if (node->kind != AE_NODE_CONV) continue;
-        const float *weight = parameters + network->parameter[at->weight].offset;
-        ae_conv_pack(packed + at->forward, weight, &node->conv);
-        ae_conv_pack_backward(packed + at->backward, weight, &node->conv);
-        if (!node->has_bias) continue;
-        const ae_parameter *bias = &network->parameter[at->bias];
-        memcpy(packed + at->packed_bias, parameters + bias->offset, bias->count * sizeof *packed);
-    }
 }
 
 double ae_network_work(const ae_network *network, int n, int height, int width) {

@@ -8,7 +8,8 @@
 struct ae_workspace {
     const ae_network *network; /* borrowed, as kernels */
     const ae_kernels *kernels;
-    float *memory; /* owned: all that follows */
+    ae_packed_layout packed; /* of the weights that the passes are given */
+    float *memory;           /* owned: all that follows */
     /* Of the picture's size. Where the network's own size is another, or its output residual, the
      * output and its gradient have memory of their own, else they are the last node's. */
     ae_planes input, target, output, output_gradient;
@@ -41,7 +42,8 @@ static ae_planes take_planes(arena *a, ae_shape shape, int halo) {
     return ae_planes_view(memory, shape.channels, shape.height, shape.width, halo);
 }
 
-static void lay_out(ae_workspace *w, arena *a, const ae_network *network, int height, int width) {
+static void lay_out(ae_workspace *w, arena *a, const ae_network *network, const ae_kernels *kernels,
+                    int height, int width) {
     const ae_graph *graph = &network->graph;
     const int halo = network->halo, last = graph->count;
     const ae_shape picture = {graph->channels, height, width};
@@ -60,7 +62,7 @@ static void lay_out(ae_workspace *w, arena *a, const ae_network *network, int he
         const size_t floats = ae_planes_floats(out->channels, out->height, out->width, halo);
         if (spare < floats) spare = floats;
         if (node->kind != AE_NODE_CONV) continue;
-        const size_t needed = ae_conv_scratch(&node->conv, in->height, in->width);
+        const size_t needed = kernels->conv_scratch(&node->conv, in->height, in->width);
         if (scratch < needed) scratch = needed;
     }
     const bool is_own = is_extended || network->is_residual;
@@ -71,22 +73,24 @@ static void lay_out(ae_workspace *w, arena *a, const ae_network *network, int he
     w->sums = take(a, network->size);
 }
 
-static size_t workspace_floats(const ae_network *network, int height, int width) {
+static size_t workspace_floats(const ae_network *network, const ae_kernels *kernels, int height,
+                               int width) {
     ae_workspace counted;
     arena a = {NULL, 0};
-    lay_out(&counted, &a, network, height, width);
+    lay_out(&counted, &a, network, kernels, height, width);
     return a.used;
 }
 
-size_t ae_workspace_bytes(const ae_network *network, int height, int width) {
-    return sizeof(ae_workspace) + workspace_floats(network, height, width) * sizeof(float);
+size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int height,
+                          int width) {
+    return sizeof(ae_workspace) + workspace_floats(network, kernels, height, width) * sizeof(float);
 }
 
 ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int height,
                               int width, const ae_kernels *kernels) {
     *workspace = NULL;
     ae_workspace *made = ae_calloc(1, sizeof *made);
-    arena a = {ae_calloc(workspace_floats(network, height, width), sizeof(float)), 0};
+    arena a = {ae_calloc(workspace_floats(network, kernels, height, width), sizeof(float)), 0};
     if (!made || !a.memory) {
         free(made);
         free(a.memory);
@@ -95,7 +99,8 @@ ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *networ
     made->network = network;
     made->kernels = kernels;
     made->memory = a.memory;
-    lay_out(made, &a, network, height, width);
+    ae_packed_layout_init(&made->packed, network, kernels);
+    lay_out(made, &a, network, kernels, height, width);
     *workspace = made;
     return AE_OK;
 }
@@ -141,14 +146,14 @@ static ae_epilogue gate_of(const ae_node *node, const ae_planes *image) {
 
 static void forward_node(ae_workspace *w, const float *packed, int n) {
     const ae_node *node = &w->network->graph.node[n];
-    const ae_node_weights *at = &w->network->weights[n];
+    const ae_packed_node *at = &w->packed.node[n];
     const ae_planes *out = &w->image[n + 1], *in = &w->image[node->input[0]];
     const ae_planes *other = &w->image[node->input[1]];
     const ae_epilogue activation = activation_of(node);
     switch (node->kind) {
     case AE_NODE_CONV:
         w->kernels->conv_forward(out, in, &node->conv, packed + at->forward,
-                                 node->has_bias ? packed + at->packed_bias : NULL, &activation,
+                                 node->has_bias ? packed + at->bias : NULL, &activation,
                                  w->scratch);
         break;
     case AE_NODE_ADD:
@@ -257,7 +262,7 @@ static void backward_conv(ae_workspace *w, const float *packed, int n) {
     if (w->network->is_gated[image])
         gate = gate_of(&w->network->graph.node[image - 1], &w->image[image]);
     w->kernels->conv_backward(&part, &w->gradient[n + 1], &node->conv,
-                              packed + w->network->weights[n].backward, &gate, w->scratch);
+                              packed + w->packed.node[n].backward, &gate, w->scratch);
     end_part(w, image, &part);
 }
 

@@ -11,10 +11,7 @@ static ae_status create(ae_model *model, int *path, const ae_config *config, ae_
     ae_status status = ae_network_create(&model->network, settings->model.layers,
                                          ae_config_where(config, AE_OPTION(model, layers)), picture,
                                          (ae_output)settings->model.output);
-    if (status == AE_OK) status = ae_kernels_find(path);
-    if (status != AE_OK) return status;
-    model->packed = ae_calloc(ae_network_packed_size(model->network), sizeof *model->packed);
-    return model->packed ? AE_OK : ae_fail_memory("the parameters");
+    return status == AE_OK ? ae_kernels_find(path) : status;
 }
 
 ae_status ae_model_init(ae_model *model, ae_comm *comm, const ae_config *config, ae_shape picture) {
@@ -23,7 +20,9 @@ ae_status ae_model_init(ae_model *model, ae_comm *comm, const ae_config *config,
     ae_status status = ae_comm_agree(comm, create(model, &path, config, picture));
     if (status != AE_OK) return status;
     model->kernels = ae_kernels_at((int)ae_comm_min(comm, path));
-    return AE_OK;
+    model->packed =
+        ae_calloc(ae_network_packed_size(model->network, model->kernels), sizeof *model->packed);
+    return ae_comm_agree(comm, model->packed ? AE_OK : ae_fail_memory("the parameters"));
 }
 
 void ae_model_release(ae_model *model) {
@@ -33,5 +32,5 @@ void ae_model_release(ae_model *model) {
 }
 
 void ae_model_take(ae_model *model, const float *parameters) {
-    ae_network_pack(model->network, model->packed, parameters);
+    ae_network_pack(model->network, model->kernels, model->packed, parameters);
 }

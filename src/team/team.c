@@ -23,9 +23,9 @@ static size_t quarter_of(ae_shape picture) {
     return (ae_shape_values(picture) + 3) / 4;
 }
 
-size_t ae_member_bytes(const ae_network *network, ae_shape picture) {
-    return ae_workspace_bytes(network, picture.height, picture.width) +
-           4 * quarter_of(picture) * sizeof(float) + sums_of(network) * sizeof(int64_t);
+size_t ae_member_bytes(const ae_model *model, ae_shape picture) {
+    return ae_workspace_bytes(model->network, model->kernels, picture.height, picture.width) +
+           4 * quarter_of(picture) * sizeof(float) + sums_of(model->network) * sizeof(int64_t);
 }
 
 /* Called by the thread itself. */

@@ -157,14 +157,15 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
                placement->quota_cores, plural(placement->quota_cores == 1 ? 1 : 2));
 }
 
-void ae_plan_print_memory(const ae_plan *plan, const ae_state *state, size_t message_bytes) {
-    const double size = (double)ae_network_size(state->network);
+void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moments,
+                          size_t message_bytes) {
+    const double size = (double)ae_network_size(model->network);
     const double threads = plan->placement.threads;
     double images = (double)(plan->train_images + plan->validation_images + plan->test_images) *
                     (double)ae_record_size(plan->picture);
-    double a_rank = threads * (double)ae_member_bytes(state->network, plan->picture) +
-                    size * sizeof(float) * (2 + state->optimizer.moments) +
-                    (double)ae_network_packed_size(state->network) * sizeof(float) +
+    double a_rank = threads * (double)ae_member_bytes(model, plan->picture) +
+                    size * sizeof(float) * (2 + moments) +
+                    (double)ae_network_packed_size(model->network, model->kernels) * sizeof(float) +
                     (double)message_bytes + (double)plan->train_images * (double)sizeof(uint32_t);
     double results = (double)plan->test_images * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",

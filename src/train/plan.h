@@ -47,7 +47,8 @@ ae_status ae_plan_fail_diverged(const ae_plan *plan, int64_t epoch, int64_t step
 /* For the reader: the plan itself; what memory and messages it takes; and warnings on what he may
  * not have meant. */
 void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model);
-void ae_plan_print_memory(const ae_plan *plan, const ae_state *state, size_t message_bytes);
+void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moments,
+                          size_t message_bytes);
 void ae_plan_warn(const ae_plan *plan);
 
 #endif

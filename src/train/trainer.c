@@ -93,8 +93,8 @@ int ae_trainer_message_size(const ae_trainer *trainer) {
 
 ae_status ae_trainer_check(ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
-    ae_network_table_print(trainer->model.network, plan->picture);
-    ae_plan_print_memory(plan, &trainer->state,
+    ae_network_table_print(&trainer->model, plan->picture);
+    ae_plan_print_memory(plan, &trainer->model, trainer->state.optimizer.moments,
                          trainer->reduction.size * sizeof *trainer->reduction.message);
     ae_plan_warn(plan);
     ae_status status = ae_files_check(&trainer->files, &trainer->state);

@@ -60,13 +60,13 @@ static bool are_finite(const float *values, size_t count) {
 static void require_step(const ae_network *network, int side) {
     const size_t size = ae_network_size(network);
     float *parameters = ae_calloc(size, sizeof *parameters);
-    float *packed = ae_calloc(ae_network_packed_size(network), sizeof *packed);
+    float *packed = ae_calloc(ae_network_packed_size(network, ae_kernels_at(0)), sizeof *packed);
     ae_workspace *workspace;
     REQUIRE(parameters && packed, "no memory");
     REQUIRE(ae_network_initialize(network, parameters, AE_INIT_HE, 1) == AE_OK, "%s", ae_message());
     REQUIRE(ae_workspace_create(&workspace, network, side, side, ae_kernels_at(0)) == AE_OK,
             "no workspace");
-    ae_network_pack(network, packed, parameters);
+    ae_network_pack(network, ae_kernels_at(0), packed, parameters);
     ae_network_begin_block(workspace);
     ae_network_forward(workspace, packed);
     REQUIRE(isfinite(ae_network_backward(workspace, packed, AE_LOSS_MSE)), "loss");
@@ -80,8 +80,8 @@ static void require_step(const ae_network *network, int side) {
 static bool is_small(const ae_network *network, int side) {
     return ae_graph_fit(ae_network_graph(network), "layers", side, side) == AE_OK &&
            ae_network_step_work(network, side, side) < 1e6 &&
-           ae_workspace_bytes(network, side, side) < 1 << 19 &&
-           ae_network_packed_size(network) < 1 << 16;
+           ae_workspace_bytes(network, ae_kernels_at(0), side, side) < 1 << 19 &&
+           ae_network_packed_size(network, ae_kernels_at(0)) < 1 << 16;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

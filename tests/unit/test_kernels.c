@@ -13,6 +13,15 @@ static void plant_corners(const ae_planes *planes) {
     }
 }
 
+/* The weight as that path reads it. */
+static float *pack(const ae_kernels *kernels, const ae_conv *conv, const float *weights,
+                   bool backward) {
+    float *packed = ae_calloc(kernels->conv_packed(conv), sizeof *packed);
+    assert_non_null(packed);
+    kernels->conv_pack(packed, weights, conv, backward);
+    return packed;
+}
+
 /* The kernels of one convolution on an input of height x width, forward, back and by the weights:
  * equal bits, the images' borders included, and not those of a wrong last bit. */
 static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_kind kind,
@@ -20,7 +29,7 @@ static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_k
     const int ic = conv->in_channels, oc = conv->out_channels, halo = ae_conv_halo(conv);
     const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
     if (out_height < 1 || out_width < 1) return;
-    const size_t count = ae_conv_weights(conv), floats = ae_conv_scratch(conv, height, width);
+    const size_t count = ae_conv_weights(conv), floats = tested->conv_scratch(conv, height, width);
     image in = image_make(1, ic, height, width, halo);
     image out = image_make(2, oc, out_height, out_width, halo);
     plant_corners(&in.planes), plant_corners(&out.planes);
@@ -28,33 +37,38 @@ static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_k
     image out_b = image_poisoned(oc, out_height, out_width, halo);
     image in_a = image_poisoned(ic, height, width, halo);
     image in_b = image_poisoned(ic, height, width, halo);
-    float *weights = numbers(3, ae_conv_packed(conv)), *bias = numbers(4, (size_t)oc);
+    float *weights = numbers(3, count), *bias = numbers(4, (size_t)oc);
+    float *ahead_a = pack(reference, conv, weights, false),
+          *back_a = pack(reference, conv, weights, true);
+    float *ahead_b = pack(tested, conv, weights, false),
+          *back_b = pack(tested, conv, weights, true);
     float *sums_a = numbers(5, count), *sums_b = numbers(5, count), *scratch = numbers(6, floats);
     const float *b = with_bias ? bias : NULL;
     const bool gates = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
     const ae_epilogue forward = {kind, 0.125f, gates ? &out.planes : NULL};
     const ae_epilogue backward = {kind, 0.125f, gates ? &in.planes : NULL};
-    reference->conv_forward(&out_a.planes, &in.planes, conv, weights, b, &forward, scratch);
-    tested->conv_forward(&out_b.planes, &in.planes, conv, weights, b, &forward, scratch);
+    reference->conv_forward(&out_a.planes, &in.planes, conv, ahead_a, b, &forward, NULL);
+    tested->conv_forward(&out_b.planes, &in.planes, conv, ahead_b, b, &forward, scratch);
     assert_true(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
     float *last = ae_planes_row(&out_b.planes, oc - 1, out_height - 1) + out_width - 1;
     assert_false(isnan(*last));
     *last = nextafterf(*last, 2);
     assert_false(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
 
-    reference->conv_backward(&in_a.planes, &out.planes, conv, weights, &backward, scratch);
-    tested->conv_backward(&in_b.planes, &out.planes, conv, weights, &backward, scratch);
+    reference->conv_backward(&in_a.planes, &out.planes, conv, back_a, &backward, NULL);
+    tested->conv_backward(&in_b.planes, &out.planes, conv, back_b, &backward, scratch);
     assert_true(same_bits(in_a.memory, in_b.memory, in_a.floats * sizeof(float)));
     last = ae_planes_row(&in_b.planes, ic - 1, height - 1) + width - 1;
     assert_false(isnan(*last));
 
-    reference->conv_weights(sums_a, &in.planes, &out.planes, conv, scratch);
+    reference->conv_weights(sums_a, &in.planes, &out.planes, conv, NULL);
     tested->conv_weights(sums_b, &in.planes, &out.planes, conv, scratch);
     assert_true(same_bits(sums_a, sums_b, count * sizeof(float)));
     sums_b[0] = nextafterf(sums_b[0], 9);
     assert_false(same_bits(sums_a, sums_b, count * sizeof(float)));
     free(in.memory), free(out.memory), free(out_a.memory), free(out_b.memory), free(in_a.memory);
     free(in_b.memory), free(weights), free(bias), free(sums_a), free(sums_b), free(scratch);
+    free(ahead_a), free(ahead_b), free(back_a), free(back_b);
 }
 
 /* Kernel, stride and padding: those that the language of networks has. */
@@ -101,12 +115,10 @@ static void check_adjoint(const ae_conv *conv, int height, int width) {
     image y = image_make(2, oc, out_height, out_width, halo);
     image forward = image_poisoned(oc, out_height, out_width, halo);
     image back = image_poisoned(ic, height, width, halo);
-    const size_t count = ae_conv_weights(conv), packed = ae_conv_packed(conv);
-    float *weights = numbers(3, count), *ahead = ae_calloc(packed, sizeof *ahead);
-    float *turned = ae_calloc(packed, sizeof *turned), *sums = ae_calloc(count, sizeof *sums);
-    float *scratch = ae_calloc(ae_conv_scratch(conv, height, width), sizeof *scratch);
-    ae_conv_pack(ahead, weights, conv);
-    ae_conv_pack_backward(turned, weights, conv);
+    const size_t count = ae_conv_weights(conv);
+    float *weights = numbers(3, count), *sums = ae_calloc(count, sizeof *sums);
+    float *ahead = pack(tested, conv, weights, false), *turned = pack(tested, conv, weights, true);
+    float *scratch = ae_calloc(tested->conv_scratch(conv, height, width), sizeof *scratch);
     tested->conv_forward(&forward.planes, &x.planes, conv, ahead, NULL, &none, scratch);
     tested->conv_backward(&back.planes, &y.planes, conv, turned, &none, scratch);
     tested->conv_weights(sums, &x.planes, &y.planes, conv, scratch);
@@ -162,8 +174,8 @@ static void test_winograd_error(void **state) {
     const ae_conv conv = {false, C, C, 3, 1, 0};
     const ae_epilogue none = {.kind = AE_EPILOGUE_NONE};
     float *weights = numbers(3, C * C * 9), packed[C * C * 12];
-    assert_int_equal(ae_conv_packed(&conv), C * C * 12);
-    ae_conv_pack(packed, weights, &conv);
+    assert_int_equal(tested->conv_packed(&conv), C * C * 12);
+    tested->conv_pack(packed, weights, &conv, false);
     tested->conv_forward(&out.planes, &in.planes, &conv, packed, NULL, &none, NULL);
     const double bound = (2 * C * 3 + 5) * 0x1p-24 * C * 3 * 8;
     double worst = 0, square = 0, chain_square = 0;

@@ -34,6 +34,7 @@ typedef struct rig {
     ae_network *network;
     ae_workspace *workspace;
     size_t size, pixels;
+    const ae_kernels *kernels;
     float *parameters, *packed;
     float *image; /* [pixels], for use as needed */
 } rig;
@@ -52,16 +53,17 @@ static void check_initialize(const ae_network *network, float *parameters, uint6
 
 static void open_rig(rig *r, const char *text, int channels, int height, int width, int level) {
     r->network = make_network(text, channels, height, width);
-    assert_int_equal(
-        ae_workspace_create(&r->workspace, r->network, height, width, ae_kernels_at(level)), AE_OK);
+    r->kernels = ae_kernels_at(level);
+    assert_int_equal(ae_workspace_create(&r->workspace, r->network, height, width, r->kernels),
+                     AE_OK);
     r->size = ae_network_size(r->network);
     r->pixels = (size_t)channels * (size_t)height * (size_t)width;
     r->parameters = ae_calloc(r->size, sizeof *r->parameters);
-    r->packed = ae_calloc(ae_network_packed_size(r->network), sizeof *r->packed);
+    r->packed = ae_calloc(ae_network_packed_size(r->network, r->kernels), sizeof *r->packed);
     r->image = ae_calloc(r->pixels, sizeof *r->image);
     assert_true(r->parameters && r->packed && r->image);
     check_initialize(r->network, r->parameters, 7);
-    ae_network_pack(r->network, r->packed, r->parameters);
+    ae_network_pack(r->network, r->kernels, r->packed, r->parameters);
 }
 
 static void close_rig(rig *r) {
@@ -226,11 +228,12 @@ static void check_pack(int level) {
     rig r;
     open_rig(&r, smooth, 3, 20, 17, level);
     float *want = copy(run_block(&r, 0, 0, AE_LOSS_MSE), r.size);
-    memset(r.packed, 0xff, ae_network_packed_size(r.network) * sizeof *r.packed); /* NaN */
-    ae_network_pack(r.network, r.packed, r.parameters);
+    memset(r.packed, 0xff,
+           ae_network_packed_size(r.network, r.kernels) * sizeof *r.packed); /* NaN */
+    ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
     check_same(run_block(&r, 0, 0, AE_LOSS_MSE), want, r.size);
     r.parameters[0] += 0.5f;
-    ae_network_pack(r.network, r.packed, r.parameters);
+    ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
     assert_false(same(run_block(&r, 0, 0, AE_LOSS_MSE), want, r.size));
     free(want);
     close_rig(&r);
@@ -280,7 +283,7 @@ static void check_block(int level) {
     rig r;
     open_rig(&r, "conv 3 3 relu, tconv 2 2 none, tconv 1 2 relu", 1, 8, 32, level);
     for (size_t e = 0; e < r.size; ++e) r.parameters[e] = (float)(e * 7 % 5) - 1;
-    ae_network_pack(r.network, r.packed, r.parameters);
+    ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
     float *sum = ae_calloc(r.size, sizeof *sum), *two = ae_calloc(r.size, sizeof *two);
     assert_true(sum && two);
     for (uint32_t n = 0; n < 3; ++n) {
@@ -304,7 +307,7 @@ static double loss_beside(rig *r, const ae_parameter *tensor, const float *direc
                           ae_loss loss) {
     float *moved = copy(r->parameters, r->size);
     for (size_t e = 0; e < tensor->count; ++e) moved[tensor->offset + e] += step * direction[e];
-    ae_network_pack(r->network, r->packed, moved);
+    ae_network_pack(r->network, r->kernels, r->packed, moved);
     ae_network_forward(r->workspace, r->packed);
     free(moved);
     return ae_network_loss(r->workspace, loss);
@@ -376,7 +379,7 @@ static void check_differences(int level) {
         smooth_out(&r);
         const ae_parameter *table = ae_network_parameters(r.network, &count);
         for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
-            ae_network_pack(r.network, r.packed, r.parameters);
+            ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
             ae_network_begin_block(r.workspace);
             ae_network_forward(r.workspace, r.packed);
             ae_network_backward(r.workspace, r.packed, (ae_loss)loss);
@@ -398,7 +401,7 @@ static void check_losses(int level) {
         assert_true(alone > 0);
         assert_true(ae_network_backward(r.workspace, r.packed, (ae_loss)loss) == alone);
     }
-    assert_true(ae_workspace_bytes(r.network, 32, 32) > 1611 * AE_LANES * sizeof(float));
+    assert_true(ae_workspace_bytes(r.network, r.kernels, 32, 32) > 1611 * AE_LANES * sizeof(float));
     close_rig(&r);
 }
 

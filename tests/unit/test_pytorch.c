@@ -48,6 +48,7 @@ typedef struct rig {
     float *input, *target;        /* [images][pixels] */
     float *start;                 /* the given parameters */
     float *parameters, *gradient; /* [size] */
+    const ae_kernels *kernels;
     float *packed;
 } rig;
 
@@ -98,6 +99,7 @@ static void open_rig(rig *r, int n, const ae_kernels *kernels) {
     assert_int_equal(
         ae_workspace_create(&r->workspace, r->network, picture.height, picture.width, kernels),
         AE_OK);
+    r->kernels = kernels;
     r->size = ae_network_size(r->network);
 
     r->input = calloc(dims[0] * r->pixels, sizeof *r->input);
@@ -105,7 +107,7 @@ static void open_rig(rig *r, int n, const ae_kernels *kernels) {
     r->start = calloc(r->size, sizeof *r->start);
     r->parameters = calloc(r->size, sizeof *r->parameters);
     r->gradient = calloc(r->size, sizeof *r->gradient);
-    r->packed = calloc(ae_network_packed_size(r->network), sizeof *r->packed);
+    r->packed = calloc(ae_network_packed_size(r->network, kernels), sizeof *r->packed);
     assert_true(r->input && r->target && r->start && r->parameters && r->gradient && r->packed);
     read_floats(r->group, "input", r->input);
     read_floats(r->group, "target", r->target);
@@ -180,7 +182,7 @@ static void forward(rig *r, int image) {
 /* Fills r->gradient with the mean over the images; returns the mean loss. */
 static double differentiate(rig *r, ae_loss loss) {
     double sum = 0;
-    ae_network_pack(r->network, r->packed, r->parameters);
+    ae_network_pack(r->network, r->kernels, r->packed, r->parameters);
     ae_network_begin_block(r->workspace);
     for (int n = 0; n < r->images; ++n) {
         forward(r, n);
@@ -216,7 +218,7 @@ static void check_outputs(rig *r) {
     double *want = read_doubles(r->group, "output", count);
     float *got = calloc(count, sizeof *got);
     assert_non_null(got);
-    ae_network_pack(r->network, r->packed, r->parameters);
+    ae_network_pack(r->network, r->kernels, r->packed, r->parameters);
     for (int n = 0; n < r->images; ++n) {
         forward(r, n);
         ae_planes_to_dense(got + (size_t)n * r->pixels, ae_workspace_output(r->workspace));

@@ -30,7 +30,7 @@ static void train(int64_t *sums, const float *parameters, double bound, const ae
     assert_int_equal(ae_network_create(&model.network, layers, "layers", picture, AE_OUTPUT_DIRECT),
                      AE_OK);
     assert_int_equal(ae_network_size(model.network), SIZE);
-    model.packed = ae_calloc(ae_network_packed_size(model.network), sizeof *model.packed);
+    model.packed = ae_calloc(ae_network_packed_size(model.network, kernels), sizeof *model.packed);
     assert_non_null(model.packed);
     ae_model_take(&model, parameters);
     assert_int_equal(ae_team_create(&team, &model, picture, 1), AE_OK);
