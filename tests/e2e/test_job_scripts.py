@@ -1,5 +1,6 @@
 """Scripts in jobs/ without a cluster: what a user says holds, or is refused."""
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -113,3 +114,27 @@ def test_a_file_error_is_tried_once_more(tmp_path):
     assert [requeued(tmp_path, 4) for _ in range(3)] == [True, False, True]
     assert requeued(tmp_path, 75)  # in between it went well
     assert requeued(tmp_path, 4)
+
+
+@pytest.mark.parametrize("script, variables, cure", [
+    ("train.sbatch", {"SLURM_JOB_ID": "1"}, "as: sbatch jobs/train.sbatch CONFIG"),
+    ("train.pbs", {"PBS_JOBID": "1"}, "as: qsub -v CONFIG=FILE jobs/train.pbs")])
+def test_script_copied_without_what_belongs_to_it(tmp_path, script, variables, cure):
+    """It is refused; but not in the top folder, or with that beside it."""
+    def start(folder):
+        return subprocess.run(["bash", copy], cwd=folder, text=True, capture_output=True, check=False,
+                              stdin=subprocess.DEVNULL, env={**os.environ, **variables})
+
+    copy = shutil.copy(ROOT / "jobs" / script, tmp_path)
+    done = start(tmp_path)
+    assert done.returncode == USAGE and done.stdout == ""
+    assert done.stderr.startswith(f"{script}: batch.sh, which belongs beside it, isn't there")
+    assert done.stderr.endswith(f"{cure}\n") and done.stderr.count("\n") == 1
+
+    (top := tmp_path / "top").mkdir()
+    (top / "jobs").symlink_to(ROOT / "jobs")
+    shutil.copy(ROOT / "jobs" / "batch.sh", tmp_path)
+    for folder in (top, tmp_path):  # now it misses but the configuration
+        done = start(folder)
+        said = done.stderr + "".join(path.read_text() for path in folder.glob("ae_dist-1.out"))
+        assert done.returncode == USAGE and "onfiguration" in said and "batch.sh" not in said

@@ -1,6 +1,7 @@
 """jobs/train.pbs with stand-ins for PBS's commands that behave as OpenPBS's do."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -44,7 +45,7 @@ json.dump([sys.argv[1:], values], open("submitted.json", "w"))
 
 
 def pbs_start(folder, job, ncpus=1, walltime="01:00:00", select="", more="", **variables):
-    """Starts the script as PBS would start it as a job of one rank."""
+    """Starts the script as PBS would start it as a job of one rank: a copy of it."""
     commands = folder / "bin"
     commands.mkdir(exist_ok=True)
     qstat = QSTAT.format(ncpus=ncpus, walltime=walltime, select=select, more=more)
@@ -57,7 +58,8 @@ def pbs_start(folder, job, ncpus=1, walltime="01:00:00", select="", more="", **v
         "PBS_JOBID": job, "PBS_JOBNAME": "ae_dist", "PBS_O_WORKDIR": str(folder),
         "PBS_O_PATH": str(commands), "PBS_O_QUEUE": "workq", "PBS_NODEFILE": str(folder / "nodes"),
         "AE_DIST": PROGRAM, **variables})
-    return subprocess.Popen(["bash", ROOT / "jobs" / "train.pbs"], env=env, cwd="/",
+    copy = shutil.copy(ROOT / "jobs" / "train.pbs", commands / f"{job}.SC")
+    return subprocess.Popen(["bash", copy], env=env, cwd="/",
                             stdin=subprocess.DEVNULL)
 
 
