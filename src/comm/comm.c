@@ -99,21 +99,21 @@ void ae_comm_set_nodes(ae_comm *comm) {
     MPI_Comm_split(comm->world, first ? 0 : MPI_UNDEFINED, comm->rank, &comm->leaders);
 }
 
-void ae_comm_create(ae_comm **comm_out, int *argc, char ***argv) {
+void ae_comm_create(ae_comm **comm, int *argc, char ***argv) {
     int provided = 0;
     ae_watchdog_doing("starting MPI");
     yield_where_crowded();
     avoid_forbidden_copies();
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
-    ae_comm *comm = calloc(1, sizeof *comm);
-    if (!comm) MPI_Abort(MPI_COMM_WORLD, AE_FAILED);
-    *comm_out = comm;
-    MPI_Comm_dup(MPI_COMM_WORLD, &comm->world);
-    MPI_Comm_rank(comm->world, &comm->rank);
-    MPI_Comm_size(comm->world, &comm->size);
-    MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node);
-    ae_comm_set_nodes(comm);
-    find_hosts(comm);
+    ae_comm *made = calloc(1, sizeof *made);
+    if (!made) MPI_Abort(MPI_COMM_WORLD, AE_FAILED);
+    MPI_Comm_dup(MPI_COMM_WORLD, &made->world);
+    MPI_Comm_rank(made->world, &made->rank);
+    MPI_Comm_size(made->world, &made->size);
+    MPI_Comm_split_type(made->world, MPI_COMM_TYPE_SHARED, made->rank, MPI_INFO_NULL, &made->node);
+    ae_comm_set_nodes(made);
+    find_hosts(made);
+    *comm = made;
 }
 
 void ae_comm_destroy(ae_comm **comm) {
@@ -185,11 +185,10 @@ static void sum_by_nodes(ae_comm *comm, int64_t *values, int count) {
 void ae_comm_sum(ae_comm *comm, int64_t *values, int count) {
     begin_wait();
     ae_watchdog_voting(true);
-    if (comm->node_count > 1 && comm->node_count < comm->size) {
+    if (comm->node_count > 1 && comm->node_count < comm->size)
         sum_by_nodes(comm, values, count);
-    } else {
+    else
         MPI_Allreduce(MPI_IN_PLACE, values, count, MPI_INT64_T, MPI_SUM, comm->world);
-    }
     ae_watchdog_voting(false);
     end_wait();
 }

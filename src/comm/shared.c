@@ -65,30 +65,30 @@ static void warn_of_copies(ae_comm *comm, bool shared, size_t size) {
             (double)size / 1e6, (long long)nodes, comm->node_count);
 }
 
-ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
-    *shared_out = NULL;
-    ae_shared *shared = calloc(1, sizeof *shared);
-    ae_status status = ae_comm_agree(comm, shared ? AE_OK : ae_fail_memory("the images"));
+ae_status ae_shared_create(ae_shared **shared, ae_comm *comm, size_t size) {
+    *shared = NULL;
+    ae_shared *made = calloc(1, sizeof *made);
+    ae_status status = ae_comm_agree(comm, made ? AE_OK : ae_fail_memory("the images"));
     if (status != AE_OK) {
-        free(shared);
+        free(made);
         return status;
     }
-    shared->comm = comm;
-    shared->window = MPI_WIN_NULL;
-    bool room = allocate_window(&shared->window, &shared->bytes, comm, size);
+    made->comm = comm;
+    made->window = MPI_WIN_NULL;
+    bool room = allocate_window(&made->window, &made->bytes, comm, size);
     warn_of_copies(comm, room, size);
     if (room) {
-        MPI_Win_lock_all(MPI_MODE_NOCHECK, shared->window);
+        MPI_Win_lock_all(MPI_MODE_NOCHECK, made->window);
     } else {
-        shared->bytes = ae_calloc(size, 1);
-        if (!shared->bytes) status = ae_fail_memory("a copy of the images");
+        made->bytes = ae_calloc(size, 1);
+        if (!made->bytes) status = ae_fail_memory("a copy of the images");
     }
     status = ae_comm_agree(comm, status);
     if (status != AE_OK) {
-        ae_shared_destroy(&shared);
+        ae_shared_destroy(&made);
         return status;
     }
-    *shared_out = shared;
+    *shared = made;
     return AE_OK;
 }
 

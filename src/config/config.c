@@ -199,26 +199,26 @@ ae_status ae_config_create(ae_config **config, const char *path, const char *tex
         return ae_fail(AE_ERROR_USAGE,
                        "%s: is too large for a configuration; allowed: at most %d bytes", path,
                        AE_CONFIG_SIZE_MAX);
-    ae_config *new = ae_calloc(1, sizeof *new);
-    if (!new) return ae_fail_memory("the configuration");
+    ae_config *made = ae_calloc(1, sizeof *made);
+    if (!made) return ae_fail_memory("the configuration");
     ae_status status;
-    new->ini = ae_calloc(size + 1, 1);
-    if (!new->ini) {
+    made->ini = ae_calloc(size + 1, 1);
+    if (!made->ini) {
         status = ae_fail_memory("the configuration");
         goto done;
     }
-    if (size > 0) memcpy(new->ini, text, size);
-    status = assign_defaults(new);
-    if (status == AE_OK) status = read_ini(new, path, size);
+    if (size > 0) memcpy(made->ini, text, size);
+    status = assign_defaults(made);
+    if (status == AE_OK) status = read_ini(made, path, size);
     for (int i = 0; i < override_count && status == AE_OK; ++i)
-        status = read_override(new, overrides[i]);
-    if (status == AE_OK) status = name_run_folder(new, path);
+        status = read_override(made, overrides[i]);
+    if (status == AE_OK) status = name_run_folder(made, path);
     if (status != AE_OK) goto done;
-    follow(new);
-    status = check_pairs(new);
+    follow(made);
+    status = check_pairs(made);
 done:
-    if (status != AE_OK) ae_config_destroy(&new);
-    *config = new;
+    if (status != AE_OK) ae_config_destroy(&made);
+    *config = made;
     return status;
 }
 

@@ -178,22 +178,22 @@ ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
         return ae_fail(AE_ERROR_IO, "can't make the run folder '%s': %s; %s", dir,
                        strerror(strlen(dir) == 0 ? ENOENT : ENAMETOOLONG),
                        "choose another run.dir");
-    ae_run_folder *new = calloc(1, sizeof *new);
-    if (!new) return ae_fail_memory("the run folder's names");
-    new->lock = -1;
-    set_names(new, dir);
+    ae_run_folder *made = calloc(1, sizeof *made);
+    if (!made) return ae_fail_memory("the run folder's names");
+    made->lock = -1;
+    set_names(made, dir);
 
     ae_status status = AE_OK;
     char found[AE_FOUND_SIZE];
-    int error = make_folders(new->checkpoints);
+    int error = make_folders(made->checkpoints);
     if (error != 0)
-        status =
-            ae_fail(AE_ERROR_IO, "can't make the folder %s: %s (there is %s); %s", new->checkpoints,
-                    strerror(error), ae_found_at(found, new->checkpoints), ae_file_cure(error));
-    if (status == AE_OK && (error = find_write_error(new->checkpoints)) != 0)
-        status = ae_file_fail("write into", new->checkpoints, error);
-    if (status == AE_OK) status = take_lock(new);
-    *folder = new;
+        status = ae_fail(AE_ERROR_IO, "can't make the folder %s: %s (there is %s); %s",
+                         made->checkpoints, strerror(error), ae_found_at(found, made->checkpoints),
+                         ae_file_cure(error));
+    if (status == AE_OK && (error = find_write_error(made->checkpoints)) != 0)
+        status = ae_file_fail("write into", made->checkpoints, error);
+    if (status == AE_OK) status = take_lock(made);
+    *folder = made;
     if (status != AE_OK) ae_run_folder_close(folder);
     return status;
 }

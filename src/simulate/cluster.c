@@ -11,22 +11,22 @@ struct ae_shared {
     uint8_t *bytes; /* rank 0's */
 };
 
-ae_status ae_shared_create(ae_shared **shared_out, ae_comm *comm, size_t size) {
+ae_status ae_shared_create(ae_shared **shared, ae_comm *comm, size_t size) {
     const bool is_first = ae_comm_rank(comm) == 0;
-    ae_shared *shared = calloc(1, sizeof *shared);
+    ae_shared *made = calloc(1, sizeof *made);
     uint8_t *bytes = is_first ? ae_calloc(size, 1) : NULL;
-    *shared_out = NULL;
-    ae_status status = !shared || (is_first && !bytes) ? ae_fail_memory("the images") : AE_OK;
+    *shared = NULL;
+    ae_status status = !made || (is_first && !bytes) ? ae_fail_memory("the images") : AE_OK;
     status = ae_comm_agree(comm, status);
     if (status != AE_OK) {
-        free(shared);
+        free(made);
         free(bytes);
         return status;
     }
     ae_comm_broadcast(comm, &bytes, sizeof bytes);
-    shared->comm = comm;
-    shared->bytes = bytes;
-    *shared_out = shared;
+    made->comm = comm;
+    made->bytes = bytes;
+    *shared = made;
     return AE_OK;
 }
 
