@@ -29,7 +29,6 @@ void ae_comm_destroy(ae_comm **comm);
 /* Local, constant through a run. A node is a set of ranks that can share memory. */
 int ae_comm_rank(const ae_comm *comm);
 int ae_comm_size(const ae_comm *comm);
-int ae_comm_node_size(const ae_comm *comm);
 int ae_comm_node_count(const ae_comm *comm);
 
 /* "n1:4,n2:4": each host with its number of ranks, in the order of first ranks. Borrowed. */

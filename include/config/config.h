@@ -127,10 +127,6 @@ const char *ae_config_where(const ae_config *config, ae_option_index index);
 const char *ae_config_name(ae_option_index index);
 ae_effect ae_config_effect(ae_option_index index);
 
-/* Unit ("epochs", "") and one line of help. Borrowed. */
-const char *ae_config_unit(ae_option_index index);
-const char *ae_config_help(ae_option_index index);
-
 /* The default as text. Borrowed. */
 const char *ae_config_initial(ae_option_index index);
 

@@ -42,8 +42,7 @@ static inline float *ae_planes_row(const ae_planes *planes, int channel, int row
            (ptrdiff_t)row * planes->row_stride;
 }
 
-/* Dense [channels][height][width] <-> planes. */
-void ae_planes_from_dense(const ae_planes *planes, const float *dense);
+/* Planes to dense [channels][height][width]. */
 void ae_planes_to_dense(float *dense, const ae_planes *planes);
 
 /* A view of `count` channels from `first` on. */

@@ -147,10 +147,6 @@ int ae_comm_size(const ae_comm *comm) {
     return comm->size;
 }
 
-int ae_comm_node_size(const ae_comm *comm) {
-    return comm->node_size;
-}
-
 int ae_comm_node_count(const ae_comm *comm) {
     return comm->node_count;
 }

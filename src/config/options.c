@@ -56,14 +56,6 @@ const char *ae_config_initial(ae_option_index index) {
     return table[index].initial;
 }
 
-const char *ae_config_unit(ae_option_index index) {
-    return table[index].unit;
-}
-
-const char *ae_config_help(ae_option_index index) {
-    return table[index].help;
-}
-
 int ae_option_find(ae_slice section, ae_slice key) {
     for (int i = 0; i < AE_OPTION_COUNT; ++i)
         if (ae_slice_equals(section, table[i].section) && ae_slice_equals(key, table[i].key))

@@ -33,14 +33,6 @@ ae_planes ae_planes_view(float *memory, int channels, int height, int width, int
     return planes;
 }
 
-void ae_planes_from_dense(const ae_planes *planes, const float *dense) {
-    for (int c = 0; c < planes->channels; ++c)
-        for (int h = 0; h < planes->height; ++h) {
-            memcpy(ae_planes_row(planes, c, h), dense, (size_t)planes->width * sizeof *dense);
-            dense += planes->width;
-        }
-}
-
 void ae_planes_to_dense(float *dense, const ae_planes *planes) {
     for (int c = 0; c < planes->channels; ++c)
         for (int h = 0; h < planes->height; ++h) {

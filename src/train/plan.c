@@ -44,13 +44,10 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config) {
 
 /* ---- asked ---- */
 
-bool ae_plan_is_pretraining(const ae_plan *plan, int64_t epoch) {
-    return epoch < plan->settings->train.pretrain_epochs;
-}
-
 static ae_noise noise_of(const ae_plan *plan, int64_t epoch, double sigma) {
-    return (ae_noise){ae_plan_is_pretraining(plan, epoch) ? 0 : sigma,
-                      plan->settings->noise.clamp_min, plan->settings->noise.clamp_max};
+    const bool is_pretraining = epoch < plan->settings->train.pretrain_epochs;
+    return (ae_noise){is_pretraining ? 0 : sigma, plan->settings->noise.clamp_min,
+                      plan->settings->noise.clamp_max};
 }
 
 ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch) {

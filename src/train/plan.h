@@ -25,10 +25,7 @@ typedef struct ae_plan {
  * configuration. Collective. AE_ERROR_USAGE, AE_ERROR_DATA. */
 ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config);
 
-/* Is `epoch` (counted from 0) one on clean images? */
-bool ae_plan_is_pretraining(const ae_plan *plan, int64_t epoch);
-
-/* The noise of an epoch's training images, and of its evaluation. */
+/* The noise of the training images of an epoch, counted from 0, and of its evaluation. */
 ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch);
 ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch);
 

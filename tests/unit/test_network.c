@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dense.h"
+
 #include "base/fixed.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -85,9 +87,9 @@ static float noise(uint32_t stream, size_t element) {
 
 static void set_images(rig *r, uint32_t stream) {
     for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream, e);
-    ae_planes_from_dense(ae_workspace_input(r->workspace), r->image);
+    planes_from_dense(ae_workspace_input(r->workspace), r->image);
     for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream + 1, e);
-    ae_planes_from_dense(ae_workspace_target(r->workspace), r->image);
+    planes_from_dense(ae_workspace_target(r->workspace), r->image);
 }
 
 /* One block of images `first` to `last`; the gradient is the workspace's. */
@@ -365,7 +367,7 @@ static void smooth_out(rig *r) {
         }
     }
     for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(3, e) < 0.5f ? 0 : 1;
-    ae_planes_from_dense(ae_workspace_target(r->workspace), r->image);
+    planes_from_dense(ae_workspace_target(r->workspace), r->image);
 }
 
 static void check_differences(int level) {

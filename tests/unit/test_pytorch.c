@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dense.h"
+
 #include "nn/network.h"
 #include "nn/optimizer.h"
 
@@ -174,8 +176,8 @@ static void check(float *got, const double *want, size_t count, double tolerance
 }
 
 static void forward(rig *r, int image) {
-    ae_planes_from_dense(ae_workspace_input(r->workspace), r->input + (size_t)image * r->pixels);
-    ae_planes_from_dense(ae_workspace_target(r->workspace), r->target + (size_t)image * r->pixels);
+    planes_from_dense(ae_workspace_input(r->workspace), r->input + (size_t)image * r->pixels);
+    planes_from_dense(ae_workspace_target(r->workspace), r->target + (size_t)image * r->pixels);
     ae_network_forward(r->workspace, r->packed);
 }
 
