@@ -10,7 +10,7 @@ from style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 ACROSS, PICTURES_MAX = 10, 50
-PHASES = {
+PARTS = {
     "compute": BLUE,
     "allreduce": VERMILION,
     "data": SKY,
@@ -163,16 +163,16 @@ def draw_psnr(axis, run):
 
 
 def draw_times(axis, run):
-    """Each phase's share of the time, mean over the ranks, as bars on top of one another."""
-    times = {phase: run.epochs[f"seconds_{phase}"][:, 1] for phase in PHASES}
+    """Each part's share of the time, mean over the ranks, as bars on top of one another."""
+    times = {part: run.epochs[f"seconds_{part}"][:, 1] for part in PARTS}
     total = sum(times.values())
     total = np.where(total > 0, total, 1)
     bottom = np.zeros(len(total))
-    for phase, color in PHASES.items():
-        share = times[phase] / total
-        mean = times[phase].sum() / total.sum()
+    for part, color in PARTS.items():
+        share = times[part] / total
+        mean = times[part].sum() / total.sum()
         axis.bar(run.epochs["epoch"], share, bottom=bottom, width=1 if len(total) > 1 else 0.4,
-                 color=color, label=f"{phase} {100 * mean:.1f}%")
+                 color=color, label=f"{part} {100 * mean:.1f}%")
         bottom += share
     axis.set_ylim(0, 1)
     axis.yaxis.set_major_formatter(PercentFormatter(1))

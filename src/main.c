@@ -72,14 +72,14 @@ static void print_help(void) {
 }
 
 static void print_version(void) {
-    int level = 0;
-    ae_status status = ae_kernels_find(&level);
+    int path = 0;
+    ae_status status = ae_kernels_find(&path);
     printf("ae_dist %s\n", ae_build_version());
     printf("revision  %s\n", ae_build_revision());
     printf("compiler  %s, %s\n", ae_build_compiler(), ae_build_flags());
     printf("MPI       %s\n", ae_comm_library());
     printf("HDF5      %s\n", ae_h5_version());
-    printf("kernels   %s\n", status ? ae_message() : ae_kernels_at(level)->name);
+    printf("kernels   %s\n", status != AE_OK ? ae_message() : ae_kernels_at(path)->name);
 }
 
 /* One is the configuration; of two, the one that was meant as an option isn't. The first of those

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* As the kernel counts them; a machine of more isn't known. */
+/* As Linux counts them; a machine of more isn't known. */
 enum { AE_CORES = 8192 };
 typedef struct ae_cores {
     unsigned char bits[AE_CORES / 8];

@@ -25,7 +25,7 @@ static bool has_room(size_t size) {
 }
 
 /* Takes the pages of the window now: false where they aren't to be had after all, as when another
- * program filled the memory meanwhile. Kernels before Linux 5.14 can't tell. */
+ * program filled the memory meanwhile. Linux before 5.14 can't tell. */
 static bool take_pages(void *base, size_t size) {
 #ifdef MADV_POPULATE_WRITE
     return madvise(base, size, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;

@@ -43,7 +43,7 @@ static const ae_column epoch_columns[] = {
     {"images_per_s", AE_H5_DOUBLE, 0, EPOCH(images_per_s), "s-1", "Images a second",
      "Training images over the time they took, without evaluation and files"},
     {"seconds", AE_H5_DOUBLE, 0, EPOCH(seconds), "s", "Time of the epoch",
-     "Wall time of all phases and the files of the epoch before; since the last start, if later"},
+     "Wall time of all parts and the files of the epoch before; since the last start, if later"},
     {"seconds_data", AE_H5_DOUBLE, 3, PART(AE_PART_DATA), "s", "Time in data",
      "From bytes to numbers, and noise" OVER_RANKS},
     {"seconds_compute", AE_H5_DOUBLE, 3, PART(AE_PART_COMPUTE), "s", "Time in compute",

@@ -146,7 +146,7 @@ double ae_network_step_work(const ae_network *network, int height, int width) {
 }
 
 /* With `reach` for an image's receptive field and `jump` for the input pixels between two of its
- * own (halves and less after upsampling): a kernel adds (kernel - 1) jumps. */
+ * own (halves and less after upsampling): a convolution adds (kernel - 1) jumps. */
 int ae_network_receptive_field(const ae_network *network) {
     const ae_graph *graph = &network->graph;
     double reach[AE_NODES_MAX + 1] = {1}, jump[AE_NODES_MAX + 1] = {1};

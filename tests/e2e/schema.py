@@ -101,12 +101,12 @@ RESULTS = {
         ("images_per_s", DOUBLE, "s-1", "Images a second",
          "Training images over the time they took, without evaluation and files"),
         ("seconds", DOUBLE, "s", "Time of the epoch",
-         "Wall time of all phases and the files of the epoch before; since the last start, if "
+         "Wall time of all parts and the files of the epoch before; since the last start, if "
          "later"),
         ("parameters_hash", TEXT, "text", "Hash of the parameters",
          "XXH3-128 of all parameters and moments of the optimiser after the epoch")]},
-    **{f"epochs/seconds_{phase}": (DOUBLE, ("epoch", "statistic"), "s", long_name, text + SPREAD)
-       for phase, long_name, text in [
+    **{f"epochs/seconds_{part}": (DOUBLE, ("epoch", "statistic"), "s", long_name, text + SPREAD)
+       for part, long_name, text in [
            ("data", "Time in data", "From bytes to numbers, and noise"),
            ("compute", "Time in compute", "Forward and backward passes, and fixed-point sums"),
            ("allreduce", "Time in allreduce",

@@ -17,8 +17,8 @@ EPOCH_COLUMNS = ["epoch", "train_loss", "test_loss", "psnr_db", "psnr_infinite",
                  "ssim", "psnr_first10_db", "ssim_first10_range2", "validation_loss",
                  "skipped_steps", "learning_rate", "noise_sigma",
                  "test_noise_sigma", "images_per_s", "seconds", "parameters_hash"]
-TIMES = [f"seconds_{phase}"
-         for phase in ("data", "compute", "allreduce", "optimizer", "evaluate", "io")]
+TIMES = [f"seconds_{part}"
+         for part in ("data", "compute", "allreduce", "optimizer", "evaluate", "io")]
 START_COLUMNS = ["start", "time", "hosts", "ranks", "threads", "version", "revision", "mpi", "hdf5",
                  "compiler", "flags", "kernel_path", "job_id", "data_hash", "from_epoch",
                  "from_step"]

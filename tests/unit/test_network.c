@@ -53,9 +53,9 @@ static void check_initialize(const ae_network *network, float *parameters, uint6
     assert_int_equal(ae_network_initialize(network, parameters, AE_INIT_PYTORCH, seed), AE_OK);
 }
 
-static void open_rig(rig *r, const char *text, int channels, int height, int width, int level) {
+static void open_rig(rig *r, const char *text, int channels, int height, int width, int path) {
     r->network = make_network(text, channels, height, width);
-    r->kernels = ae_kernels_at(level);
+    r->kernels = ae_kernels_at(path);
     assert_int_equal(ae_workspace_create(&r->workspace, r->network, height, width, r->kernels),
                      AE_OK);
     r->size = ae_network_size(r->network);
@@ -226,9 +226,9 @@ static void test_initialize(void **state) {
 }
 
 /* Packing writes all that the passes read, and nothing that depends on what was there before. */
-static void check_pack(int level) {
+static void check_pack(int path) {
     rig r;
-    open_rig(&r, smooth, 3, 20, 17, level);
+    open_rig(&r, smooth, 3, 20, 17, path);
     float *want = copy(run_block(&r, 0, 0, AE_LOSS_MSE), r.size);
     memset(r.packed, 0xff,
            ae_network_packed_size(r.network, r.kernels) * sizeof *r.packed); /* NaN */
@@ -242,10 +242,10 @@ static void check_pack(int level) {
 }
 
 /* A workspace's past leaves no trace: not other images, not a NaN. */
-static void check_reuse(int level) {
+static void check_reuse(int path) {
     rig r, fresh;
-    open_rig(&r, reference, 3, 32, 27, level);
-    open_rig(&fresh, reference, 3, 32, 27, level);
+    open_rig(&r, reference, 3, 32, 27, path);
+    open_rig(&fresh, reference, 3, 32, 27, path);
     float *want = copy(run_block(&fresh, 5, 6, AE_LOSS_L1), r.size);
     run_block(&r, 1, 3, AE_LOSS_MSE);
     float right = r.packed[0];
@@ -260,11 +260,11 @@ static void check_reuse(int level) {
 }
 
 /* Every path's loss, output and gradient have the reference path's bits. */
-static void check_path(int level) {
+static void check_path(int path) {
     rig r, ref;
     static const char *const texts[] = {reference, smooth, piecewise, joined, residual};
     for (int t = 0; t < 5; ++t) {
-        open_rig(&r, texts[t], 3, 23, 19, level);
+        open_rig(&r, texts[t], 3, 23, 19, path);
         open_rig(&ref, texts[t], 3, 23, 19, 0);
         float *want = copy(run_block(&ref, 0, 1, AE_LOSS_MSE), r.size);
         check_same(run_block(&r, 0, 1, AE_LOSS_MSE), want, r.size);
@@ -281,9 +281,9 @@ static void check_path(int level) {
 
 /* With small whole parameters, pixels in steps of 1/256 and the mean of 256 magnitudes, every
  * product and sum is exact in float: a block's gradient is the sum of its images' to the bit. */
-static void check_block(int level) {
+static void check_block(int path) {
     rig r;
-    open_rig(&r, "conv 3 3 relu, tconv 2 2 none, tconv 1 2 relu", 1, 8, 32, level);
+    open_rig(&r, "conv 3 3 relu, tconv 2 2 none, tconv 1 2 relu", 1, 8, 32, path);
     for (size_t e = 0; e < r.size; ++e) r.parameters[e] = (float)(e * 7 % 5) - 1;
     ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
     float *sum = ae_calloc(r.size, sizeof *sum), *two = ae_calloc(r.size, sizeof *two);
@@ -370,13 +370,13 @@ static void smooth_out(rig *r) {
     planes_from_dense(ae_workspace_target(r->workspace), r->image);
 }
 
-static void check_differences(int level) {
+static void check_differences(int path) {
     static const char *const texts[] = {reference, smooth, joined};
     for (int t = 0; t < 3; ++t) {
         rig r;
         int count;
         const int height = texts[t] == joined ? 17 : 20; /* extended to 20 x 24 */
-        open_rig(&r, texts[t], 3, height, 23, level);
+        open_rig(&r, texts[t], 3, height, 23, path);
         set_images(&r, 0);
         smooth_out(&r);
         const ae_parameter *table = ae_network_parameters(r.network, &count);
@@ -393,9 +393,9 @@ static void check_differences(int level) {
     }
 }
 
-static void check_losses(int level) {
+static void check_losses(int path) {
     rig r;
-    open_rig(&r, reference, 3, 32, 27, level);
+    open_rig(&r, reference, 3, 32, 27, path);
     for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
         set_images(&r, 3);
         ae_network_forward(r.workspace, r.packed);
@@ -409,9 +409,9 @@ static void check_losses(int level) {
 
 /* Gradients of one image in the units of the integer sums: how far the largest element is below the
  * bound of the largest batch, and what rounding does to a typical one. */
-static void measure_range(double *largest, double *rounding, const char *text, int level) {
+static void measure_range(double *largest, double *rounding, const char *text, int path) {
     rig r;
-    open_rig(&r, text, 3, 33, 40, level);
+    open_rig(&r, text, 3, 33, 40, path);
     const float *gradient = run_block(&r, 0, 0, AE_LOSS_MSE);
     double square = 0, error = 0;
     *largest = 0;
@@ -435,20 +435,20 @@ static void test_range(void **state) {
     (void)state;
     static const char *const texts[] = {reference,     joined,   residual,
                                         "dncnn 16 17", "unet 8", "unshuffle 16 7"};
-    int level = ae_kernels_count() - 1;
-    while (!ae_kernels_at(level)) --level;
+    int path = ae_kernels_count() - 1;
+    while (!ae_kernels_at(path)) --path;
     for (size_t t = 0; t < sizeof texts / sizeof *texts; ++t) {
         double largest, rounding;
-        measure_range(&largest, &rounding, texts[t], level);
+        measure_range(&largest, &rounding, texts[t], path);
         print_message("largest element %.2g, rounding %.1g: %s\n", largest, rounding, texts[t]);
         assert_true(largest < ae_fixed_bound(AE_FIXED_K, 65536) / 16);
         assert_true(rounding < 1e-6);
     }
 }
 
-static void for_each_path(void (*check)(int level)) {
-    for (int level = 0; level < ae_kernels_count(); ++level)
-        if (ae_kernels_at(level)) check(level);
+static void for_each_path(void (*check)(int path)) {
+    for (int path = 0; path < ae_kernels_count(); ++path)
+        if (ae_kernels_at(path)) check(path);
 }
 
 static void test_pack(void **state) {

@@ -59,8 +59,8 @@ static void check_no_gradient(const int64_t *sums) {
 
 /* Runs `check` on every kernel path of this processor. */
 static void on_every_path(void (*check)(const ae_kernels *kernels)) {
-    for (int level = 0; level < ae_kernels_count(); ++level)
-        if (ae_kernels_at(level)) check(ae_kernels_at(level));
+    for (int path = 0; path < ae_kernels_count(); ++path)
+        if (ae_kernels_at(path)) check(ae_kernels_at(path));
 }
 
 static void check_bound(const ae_kernels *kernels) {
