@@ -1,3 +1,4 @@
+/* Memory that the ranks of a node share, or a copy for each where there is no room. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

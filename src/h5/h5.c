@@ -1,3 +1,4 @@
+/* HDF5 files as a whole: in memory, sealed, written and read at once; groups and attributes. */
 #include "h5/internal.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* The learning rate of each update. */
 #include "nn/optimizer.h"
 
 #include "base/maths.h"

@@ -2,6 +2,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,12 @@ def long_functions(texts):
     return places
 
 
+def without_sentence(texts):
+    """Files that open neither with a comment nor, if .c, with the header of their name."""
+    return [name for name, text in texts.items() if not text.startswith("/*") and
+            not re.match(rf'#include "(?:\w+/)*{re.escape(Path(name).stem)}\.h"\n', text)]
+
+
 def without_comments(texts):
     return {name: re.sub("#.*", "", text) for name, text in texts.items()}
 
@@ -96,6 +103,10 @@ def test_no_reduction_clause():
 def test_one_hand():
     assert found(BARE_STATUS, read_all(is_c)) == []
     assert found(POSTFIX, read_all(is_c)) == []
+
+
+def test_files_open_with_a_sentence():
+    assert without_sentence(read_all(lambda path: is_c(path) and path.parts[0] != "tests")) == []
 
 
 def test_no_machine_paths():
@@ -145,6 +156,12 @@ def test_scripts_parse(shell):
 def test_bad_text_is_found(pattern, bad, good):
     assert found(pattern, {"x": "\n" + bad + "\n"}) == ["x:2"]
     assert found(pattern, {"x": "\n" + good + "\n"}) == []
+
+
+def test_file_without_sentence_is_found():
+    texts = {"src/a/b.c": '#include "a/b.h"\n', "src/a/c.c": '#include "a/b.h"\n',
+             "src/a/d.c": "/* Says it. */\n#include <errno.h>\n", "a/e.h": "#ifndef AE_E_H\n"}
+    assert without_sentence(texts) == ["src/a/c.c", "a/e.h"]
 
 
 def test_long_file_is_found():
