@@ -49,7 +49,8 @@ typedef struct ae_graph {
     bool is_ready; /* it was a ready network's word */
     int stride;    /* the network runs on sides that are multiples of it */
     bool is_chain; /* a stack of plain and transposed convolutions alone, each valid, of stride 1,
-                      with bias: PyTorch's names are then "encoder." and "decoder." */
+                      with bias, not leaky and without a name: PyTorch's names are then "encoder."
+                      and "decoder." */
 } ae_graph;
 
 /* Reads the language of model.layers: layers between commas,

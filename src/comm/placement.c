@@ -62,7 +62,7 @@ static ae_status check_limit(void) {
 static void check_environment(ae_comm *comm) {
     static ae_status (*const checks[])(void) = {check_threads, check_levels, check_limit};
     for (size_t c = 0; c < sizeof checks / sizeof *checks; ++c)
-        if (ae_comm_agree(comm, checks[c]())) ae_warn("%s", ae_message());
+        if (ae_comm_agree(comm, checks[c]()) != AE_OK) ae_warn("%s", ae_message());
     omp_set_dynamic(0); /* as many threads as asked for, however busy the machine */
 }
 

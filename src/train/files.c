@@ -76,7 +76,7 @@ static ae_status open_folder(ae_files *files, ae_state *state) {
     return status;
 }
 
-/* Rank 0's state on all ranks. Collective. */
+/* Rank 0's state on all ranks, but for its origin. Collective. */
 static void broadcast_state(ae_state *state, ae_comm *comm) {
     ae_optimizer *optimizer = &state->optimizer;
     const size_t bytes = ae_network_size(state->network) * sizeof(float);

@@ -74,7 +74,7 @@ void ae_limits_warn_slow(const ae_clock *clock, ae_comm *comm, int64_t slow_perc
     const ae_share mine = {clock->part_s[AE_PART_COMPUTE], ae_comm_rank(comm)};
     ae_share *shares = is_first ? malloc((size_t)size * sizeof *shares) : NULL;
     ae_status status = is_first && !shares ? ae_fail_memory("the ranks' times") : AE_OK;
-    if (ae_comm_agree(comm, status)) return; /* it was but a warning */
+    if (ae_comm_agree(comm, status) != AE_OK) return; /* it was but a warning */
     ae_comm_gather(comm, &mine, sizeof mine, shares);
     double median_s;
     const int slow = is_first ? ae_limits_find_slow(shares, size, slow_percent, &median_s) : 0;

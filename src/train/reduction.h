@@ -1,5 +1,5 @@
-/* One training step's sums: the team computes the rank's shard, one MPI_Allreduce makes its integer
- * sums the batch's, and every rank does the same with them. */
+/* One training step's sums: the team computes the rank's shard, one sum over all ranks makes its
+ * integer sums the batch's, and every rank does the same with them. */
 #ifndef AE_TRAIN_REDUCTION_H
 #define AE_TRAIN_REDUCTION_H
 
