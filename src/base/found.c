@@ -87,26 +87,23 @@ static void add_file(char text[AE_FOUND_SIZE], const char *path, const struct st
     ssize_t size = file < 0 ? -1 : read(file, head, sizeof head);
     if (file >= 0) close(file);
     const char *kind = size > 0 ? ae_found_kind(head, (size_t)size) : NULL;
-    if (size == 0) {
+    if (size == 0)
         add(text, "an empty file");
-    } else if (kind) {
+    else if (kind)
         add(text, "%s", kind);
-    } else {
+    else
         add(text, "a file of %lld bytes", (long long)info->st_size);
-    }
-    if (file < 0) {
+    if (file < 0)
         add(text, " of user %lu with mode %03o", (unsigned long)info->st_uid, info->st_mode & 0777);
-    }
 }
 
 static void add_there(char text[AE_FOUND_SIZE], const char *path, const struct stat *info) {
-    if (S_ISDIR(info->st_mode)) {
+    if (S_ISDIR(info->st_mode))
         add_folder(text, path);
-    } else if (S_ISREG(info->st_mode)) {
+    else if (S_ISREG(info->st_mode))
         add_file(text, path, info);
-    } else {
+    else
         add(text, "a pipe, socket or device");
-    }
 }
 
 /* Nothing is at `path`: what the nearest of the folders is that it names. */

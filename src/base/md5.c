@@ -82,12 +82,10 @@ void ae_md5_of(const void *bytes, size_t size, char text[AE_HASH_TEXT_SIZE]) {
     if (left > 0) memcpy(end, next, left);
     end[left] = 0x80;
     size_t end_size = left < BLOCK - LENGTH_SIZE ? BLOCK : 2 * BLOCK;
-    for (int i = 0; i < LENGTH_SIZE; ++i) {
+    for (int i = 0; i < LENGTH_SIZE; ++i)
         end[end_size - LENGTH_SIZE + (size_t)i] = (uint8_t)((uint64_t)size * 8 >> (8 * i));
-    }
     for (size_t i = 0; i < end_size; i += BLOCK) add_block(state, end + i);
 
-    for (int i = 0; i < 16; ++i) {
+    for (int i = 0; i < 16; ++i)
         snprintf(text + 2 * i, 3, "%02x", (unsigned)(state[i / 4] >> (8 * (i % 4)) & 0xff));
-    }
 }

@@ -53,9 +53,8 @@ typedef struct cifar_file {
 /* Does the size fit? */
 static ae_status file_check(const cifar_file *file, const struct stat *info) {
     const long long expected = (long long)FILE_RECORDS * AE_CIFAR10_RECORD;
-    if (!S_ISREG(info->st_mode)) {
+    if (!S_ISREG(info->st_mode))
         return ae_fail(AE_ERROR_DATA, "'%s' is not a regular file; " CURE, file->path);
-    }
     if (info->st_size == 0) {
         return ae_fail(AE_ERROR_DATA, "'%s' is empty, %lld bytes were expected; " CURE, file->path,
                        expected);
@@ -108,9 +107,7 @@ static ae_status file_open(cifar_file *file, const char *dir, int index) {
     file->descriptor = -1;
     snprintf(file->path, sizeof file->path, "%s/%s", dir, ae_cifar10_names[index]);
     while ((error = try_opening(file, &info)) != 0 && ae_retry(&waited_s, error)) continue;
-    if (error != 0) {
-        return refuse_open(dir, file->path, error);
-    }
+    if (error != 0) return refuse_open(dir, file->path, error);
     ae_status status = file_check(file, &info);
     if (status != AE_OK) close(file->descriptor);
     return status;

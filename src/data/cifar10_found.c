@@ -41,9 +41,8 @@ static bool is_there(const char *folder, const char *name) {
 }
 
 static bool holds_batches(const char *folder) {
-    for (int i = 0; i < AE_CIFAR10_FILES; ++i) {
+    for (int i = 0; i < AE_CIFAR10_FILES; ++i)
         if (!is_there(folder, ae_cifar10_names[i])) return false;
-    }
     return true;
 }
 
@@ -88,9 +87,8 @@ static bool advise_below(char advice[ADVICE_SIZE], const char *folder) {
     for (int i = 0; i < count; ++i) {
         char path[PATH_MAX];
         int length = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (!found && entries[i]->d_name[0] != '.' && length < PATH_MAX) {
+        if (!found && entries[i]->d_name[0] != '.' && length < PATH_MAX)
             found = advise(advice, path);
-        }
         free(entries[i]);
     }
     if (count >= 0) free(entries);

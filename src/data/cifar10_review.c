@@ -63,14 +63,12 @@ static void report(const ae_cifar10_part parts[FILES], const findings *found, co
     char changed[LIST_SIZE] = "", blank[LIST_SIZE] = "";
     for (int i = 0; i < FILES; ++i) {
         int first = ae_cifar10_repeats(parts, i);
-        if (first >= 0) {
+        if (first >= 0)
             list_add(changed, "%s (the same as %s)", parts[i].name, parts[first].name);
-        } else if (found->changed[i]) {
+        else if (found->changed[i])
             list_add(changed, "%s", parts[i].name);
-        }
-        if (found->blank[i]) {
+        if (found->blank[i])
             list_add(blank, "%lld of %s", (long long)found->blank[i], parts[i].name);
-        }
     }
     if (changed[0]) {
         ae_warn("the images in data.dir '%s' are not CIFAR-10 as published: %s. They are used as "

@@ -150,9 +150,8 @@ static void canvas_fill(canvas *c, int row, int word, uint64_t fresh, const int 
         int count = (int)(counts >> (pixel * SCALE) & 15);
         counts &= ~(UINT64_C(15) << (pixel * SCALE));
         int *sum = c->sums[row / SCALE][word * (WORD / SCALE) + pixel];
-        for (int channel = 0; channel < AE_DEADLEAVES_CHANNELS; ++channel) {
+        for (int channel = 0; channel < AE_DEADLEAVES_CHANNELS; ++channel)
             sum[channel] += count * colour[channel];
-        }
         c->open_count -= count;
     }
 }
@@ -189,9 +188,8 @@ void ae_deadleaves_make(uint8_t *record, uint64_t seed, uint32_t index) {
     ae_stream stream = {.seed = seed, .purpose = AE_RANDOM_PICTURE, .sample = index};
     palette colours = palette_draw(stream);
     canvas c = {.open_count = SIDE * SIDE};
-    for (int row = 0; row < SIDE; ++row) {
+    for (int row = 0; row < SIDE; ++row)
         for (int word = 0; word < WORDS; ++word) c.open[row][word] = ~UINT64_C(0);
-    }
     /* Disk i takes draw 2i for its place and 2i + 1 for its colour, after the palette's. */
     for (uint32_t i = 0; c.open_count > 0 && i <= DISK_LIMIT; ++i) {
         uint32_t words[4], draw = PALETTE_DRAWS + 2 * i;

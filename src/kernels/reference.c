@@ -164,12 +164,11 @@ void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes
     for (int a = 0; a < small->channels; ++a)
         for (int b = 0; b < large->channels; ++b, sums += kernel * kernel)
             for (int kw = 0; kw < kernel; ++kw) {
-                if (ae_conv_is_winograd(conv)) {
+                if (ae_conv_is_winograd(conv))
                     add_winograd_column(sums, small, large, a, b, kw, conv->padding);
-                } else {
+                else
                     for (int kh = 0; kh < kernel; ++kh)
                         sums[kh * kernel + kw] += tap_gradient(small, large, a, b, conv, kh, kw);
-                }
             }
 }
 

@@ -119,11 +119,9 @@ static void shards_cover_each_batch_once(void **state) {
     for (size_t i = 0; i < sizeof counts / sizeof *counts; ++i) {
         for (size_t j = 0; j < sizeof batches / sizeof *batches; ++j) {
             if (counts[i] / batches[j] > 2000) continue;
-            for (size_t k = 0; k < sizeof blocks / sizeof *blocks; ++k) {
-                for (size_t l = 0; l < sizeof sizes / sizeof *sizes; ++l) {
+            for (size_t k = 0; k < sizeof blocks / sizeof *blocks; ++k)
+                for (size_t l = 0; l < sizeof sizes / sizeof *sizes; ++l)
                     check_shards(counts[i], batches[j], blocks[k], sizes[l]);
-                }
-            }
         }
     }
 }
@@ -203,9 +201,8 @@ static void pictures_differ(void **state) {
     static uint8_t records[PICTURES][AE_DEADLEAVES_RECORD];
     for (uint32_t i = 0; i < PICTURES; ++i) {
         ae_deadleaves_make(records[i], 2, i);
-        for (uint32_t j = 0; j < i; ++j) {
+        for (uint32_t j = 0; j < i; ++j)
             assert_memory_not_equal(records[i], records[j], AE_DEADLEAVES_RECORD);
-        }
     }
 }
 
@@ -241,9 +238,8 @@ static int folder_make(void **state) {
     (void)state;
     strcpy(folder, "/tmp/ae_test_data_XXXXXX");
     if (!mkdtemp(folder)) return -1;
-    for (int i = 0; i < BATCHES; ++i) {
+    for (int i = 0; i < BATCHES; ++i)
         batch_resize(batch_names[i], (off_t)BATCH_RECORDS * AE_CIFAR10_RECORD);
-    }
     return 0;
 }
 
