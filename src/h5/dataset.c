@@ -202,12 +202,18 @@ ae_status ae_h5_check(ae_h5 *file, const char *path, ae_h5_type type, int rank, 
     return status;
 }
 
-ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, const int64_t *shape,
-                     void *data) {
+/* The same where the whole shape is known. */
+static ae_status open_exactly(hid_t *id, ae_h5 *file, const char *path, ae_h5_type type, int rank,
+                              const int64_t *shape) {
     int64_t exact[AE_H5_RANK_MAX];
     for (int d = 0; d < rank; ++d) exact[d] = shape[d];
+    return open_checked(id, file, path, type, rank, exact);
+}
+
+ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, const int64_t *shape,
+                     void *data) {
     hid_t id;
-    ae_status status = open_checked(&id, file, path, type, rank, exact);
+    ae_status status = open_exactly(&id, file, path, type, rank, shape);
     if (status != AE_OK) return status;
     if (H5Dread(id, native_type(type, H5I_INVALID_HID), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         status = ae_h5_fail(file, "read", path);
@@ -217,10 +223,8 @@ ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, c
 
 ae_status ae_h5_write(ae_h5 *file, const char *path, ae_h5_type type, int rank,
                       const int64_t *shape, const void *data) {
-    int64_t exact[AE_H5_RANK_MAX];
-    for (int d = 0; d < rank; ++d) exact[d] = shape[d];
     hid_t id;
-    ae_status status = open_checked(&id, file, path, type, rank, exact);
+    ae_status status = open_exactly(&id, file, path, type, rank, shape);
     if (status != AE_OK) return status;
     if (H5Dwrite(id, native_type(type, H5I_INVALID_HID), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         status = ae_h5_fail(file, "write", path);
