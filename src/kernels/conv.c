@@ -2,8 +2,15 @@
  * that paths share. */
 #include "kernels/conv.h"
 
-bool ae_conv_is_winograd(const ae_conv *conv) {
-    return conv->kernel == 3 && conv->stride == 1;
+#include <string.h>
+
+/* Below so many channels, forming the components of tiles takes more than they save. */
+enum { TILES_CHANNELS = 16 };
+
+ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv) {
+    if (conv->kernel != 3 || conv->stride != 1) return AE_CONV_TAPS;
+    const bool has_few = conv->in_channels < TILES_CHANNELS || conv->out_channels < TILES_CHANNELS;
+    return has_few ? AE_CONV_PAIRS : AE_CONV_TILES;
 }
 
 bool ae_conv_is_adjoint(const ae_conv *conv, bool backward) {
@@ -26,8 +33,19 @@ size_t ae_conv_weights(const ae_conv *conv) {
 }
 
 size_t ae_conv_packed(const ae_conv *conv) {
-    const size_t rows = ae_conv_is_winograd(conv) ? AE_WINOGRAD_COMPONENTS : (size_t)conv->kernel;
-    return ae_conv_weights(conv) / (size_t)conv->kernel * rows;
+    const int in = conv->in_channels, out = conv->out_channels;
+    switch (ae_conv_algorithm_of(conv)) {
+    case AE_CONV_PAIRS:
+        return ae_conv_weights(conv) / 3 * AE_WINOGRAD_COMPONENTS;
+    case AE_CONV_TILES: { /* of either direction */
+        const size_t forward = (size_t)in * ae_tile_channels(out);
+        const size_t backward = (size_t)out * ae_tile_channels(in);
+        return AE_TILE_COMPONENTS * (forward > backward ? forward : backward);
+    }
+    case AE_CONV_TAPS:
+        break;
+    }
+    return ae_conv_weights(conv);
 }
 
 int ae_conv_halo(const ae_conv *conv) {
@@ -56,8 +74,8 @@ static void components(float u[AE_WINOGRAD_COMPONENTS], const float *g, ptrdiff_
     u[3] = g[2 * row];
 }
 
-static void pack_winograd(float *packed, const float *weight, int out, int in, ptrdiff_t out_stride,
-                          ptrdiff_t in_stride, int direction) {
+static void pack_pairs(float *packed, const float *weight, int out, int in, ptrdiff_t out_stride,
+                       ptrdiff_t in_stride, int direction) {
     for (int ic = 0; ic < in; ++ic)
         for (int oc = 0; oc < out; ++oc)
             for (int j = 0; j < 3; ++j) {
@@ -67,6 +85,44 @@ static void pack_winograd(float *packed, const float *weight, int out, int in, p
                 for (int c = 0; c < AE_WINOGRAD_COMPONENTS; ++c)
                     packed[((c * in + ic) * 3 + j) * out + oc] = u[c];
             }
+}
+
+/* The six components of a line of three weights. */
+static void components_of_line(double u[AE_TILE_SIDE], const double g[3]) {
+    const double outer = g[0] + g[2];
+    u[0] = g[0];
+    u[1] = (outer + g[1]) / 3;
+    u[2] = (g[1] - outer) / 3;
+    u[3] = -16 * ((g[0] + g[1] / 2) + g[2] / 4) / 15;
+    u[4] = ((g[0] - 2 * g[1]) + 4 * g[2]) / 15;
+    u[5] = g[2];
+}
+
+/* u = the components of a kernel whose weights are `direction` apart from g on. */
+static void components_of_tile(double u[AE_TILE_COMPONENTS], const float *g, int direction) {
+    double down[3][AE_TILE_SIDE];
+    for (int j = 0; j < 3; ++j) {
+        const double column[3] = {(double)g[direction * j], (double)g[direction * (3 + j)],
+                                  (double)g[direction * (6 + j)]};
+        components_of_line(down[j], column);
+    }
+    for (int k = 0; k < AE_TILE_SIDE; ++k) {
+        const double row[3] = {down[0][k], down[1][k], down[2][k]};
+        components_of_line(u + k * AE_TILE_SIDE, row);
+    }
+}
+
+static void pack_tiles(float *packed, const float *weight, int out, int in, ptrdiff_t out_stride,
+                       ptrdiff_t in_stride, int direction) {
+    const size_t component = (size_t)in * ae_tile_channels(out);
+    memset(packed, 0, AE_TILE_COMPONENTS * component * sizeof *packed);
+    for (int ic = 0; ic < in; ++ic)
+        for (int oc = 0; oc < out; ++oc) {
+            double u[AE_TILE_COMPONENTS];
+            components_of_tile(u, weight + oc * out_stride + ic * in_stride, direction);
+            for (int k = 0; k < AE_TILE_COMPONENTS; ++k)
+                packed[(size_t)k * component + ae_tile_weight(in, oc, ic)] = (float)u[k];
+        }
 }
 
 static void pack_taps(float *packed, const float *weight, int out, int in, int taps,
@@ -87,8 +143,16 @@ void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool 
     const ptrdiff_t in_stride = adjoint ? (ptrdiff_t)out * taps : taps;
     const bool turned = adjoint && conv->stride == 1;
     if (turned) weight += taps - 1;
-    if (ae_conv_is_winograd(conv))
-        pack_winograd(packed, weight, out, in, out_stride, in_stride, turned ? -1 : 1);
-    else
-        pack_taps(packed, weight, out, in, taps, out_stride, in_stride, turned ? -1 : 1);
+    const int direction = turned ? -1 : 1;
+    switch (ae_conv_algorithm_of(conv)) {
+    case AE_CONV_PAIRS:
+        pack_pairs(packed, weight, out, in, out_stride, in_stride, direction);
+        break;
+    case AE_CONV_TILES:
+        pack_tiles(packed, weight, out, in, out_stride, in_stride, direction);
+        break;
+    case AE_CONV_TAPS:
+        pack_taps(packed, weight, out, in, taps, out_stride, in_stride, direction);
+        break;
+    }
 }

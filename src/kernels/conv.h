@@ -5,8 +5,19 @@
 #include "kernels/kernels.h"
 
 /* Which algorithm serves a convolution, in all three of its kernels, is decided here alone, by
- * kind, kernel, stride and channels: Winograd's F(2, 3) down the columns, or else tap by tap. */
-bool ae_conv_is_winograd(const ae_conv *conv);
+ * kernel, stride and channels. */
+typedef enum ae_conv_algorithm {
+    AE_CONV_TAPS,  /* tap by tap */
+    AE_CONV_PAIRS, /* Winograd's F(2, 3) down the columns: pairs of rows */
+    AE_CONV_TILES  /* Winograd's F(4x4, 3x3): tiles of 4 x 4 pixels */
+} ae_conv_algorithm;
+
+ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv);
+
+/* Channels of the packed weights of AE_CONV_TILES, with those of zeros that round them up. */
+static inline size_t ae_tile_channels(int channels) {
+    return ((size_t)channels + AE_LANES - 1) / AE_LANES * AE_LANES;
+}
 
 /* Is the convolution forward (`backward`: back) a correlation or its adjoint, as conv_forward in
  * include/kernels/kernels.h tells? Of stride 1 the adjoint is a correlation too, of other weights
@@ -16,8 +27,13 @@ bool ae_conv_is_adjoint(const ae_conv *conv, bool backward);
 /* Padding of the correlation of stride 1 that the convolution is forward, or back. */
 int ae_conv_shift(const ae_conv *conv, bool backward);
 
-/* Packed weights as today's paths read them (ae_kernels): [c][i][j][o], or of Winograd's algorithm
- * [component][c][j][o]. */
+/* Packed weights as today's paths read them (ae_kernels): [c][i][j][o], of pairs
+ * [component][c][j][o], of tiles
+ * [component][o / 16][c][o % 16] with o rounded up to ae_tile_channels(o). */
+static inline size_t ae_tile_weight(int in_channels, int oc, int ic) { /* within a component */
+    return ((size_t)(oc / AE_LANES) * (size_t)in_channels + (size_t)ic) * AE_LANES +
+           (size_t)(oc % AE_LANES);
+}
 size_t ae_conv_packed(const ae_conv *conv);
 void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool backward);
 

@@ -69,15 +69,20 @@ static float spread_pixel(float sum, const ae_planes *out, const ae_planes *in,
 }
 
 static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *conv, bool backward,
-                     const float *weights, const float *bias, const ae_epilogue *epilogue) {
-    const bool winograd = ae_conv_is_winograd(conv);
+                     const float *weights, const float *bias, const ae_epilogue *epilogue,
+                     float *scratch) {
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     const bool spreads = conv->stride > 1 && ae_conv_is_adjoint(conv, backward);
     const int shift = ae_conv_shift(conv, backward);
+    if (algorithm == AE_CONV_TILES) {
+        ae_reference_tiles(out, in, weights, bias, epilogue, shift, scratch);
+        return;
+    }
     for (int oc = 0; oc < out->channels; ++oc)
         for (int oh = 0; oh < out->height; ++oh)
             for (int ow = 0; ow < out->width; ++ow) {
                 float sum = bias ? bias[oc] : 0;
-                if (winograd)
+                if (algorithm == AE_CONV_PAIRS)
                     sum = winograd_pixel(sum, out, in, weights, oc, oh, ow, shift);
                 else if (spreads)
                     sum = spread_pixel(sum, out, in, weights, oc, oh, ow, conv->kernel,
@@ -93,15 +98,13 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
 void ae_reference_conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
                                const float *weights, const float *bias, const ae_epilogue *epilogue,
                                float *scratch) {
-    (void)scratch;
-    convolve(out, in, conv, false, weights, bias, epilogue);
+    convolve(out, in, conv, false, weights, bias, epilogue, scratch);
 }
 
 void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradient,
                                 const ae_conv *conv, const float *weights,
                                 const ae_epilogue *epilogue, float *scratch) {
-    (void)scratch;
-    convolve(below, gradient, conv, true, weights, NULL, epilogue);
+    convolve(below, gradient, conv, true, weights, NULL, epilogue, scratch);
 }
 
 /* The sum of 16 lanes by halving. */
@@ -160,11 +163,16 @@ void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes
     const ae_planes *small = conv->transposed ? in : gradient;
     const ae_planes *large = conv->transposed ? gradient : in;
     const int kernel = conv->kernel;
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     (void)scratch;
+    if (algorithm == AE_CONV_TILES) {
+        ae_reference_tiles_weights(sums, small, large, conv->padding);
+        return;
+    }
     for (int a = 0; a < small->channels; ++a)
         for (int b = 0; b < large->channels; ++b, sums += kernel * kernel)
             for (int kw = 0; kw < kernel; ++kw) {
-                if (ae_conv_is_winograd(conv))
+                if (algorithm == AE_CONV_PAIRS)
                     add_winograd_column(sums, small, large, a, b, kw, conv->padding);
                 else
                     for (int kh = 0; kh < kernel; ++kh)
@@ -173,8 +181,10 @@ void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes
 }
 
 size_t ae_reference_conv_scratch(const ae_conv *conv, int height, int width) {
-    (void)conv, (void)height, (void)width;
-    return 0;
+    const int in = conv->in_channels, out = conv->out_channels;
+    (void)height, (void)width;
+    if (ae_conv_algorithm_of(conv) != AE_CONV_TILES) return 0;
+    return AE_TILE_COMPONENTS * (size_t)(in > out ? in : out); /* of a tile's input */
 }
 
 void ae_reference_sum_pixels(float *sums, const ae_planes *planes) {

@@ -12,7 +12,14 @@ void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradien
                                 const ae_epilogue *epilogue, float *scratch);
 void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
                                const ae_conv *conv, float *scratch);
-size_t ae_reference_conv_scratch(const ae_conv *conv, int height, int width); /* 0 */
+size_t ae_reference_conv_scratch(const ae_conv *conv, int height, int width);
+
+/* Correlations by tiles with padding `shift`, and their derivatives by the weights. */
+void ae_reference_tiles(const ae_planes *out, const ae_planes *in, const float *weights,
+                        const float *bias, const ae_epilogue *epilogue, int shift, float *scratch);
+void ae_reference_tiles_weights(float *sums, const ae_planes *small, const ae_planes *large,
+                                int padding);
+
 void ae_reference_sum_pixels(float *sums, const ae_planes *planes);
 double ae_reference_multiply_adds(long rounds);
 

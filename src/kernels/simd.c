@@ -17,6 +17,8 @@ INLINE vec vec_component(int component, const float *plus, const float *other) {
     return component == 1 ? vec_add(a, b) : vec_sub(a, b);
 }
 
+#include "kernels/simd_tiles.c"
+
 #include "kernels/simd_conv.c"
 #include "kernels/simd_weights.c"
 

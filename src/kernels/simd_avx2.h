@@ -9,6 +9,9 @@
 #define TILE_VECS 2
 #define TILE_GRADIENT 4
 #define TILE_TAPS 3
+#define PRODUCT_ROWS 6
+#define PRODUCT_VECS 2
+#define EACH_PRODUCT(make) make(1) make(2) make(3) make(4) make(5) make(6)
 typedef __m256 vec;
 typedef __m256 vec_mask;
 
@@ -63,6 +66,26 @@ static inline vec_mask vec_first(int count) {
 }
 static inline vec vec_keep(vec_mask mask, vec v) {
     return _mm256_and_ps(mask, v);
+}
+
+/* v[i][j] = v[j][i] of VEC vectors. */
+static inline void vec_transpose(vec v[VEC]) {
+    __m256 pairs[VEC], fours[VEC];
+#pragma GCC unroll 8
+    for (int i = 0; i < VEC; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < VEC; ++i) {
+        const __m256 a = pairs[i / 4 * 4 + i % 4 / 2], b = pairs[i / 4 * 4 + i % 4 / 2 + 2];
+        fours[i] = i % 2 == 0 ? _mm256_shuffle_ps(a, b, 0x44) : _mm256_shuffle_ps(a, b, 0xee);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < VEC / 2; ++i) {
+        v[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
 }
 
 /* sums[0..7] += values[0..7] * scale, rounded to nearest even: one at a time, as AVX2 has no such

@@ -9,6 +9,11 @@
 #define TILE_VECS 2
 #define TILE_GRADIENT 8
 #define TILE_TAPS 3
+#define PRODUCT_ROWS 12
+#define PRODUCT_VECS 2
+#define EACH_PRODUCT(make)                                                                         \
+    make(1) make(2) make(3) make(4) make(5) make(6) make(7) make(8) make(9) make(10) make(11)      \
+        make(12)
 typedef __m512 vec;
 typedef __mmask16 vec_mask;
 
@@ -61,6 +66,34 @@ static inline vec_mask vec_first(int count) {
 }
 static inline vec vec_keep(vec_mask mask, vec v) {
     return _mm512_maskz_mov_ps(mask, v);
+}
+
+/* v[i][j] = v[j][i] of VEC vectors. */
+static inline void vec_transpose(vec v[VEC]) {
+    __m512 pairs[VEC], fours[VEC], eights[VEC];
+#pragma GCC unroll 16
+    for (int i = 0; i < VEC; i += 2) {
+        pairs[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < VEC; ++i) {
+        const __m512 a = pairs[i / 4 * 4 + i % 4 / 2], b = pairs[i / 4 * 4 + i % 4 / 2 + 2];
+        fours[i] = i % 2 == 0 ? _mm512_shuffle_ps(a, b, 0x44) : _mm512_shuffle_ps(a, b, 0xee);
+    }
+    /* fours[4 g + i] has columns i, 4 + i, 8 + i, 12 + i of rows 4 g to 4 g + 3. */
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; ++i) {
+        eights[i] = _mm512_shuffle_f32x4(fours[i], fours[4 + i], 0x88);
+        eights[4 + i] = _mm512_shuffle_f32x4(fours[i], fours[4 + i], 0xdd);
+        eights[8 + i] = _mm512_shuffle_f32x4(fours[8 + i], fours[12 + i], 0x88);
+        eights[12 + i] = _mm512_shuffle_f32x4(fours[8 + i], fours[12 + i], 0xdd);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 8; ++i) {
+        v[i] = _mm512_shuffle_f32x4(eights[i], eights[8 + i], 0x88);
+        v[8 + i] = _mm512_shuffle_f32x4(eights[i], eights[8 + i], 0xdd);
+    }
 }
 
 /* sums[0..7] += values[0..7] * scale, rounded to nearest even. */

@@ -12,7 +12,7 @@ typedef struct task {
     const ae_planes *out, *in;
     const float *weights, *bias;
     const ae_epilogue *epilogue;
-    int shift;        /* Winograd's: the padding */
+    int shift;        /* of pairs: the padding */
     int weight_count; /* a pair of channels' */
     int tap_count;
     const tap *taps; /* [tap_count], else */
@@ -143,7 +143,7 @@ INLINE void tile_add(const task *t, tile sum, int component, int oc, int oh, int
 }
 
 /* Rows oh and oh + 1 of a 3x3 kernel. */
-INLINE void tile_winograd(const task *t, int oc, int oh, int column, int ocs, int vecs) {
+INLINE void tile_pairs(const task *t, int oc, int oh, int column, int ocs, int vecs) {
     tile m1, m2, upper, lower;
     tile_begin(m1, t->bias ? t->bias + oc : NULL, ocs, vecs);
     tile_add(t, m1, 1, oc, oh, column, ocs, vecs);
@@ -172,8 +172,8 @@ typedef void tile_function(const task *t, int oc, int oh, int column);
     static void direct_##shape##_##ocs(const task *t, int oc, int oh, int column) {                \
         tile_direct(t, oc, oh, column, ocs, vecs);                                                 \
     }                                                                                              \
-    static void winograd_##shape##_##ocs(const task *t, int oc, int oh, int column) {              \
-        tile_winograd(t, oc, oh, column, ocs, vecs);                                               \
+    static void pairs_##shape##_##ocs(const task *t, int oc, int oh, int column) {                 \
+        tile_pairs(t, oc, oh, column, ocs, vecs);                                                  \
     }
 #define WIDE_TILES(ocs) TILES(wide, ocs, TILE_VECS)
 #define NARROW_TILES(ocs) TILES(narrow, ocs, 1)
@@ -190,22 +190,22 @@ static void run_channels(const task *t, tile_function *const *tiles, int largest
 }
 
 /* All of a correlation's tiles. */
-static void run(const task *t, bool is_winograd) {
+static void run(const task *t, bool in_pairs) {
 #define DIRECT_WIDE(ocs) [ocs] = direct_wide_##ocs,
 #define DIRECT_NARROW(ocs) [ocs] = direct_narrow_##ocs,
-#define WINOGRAD_WIDE(ocs) [ocs] = winograd_wide_##ocs,
-#define WINOGRAD_NARROW(ocs) [ocs] = winograd_narrow_##ocs,
+#define PAIRS_WIDE(ocs) [ocs] = pairs_wide_##ocs,
+#define PAIRS_NARROW(ocs) [ocs] = pairs_narrow_##ocs,
     static tile_function *const wide[2][TILE_OC + 1] = {{EACH_WIDE_TILE(DIRECT_WIDE)},
-                                                        {EACH_WIDE_TILE(WINOGRAD_WIDE)}};
+                                                        {EACH_WIDE_TILE(PAIRS_WIDE)}};
     static tile_function *const narrow[2][NARROW_OC + 1] = {{EACH_NARROW_TILE(DIRECT_NARROW)},
-                                                            {EACH_NARROW_TILE(WINOGRAD_NARROW)}};
+                                                            {EACH_NARROW_TILE(PAIRS_NARROW)}};
     const ae_planes *out = t->out;
-    for (int oh = 0; oh < out->height; oh += is_winograd ? 2 : 1)
+    for (int oh = 0; oh < out->height; oh += in_pairs ? 2 : 1)
         for (int column = 0; column < out->width; column += TILE_VECS * VEC)
             if (out->width - column > VEC)
-                run_channels(t, wide[is_winograd], TILE_OC, oh, column);
+                run_channels(t, wide[in_pairs], TILE_OC, oh, column);
             else
-                run_channels(t, narrow[is_winograd], NARROW_OC, oh, column);
+                run_channels(t, narrow[in_pairs], NARROW_OC, oh, column);
 }
 
 enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
@@ -284,6 +284,11 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
                      const float *weights, const float *bias, const ae_epilogue *epilogue,
                      float *scratch) {
     const int k = conv->kernel;
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
+    if (algorithm == AE_CONV_TILES) {
+        convolve_tiles(out, in, weights, bias, epilogue, ae_conv_shift(conv, backward), scratch);
+        return;
+    }
     task t = {.out = out,
               .in = in,
               .weights = weights,
@@ -303,7 +308,7 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
         taps[i] = (tap){(ptrdiff_t)(i / k - t.shift) * in->row_stride + i % k - t.shift, i};
     t.taps = taps;
     t.tap_count = k * k;
-    run(&t, ae_conv_is_winograd(conv));
+    run(&t, algorithm == AE_CONV_PAIRS);
 }
 
 static void conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,

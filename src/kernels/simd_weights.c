@@ -99,8 +99,8 @@ static void pair_rows(float *sums, float *differences, const ae_planes *planes) 
         }
 }
 
-static void gradient_winograd(float *gradient, const ae_planes *small, const ae_planes *large,
-                              int padding, float *scratch) {
+static void gradient_pairs(float *gradient, const ae_planes *small, const ae_planes *large,
+                           int padding, float *scratch) {
     const int as = small->channels, bs = large->channels, count = (small->height + 1) / 2;
     const int groups = (small->width + AE_LANES - 1) / AE_LANES;
     const ptrdiff_t row = groups * AE_LANES, channel = row * count;
@@ -217,8 +217,15 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     const size_t smalls = (size_t)(t ? conv->in_channels : conv->out_channels);
     const int larges = t ? conv->out_channels : conv->in_channels;
     const int small_height = t ? height : out_height, small_width = t ? width : out_width;
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     size_t floats = smalls * TILE_TAPS; /* a tile's sums */
-    if (ae_conv_is_winograd(conv)) {
+    if (algorithm == AE_CONV_TILES) {   /* forward and back, whose images differ in size */
+        const size_t forward =
+            tiles_scratch(conv->in_channels, conv->out_channels, out_height, out_width);
+        const size_t back = tiles_scratch(conv->in_channels, conv->out_channels, height, width);
+        return forward > back ? forward : back;
+    }
+    if (algorithm == AE_CONV_PAIRS) {
         const size_t pairs = ((size_t)small_height + 1) / 2;
         const size_t row = ((size_t)small_width + AE_LANES - 1) / AE_LANES * AE_LANES;
         floats = 2 * smalls * pairs * row + AE_WINOGRAD_COMPONENTS * smalls * (size_t)larges * 3;
@@ -232,10 +239,13 @@ static void conv_weights(float *sums, const ae_planes *in, const ae_planes *grad
                          const ae_conv *conv, float *scratch) {
     const ae_planes *small = conv->transposed ? in : gradient;
     const ae_planes *large = conv->transposed ? gradient : in;
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     if (conv->stride > 1)
         gradient_strided(sums, small, large, conv->kernel, conv->padding, scratch);
-    else if (ae_conv_is_winograd(conv))
-        gradient_winograd(sums, small, large, conv->padding, scratch);
+    else if (algorithm == AE_CONV_TILES)
+        gradient_tiles(sums, small, large, conv->padding, scratch);
+    else if (algorithm == AE_CONV_PAIRS)
+        gradient_pairs(sums, small, large, conv->padding, scratch);
     else
         gradient_direct(sums, small, large, conv->kernel, conv->padding, scratch);
 }

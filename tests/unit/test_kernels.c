@@ -3,7 +3,8 @@
  * can't run it. */
 #include "paths.h"
 
-static const int channel_cases[][2] = {{1, 1}, {3, 8}, {8, 8}, {8, 3}, {5, 7}, {2, 11}, {17, 4}};
+static const int channel_cases[][2] = {{1, 1},  {3, 8},  {8, 8},   {8, 3},  {5, 7},
+                                       {2, 11}, {17, 4}, {16, 16}, {19, 34}};
 
 /* Some pixels on the corner of a ReLU, for an image that gates. */
 static void plant_corners(const ae_planes *planes) {
@@ -43,11 +44,12 @@ static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_k
     float *ahead_b = pack(tested, conv, weights, false),
           *back_b = pack(tested, conv, weights, true);
     float *sums_a = numbers(5, count), *sums_b = numbers(5, count), *scratch = numbers(6, floats);
+    float *scratch_a = numbers(7, reference->conv_scratch(conv, height, width));
     const float *b = with_bias ? bias : NULL;
     const bool gates = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
     const ae_epilogue forward = {kind, 0.125f, gates ? &out.planes : NULL};
     const ae_epilogue backward = {kind, 0.125f, gates ? &in.planes : NULL};
-    reference->conv_forward(&out_a.planes, &in.planes, conv, ahead_a, b, &forward, NULL);
+    reference->conv_forward(&out_a.planes, &in.planes, conv, ahead_a, b, &forward, scratch_a);
     tested->conv_forward(&out_b.planes, &in.planes, conv, ahead_b, b, &forward, scratch);
     assert_true(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
     float *last = ae_planes_row(&out_b.planes, oc - 1, out_height - 1) + out_width - 1;
@@ -55,20 +57,20 @@ static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_k
     *last = nextafterf(*last, 2);
     assert_false(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
 
-    reference->conv_backward(&in_a.planes, &out.planes, conv, back_a, &backward, NULL);
+    reference->conv_backward(&in_a.planes, &out.planes, conv, back_a, &backward, scratch_a);
     tested->conv_backward(&in_b.planes, &out.planes, conv, back_b, &backward, scratch);
     assert_true(same_bits(in_a.memory, in_b.memory, in_a.floats * sizeof(float)));
     last = ae_planes_row(&in_b.planes, ic - 1, height - 1) + width - 1;
     assert_false(isnan(*last));
 
-    reference->conv_weights(sums_a, &in.planes, &out.planes, conv, NULL);
+    reference->conv_weights(sums_a, &in.planes, &out.planes, conv, scratch_a);
     tested->conv_weights(sums_b, &in.planes, &out.planes, conv, scratch);
     assert_true(same_bits(sums_a, sums_b, count * sizeof(float)));
     sums_b[0] = nextafterf(sums_b[0], 9);
     assert_false(same_bits(sums_a, sums_b, count * sizeof(float)));
     free(in.memory), free(out.memory), free(out_a.memory), free(out_b.memory), free(in_a.memory);
     free(in_b.memory), free(weights), free(bias), free(sums_a), free(sums_b), free(scratch);
-    free(ahead_a), free(ahead_b), free(back_a), free(back_b);
+    free(scratch_a), free(ahead_a), free(ahead_b), free(back_a), free(back_b);
 }
 
 /* Kernel, stride and padding: those that the language of networks has. */
