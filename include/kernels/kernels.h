@@ -16,7 +16,8 @@
 #include "base/status.h"
 #include "kernels/planes.h"
 
-/* The order of operations described here, recorded with every checkpoint. */
+/* The order of operations described here. What checkpoints record is the version that their
+ * network's numbers have had since (ae_network_contract). */
 enum { AE_CONTRACT_VERSION = 3 };
 
 enum { AE_KERNEL_MAX = 7 }; /* largest kernel side */
@@ -38,24 +39,26 @@ enum { AE_KERNEL_MAX = 7 }; /* largest kernel side */
  * gradient it is zero. */
 enum { AE_WINOGRAD_COMPONENTS = 4 };
 
-/* 3x3 kernels from and to 16 channels and more work by F(4x4, 3x3) (ibid.) at the points 0, 1, -1,
- * 1/2, -2 and infinity: a tile of 4 x 4 pixels of output from 6 x 6 of input, 36 multiplications
- * where 144 were. With the matrices (rows for components)
+/* 3x3 kernels from and to 16 channels and more work by F(4x4, 3x3) (ibid.) at the points 0, a, -a,
+ * b, -b and infinity, a = 5/8 and b = 3/2: a tile of 4 x 4 pixels of output from 6 x 6 of input, 36
+ * multiplications where 144 were. (Of the eighths and sixteenths these two give the smallest
+ * errors.) With the matrices (rows for components)
  *
- *     BT = 1 -3/2  -2  3/2  1  0     G =    1     0     0       A =  1   0    0    0
- *          0  -1  1/2  5/2  1  0           1/3   1/3   1/3           1   1    1    1
- *          0   1 -5/2  1/2  1  0          -1/3   1/3  -1/3           1  -1    1   -1
- *          0  -2  -1    2   1  0        -16/15 -8/15 -4/15           1  1/2  1/4  1/8
- *          0  1/2 -1  -1/2  1  0          1/15 -2/15  4/15           1  -2    4   -8
- *          0   1 -3/2  -2  3/2 1            0     0     1            0   0    0    1
+ *     BT = aabb    0    -aa-bb   0    1  0     G =  1 / aabb           0          0
+ *            0  -abb     -bb     a    1  0         (1             a         aa) / (2 aa (aa - bb))
+ *            0   abb     -bb    -a    1  0         (1            -a         aa) / (2 aa (aa - bb))
+ *            0  -aab     -aa     b    1  0         (1             b         bb) / (2 bb (bb - aa))
+ *            0   aab     -aa    -b    1  0         (1            -b         bb) / (2 bb (bb - aa))
+ *            0  aabb      0   -aa-bb  0  1          0             0          1
  *
- * a tile d of pixels has the components v = BT d BT', the kernel u = G g G' (taken in double and
- * rounded once), each component's products are summed over the channels, m = sum of u v, and the
- * tile of output is A' m A. Of a tile e of a gradient by the output the components are q = A e A';
- * the products s = sum over the tiles, row by row, of q v give the derivatives G' s G by the
- * kernel. Pixels outside the image are zeros. Transforms go down the columns first, then along the
- * rows; their order of operations is that of src/kernels/reference_tiles.c. */
-enum { AE_TILE = 4, AE_TILE_SIDE = 6, AE_TILE_COMPONENTS = 36 };
+ * and A with rows (1 0 0 0), (1 a aa aaa), (1 -a aa -aaa), the same of b, and (0 0 0 1), a tile d
+ * of pixels has the components v = BT d BT', the kernel u = G g G' (taken in double and rounded
+ * once), each component's products are summed over the channels, m = sum of u v, and the tile of
+ * output is A' m A. Of a tile e of a gradient by the output the components are q = A e A'; the
+ * products s = sum over the tiles, row by row, of q v give the derivatives G' s G by the kernel.
+ * Pixels outside the image are zeros. Transforms go down the columns first, then along the rows;
+ * their order of operations is that of src/kernels/reference_tiles.c. */
+enum { AE_TILE = 4, AE_TILE_SIDE = 6, AE_TILE_COMPONENTS = 36, AE_TILE_CHAIN = 8 };
 
 /* A convolution, as every kernel takes it. Of n rows or columns a plain one makes
  * (n + 2 padding - kernel) / stride + 1, rounded down; a transposed one, its adjoint,
@@ -109,10 +112,11 @@ typedef struct ae_kernels {
      * the padding kernel - 1 - p, and is done as such.
      *
      * Sums are chains of fused multiply-adds that begin with the bias (or 0), in the order
-     * (c, i, j) of the taps that there are; pixels outside the image are zeros and take part. Of
-     * pairs of rows, in the order (c, j): m1 begins with the bias, m2 with 0, component 0 goes on
-     * from m1 + m2 and component 3 from m1 - m2. Of tiles, each component's begins with 0, in the
-     * order of c; the bias is added to the tile. */
+     * (c, i, j) of the taps that there are, from and to 16 channels and more (i, j, c); pixels
+     * outside the image are zeros and take part. Of pairs of rows, in the order (c, j): m1 begins
+     * with the bias, m2 with 0, component 0 goes on from m1 + m2 and component 3 from m1 - m2. Of
+     * tiles, each component's are chains of AE_TILE_CHAIN channels, in the order of c, that begin
+     * with 0 and are then added, the bias to the whole tile. */
     void (*conv_forward)(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
                          const float *weights, const float *bias, const ae_epilogue *epilogue,
                          float *scratch);
@@ -126,10 +130,10 @@ typedef struct ae_kernels {
      * the plain convolution's output's gradient, or a transposed one's input, and `large` for the
      * other:
      *     sums[a][b][i][j] += sum over y, x of small[a][y][x] * large[b][s y + i - p][s x + j - p]
-     * in chains of fused multiply-adds over (y, x / 16), or over (pair of rows, x / 16) for each
-     * component of pairs, in lanes (lane = x mod 16) that are then summed by
-     * halving: lane l += lane l + 8, then + 4, 2, 1. Columns from the width to the next multiple of
-     * 16 take part with small's zeros. */
+     * in chains of fused multiply-adds, with 16 channels and more over (y, x), else over (y, x /
+     * 16), or over (pair of rows, x / 16) for each component of pairs, in lanes (lane = x mod 16)
+     * that are then summed by halving: lane l += lane l + 8, then + 4, 2, 1. Columns from the width
+     * to the next multiple of 16 take part with small's zeros. */
     void (*conv_weights)(float *sums, const ae_planes *in, const ae_planes *gradient,
                          const ae_conv *conv, float *scratch);
 
@@ -210,6 +214,10 @@ size_t ae_conv_weights(const ae_conv *conv);
 
 /* Rows and columns of zeros that the convolution's kernels need around images (ae_planes). */
 int ae_conv_halo(const ae_conv *conv);
+
+/* The version of the contract since which the convolution's numbers are as they are: 3 from and to
+ * 16 channels and more, else 2. */
+int ae_conv_contract(const ae_conv *conv);
 
 /* Multiply-adds of an output image for an input of height x width, those with zeros outside it
  * included. The passes back do as many each. */

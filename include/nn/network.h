@@ -42,6 +42,9 @@ const ae_graph *ae_network_graph(const ae_network *network);
 /* Floats in the flat buffer of parameters, and of gradients. */
 size_t ae_network_size(const ae_network *network);
 
+/* The version of the contract since which the network's numbers are as they are. */
+int ae_network_contract(const ae_network *network);
+
 /* Images a block: train.block, or where it is auto the largest power of two that is at most
  * parameters / 16384 and batch / 16, and at least 1. Converting a block's gradient to integers and
  * adding it moves 20 bytes a parameter. Up to some 16384 of them these stay in a core's own cache,

@@ -117,7 +117,8 @@ static ae_status write_contract(ae_h5 *file, const ae_state *state, const ae_con
                                        "What equal bits rest on: version of the order of "
                                        "operations; images a block; fraction bits of fixed-point "
                                        "sums; hash of the images; for information the kernels");
-    if (status == AE_OK) status = ae_h5_set_int64(file, group, "version", AE_CONTRACT_VERSION);
+    if (status == AE_OK)
+        status = ae_h5_set_int64(file, group, "version", ae_network_contract(state->network));
     if (status == AE_OK)
         status = ae_h5_set_int64(file, group, "block",
                                  ae_network_block(state->network, ae_config_settings(config)));
@@ -214,7 +215,7 @@ static ae_status compare_contract(ae_h5 *file, ae_differences *list, const ae_st
         const char *name, *what;
         int64_t is;
     } numbers[] = {
-        {"version", "contract.version (order of operations)", AE_CONTRACT_VERSION},
+        {"version", "contract.version (order of operations)", ae_network_contract(state->network)},
         {"fraction_bits", "contract.fraction_bits (of sums)", AE_FIXED_K},
         {"block", "contract.block (images)",
          ae_network_block(state->network, ae_config_settings(config))},

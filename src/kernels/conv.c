@@ -4,13 +4,19 @@
 
 #include <string.h>
 
-/* Below so many channels, forming the components of tiles takes more than they save. */
-enum { TILES_CHANNELS = 16 };
+/* Below so many channels, they leave lanes of vectors empty, and forming the components of tiles
+ * takes more than they save. */
+enum { MANY_CHANNELS = 16 };
 
 ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv) {
-    if (conv->kernel != 3 || conv->stride != 1) return AE_CONV_TAPS;
-    const bool has_few = conv->in_channels < TILES_CHANNELS || conv->out_channels < TILES_CHANNELS;
-    return has_few ? AE_CONV_PAIRS : AE_CONV_TILES;
+    const bool has_many = conv->in_channels >= MANY_CHANNELS && conv->out_channels >= MANY_CHANNELS;
+    if (conv->kernel == 3 && conv->stride == 1) return has_many ? AE_CONV_TILES : AE_CONV_PAIRS;
+    return has_many ? AE_CONV_PIXELS : AE_CONV_TAPS;
+}
+
+int ae_conv_contract(const ae_conv *conv) {
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
+    return algorithm == AE_CONV_TILES || algorithm == AE_CONV_PIXELS ? 3 : 2;
 }
 
 bool ae_conv_is_adjoint(const ae_conv *conv, bool backward) {
@@ -32,16 +38,22 @@ size_t ae_conv_weights(const ae_conv *conv) {
            (size_t)(conv->kernel * conv->kernel);
 }
 
-size_t ae_conv_packed(const ae_conv *conv) {
+/* Of either direction, with channels of output rounded up. */
+static size_t lane_weights(const ae_conv *conv) {
     const int in = conv->in_channels, out = conv->out_channels;
+    const size_t forward = (size_t)in * ae_lane_channels(out);
+    const size_t backward = (size_t)out * ae_lane_channels(in);
+    return forward > backward ? forward : backward;
+}
+
+size_t ae_conv_packed(const ae_conv *conv) {
     switch (ae_conv_algorithm_of(conv)) {
     case AE_CONV_PAIRS:
         return ae_conv_weights(conv) / 3 * AE_WINOGRAD_COMPONENTS;
-    case AE_CONV_TILES: { /* of either direction */
-        const size_t forward = (size_t)in * ae_tile_channels(out);
-        const size_t backward = (size_t)out * ae_tile_channels(in);
-        return AE_TILE_COMPONENTS * (forward > backward ? forward : backward);
-    }
+    case AE_CONV_TILES:
+        return AE_TILE_COMPONENTS * lane_weights(conv);
+    case AE_CONV_PIXELS:
+        return (size_t)(conv->kernel * conv->kernel) * lane_weights(conv);
     case AE_CONV_TAPS:
         break;
     }
@@ -89,12 +101,13 @@ static void pack_pairs(float *packed, const float *weight, int out, int in, ptrd
 
 /* The six components of a line of three weights. */
 static void components_of_line(double u[AE_TILE_SIDE], const double g[3]) {
-    const double outer = g[0] + g[2];
-    u[0] = g[0];
-    u[1] = (outer + g[1]) / 3;
-    u[2] = (g[1] - outer) / 3;
-    u[3] = -16 * ((g[0] + g[1] / 2) + g[2] / 4) / 15;
-    u[4] = ((g[0] - 2 * g[1]) + 4 * g[2]) / 15;
+    const double a = AE_TILE_A, a2 = AE_TILE_A2, of_a = 2 * a2 * (a2 - AE_TILE_B2);
+    const double b = AE_TILE_B, b2 = AE_TILE_B2, of_b = 2 * b2 * (b2 - AE_TILE_A2);
+    u[0] = g[0] / AE_TILE_PRODUCT;
+    u[1] = ((g[0] + a2 * g[2]) + a * g[1]) / of_a;
+    u[2] = ((g[0] + a2 * g[2]) - a * g[1]) / of_a;
+    u[3] = ((g[0] + b2 * g[2]) + b * g[1]) / of_b;
+    u[4] = ((g[0] + b2 * g[2]) - b * g[1]) / of_b;
     u[5] = g[2];
 }
 
@@ -114,15 +127,26 @@ static void components_of_tile(double u[AE_TILE_COMPONENTS], const float *g, int
 
 static void pack_tiles(float *packed, const float *weight, int out, int in, ptrdiff_t out_stride,
                        ptrdiff_t in_stride, int direction) {
-    const size_t component = (size_t)in * ae_tile_channels(out);
+    const size_t component = (size_t)in * ae_lane_channels(out);
     memset(packed, 0, AE_TILE_COMPONENTS * component * sizeof *packed);
     for (int ic = 0; ic < in; ++ic)
         for (int oc = 0; oc < out; ++oc) {
             double u[AE_TILE_COMPONENTS];
             components_of_tile(u, weight + oc * out_stride + ic * in_stride, direction);
             for (int k = 0; k < AE_TILE_COMPONENTS; ++k)
-                packed[(size_t)k * component + ae_tile_weight(in, oc, ic)] = (float)u[k];
+                packed[(size_t)k * component + ae_lane_weight(in, oc, ic)] = (float)u[k];
         }
+}
+
+static void pack_pixels(float *packed, const float *weight, int out, int in, int taps,
+                        ptrdiff_t out_stride, ptrdiff_t in_stride, int direction) {
+    const size_t a_tap = (size_t)in * ae_lane_channels(out);
+    memset(packed, 0, (size_t)taps * a_tap * sizeof *packed);
+    for (int tap = 0; tap < taps; ++tap, packed += a_tap)
+        for (int ic = 0; ic < in; ++ic)
+            for (int oc = 0; oc < out; ++oc)
+                packed[ae_lane_weight(in, oc, ic)] =
+                    weight[oc * out_stride + ic * in_stride + direction * tap];
 }
 
 static void pack_taps(float *packed, const float *weight, int out, int in, int taps,
@@ -150,6 +174,9 @@ void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool 
         break;
     case AE_CONV_TILES:
         pack_tiles(packed, weight, out, in, out_stride, in_stride, direction);
+        break;
+    case AE_CONV_PIXELS:
+        pack_pixels(packed, weight, out, in, taps, out_stride, in_stride, direction);
         break;
     case AE_CONV_TAPS:
         pack_taps(packed, weight, out, in, taps, out_stride, in_stride, direction);

@@ -7,15 +7,33 @@
 /* Which algorithm serves a convolution, in all three of its kernels, is decided here alone, by
  * kernel, stride and channels. */
 typedef enum ae_conv_algorithm {
-    AE_CONV_TAPS,  /* tap by tap */
-    AE_CONV_PAIRS, /* Winograd's F(2, 3) down the columns: pairs of rows */
-    AE_CONV_TILES  /* Winograd's F(4x4, 3x3): tiles of 4 x 4 pixels */
+    AE_CONV_TAPS,   /* tap by tap, planes in the lanes of vectors */
+    AE_CONV_PIXELS, /* tap by tap, channels in the lanes */
+    AE_CONV_PAIRS,  /* Winograd's F(2, 3) down the columns: pairs of rows */
+    AE_CONV_TILES   /* Winograd's F(4x4, 3x3): tiles of 4 x 4 pixels */
 } ae_conv_algorithm;
 
 ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv);
 
-/* Channels of the packed weights of AE_CONV_TILES, with those of zeros that round them up. */
-static inline size_t ae_tile_channels(int channels) {
+/* The points a and b of tiles, and the numbers of their matrices; but for the last five all are
+ * exact. */
+#define AE_TILE_A 0.625f
+#define AE_TILE_B 1.5f
+#define AE_TILE_A2 (AE_TILE_A * AE_TILE_A)
+#define AE_TILE_B2 (AE_TILE_B * AE_TILE_B)
+#define AE_TILE_A3 (AE_TILE_A2 * AE_TILE_A)
+#define AE_TILE_B3 (AE_TILE_B2 * AE_TILE_B)
+#define AE_TILE_SUM (AE_TILE_A2 + AE_TILE_B2)
+#define AE_TILE_PRODUCT (AE_TILE_A2 * AE_TILE_B2)
+#define AE_TILE_C0 ((float)(1 / (double)AE_TILE_PRODUCT))
+#define AE_TILE_CA ((float)(1 / (2 * (double)AE_TILE_A2 * ((double)AE_TILE_A2 - AE_TILE_B2))))
+#define AE_TILE_CB ((float)(1 / (2 * (double)AE_TILE_B2 * ((double)AE_TILE_B2 - AE_TILE_A2))))
+#define AE_TILE_ACA (AE_TILE_A * AE_TILE_CA)
+#define AE_TILE_BCB (AE_TILE_B * AE_TILE_CB)
+
+/* Channels of the packed weights of AE_CONV_PIXELS and AE_CONV_TILES, with those of zeros that
+ * round them up. */
+static inline size_t ae_lane_channels(int channels) {
     return ((size_t)channels + AE_LANES - 1) / AE_LANES * AE_LANES;
 }
 
@@ -28,9 +46,9 @@ bool ae_conv_is_adjoint(const ae_conv *conv, bool backward);
 int ae_conv_shift(const ae_conv *conv, bool backward);
 
 /* Packed weights as today's paths read them (ae_kernels): [c][i][j][o], of pairs
- * [component][c][j][o], of tiles
- * [component][o / 16][c][o % 16] with o rounded up to ae_tile_channels(o). */
-static inline size_t ae_tile_weight(int in_channels, int oc, int ic) { /* within a component */
+ * [component][c][j][o], of pixels and tiles [tap or component][o / 16][c][o % 16] with o rounded
+ * up to ae_lane_channels(o). */
+static inline size_t ae_lane_weight(int in_channels, int oc, int ic) { /* within a component */
     return ((size_t)(oc / AE_LANES) * (size_t)in_channels + (size_t)ic) * AE_LANES +
            (size_t)(oc % AE_LANES);
 }

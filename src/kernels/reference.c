@@ -54,6 +54,36 @@ static float correlate_pixel(float sum, const ae_planes *out, const ae_planes *i
     return sum;
 }
 
+/* The same with many channels, (kh, kw) before ic. */
+static float correlate_many(float sum, const ae_planes *out, const ae_planes *in,
+                            const float *weights, int oc, int oh, int ow, const ae_conv *conv,
+                            int shift) {
+    const size_t a_tap = (size_t)in->channels * ae_lane_channels(out->channels);
+    for (int kh = 0; kh < conv->kernel; ++kh)
+        for (int kw = 0; kw < conv->kernel; ++kw, weights += a_tap)
+            for (int ic = 0; ic < in->channels; ++ic) {
+                float pixel = pixel_at(in, ic, conv->stride * oh + kh - shift,
+                                       conv->stride * ow + kw - shift);
+                sum = fmaf(weights[ae_lane_weight(in->channels, oc, ic)], pixel, sum);
+            }
+    return sum;
+}
+
+/* The adjoint of a correlation of stride 2, with many channels. */
+static float spread_many(float sum, const ae_planes *out, const ae_planes *in, const float *weights,
+                         int oc, int oh, int ow, const ae_conv *conv) {
+    const size_t a_tap = (size_t)in->channels * ae_lane_channels(out->channels);
+    for (int kh = 0; kh < conv->kernel; ++kh)
+        for (int kw = 0; kw < conv->kernel; ++kw, weights += a_tap) {
+            const int h = oh - kh + conv->padding, w = ow - kw + conv->padding;
+            if (h % 2 != 0 || w % 2 != 0) continue;
+            for (int ic = 0; ic < in->channels; ++ic)
+                sum = fmaf(weights[ae_lane_weight(in->channels, oc, ic)],
+                           pixel_at(in, ic, h / 2, w / 2), sum);
+        }
+    return sum;
+}
+
 /* The adjoint of a correlation of stride 2. */
 static float spread_pixel(float sum, const ae_planes *out, const ae_planes *in,
                           const float *weights, int oc, int oh, int ow, int kernel, int padding) {
@@ -84,6 +114,10 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
                 float sum = bias ? bias[oc] : 0;
                 if (algorithm == AE_CONV_PAIRS)
                     sum = winograd_pixel(sum, out, in, weights, oc, oh, ow, shift);
+                else if (algorithm == AE_CONV_PIXELS && spreads)
+                    sum = spread_many(sum, out, in, weights, oc, oh, ow, conv);
+                else if (algorithm == AE_CONV_PIXELS)
+                    sum = correlate_many(sum, out, in, weights, oc, oh, ow, conv, shift);
                 else if (spreads)
                     sum = spread_pixel(sum, out, in, weights, oc, oh, ow, conv->kernel,
                                        conv->padding);
@@ -127,6 +161,18 @@ static float tap_gradient(const ae_planes *small, const ae_planes *large, int a,
                 lanes[l] = fmaf(ae_planes_row(small, a, h)[w + l],
                                 pixel_at(large, b, s * h + kh - p, s * (w + l) + kw - p), lanes[l]);
     return sum_lanes(lanes);
+}
+
+/* The same with many channels: pixel by pixel. */
+static float pixel_gradient(const ae_planes *small, const ae_planes *large, int a, int b,
+                            const ae_conv *conv, int kh, int kw) {
+    const int s = conv->stride, p = conv->padding;
+    float sum = 0;
+    for (int h = 0; h < small->height; ++h)
+        for (int w = 0; w < small->width; ++w)
+            sum = fmaf(ae_planes_row(small, a, h)[w],
+                       pixel_at(large, b, s * h + kh - p, s * w + kw - p), sum);
+    return sum;
 }
 
 /* The same for a component, over pairs of rows; an odd last row's partner is a row of zeros. */
@@ -176,7 +222,10 @@ void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes
                     add_winograd_column(sums, small, large, a, b, kw, conv->padding);
                 else
                     for (int kh = 0; kh < kernel; ++kh)
-                        sums[kh * kernel + kw] += tap_gradient(small, large, a, b, conv, kh, kw);
+                        sums[kh * kernel + kw] +=
+                            algorithm == AE_CONV_PIXELS
+                                ? pixel_gradient(small, large, a, b, conv, kh, kw)
+                                : tap_gradient(small, large, a, b, conv, kh, kw);
             }
 }
 

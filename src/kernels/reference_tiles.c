@@ -9,41 +9,44 @@ enum { TILE = AE_TILE, SIDE = AE_TILE_SIDE };
 /* ---- transforms of one line; the matrices are those of the header ---- */
 
 static void transform_input(float r[SIDE], const float d[SIDE]) {
-    const float p = d[4] - d[2], q = d[3] - d[1];
-    const float s = fmaf(0.5f, d[2], fmaf(1.5f, d[3], d[4]));
-    r[0] = fmaf(1.5f, q, (d[0] - d[2]) + p);
-    r[1] = s + q;
-    r[2] = fmaf(-3, d[2], s - q);
-    r[3] = fmaf(2, q, p);
-    r[4] = fmaf(-0.5f, q, p);
-    r[5] = fmaf(1.5f, p, (d[5] - d[3]) - q);
+    const float a = AE_TILE_A, even_a = fmaf(-AE_TILE_B2, d[2], d[4]);
+    const float b = AE_TILE_B, even_b = fmaf(-AE_TILE_A2, d[2], d[4]);
+    const float odd_a = fmaf(-AE_TILE_B2, d[1], d[3]), odd_b = fmaf(-AE_TILE_A2, d[1], d[3]);
+    r[0] = fmaf(AE_TILE_PRODUCT, d[0], fmaf(-AE_TILE_SUM, d[2], d[4]));
+    r[1] = fmaf(a, odd_a, even_a);
+    r[2] = fmaf(-a, odd_a, even_a);
+    r[3] = fmaf(b, odd_b, even_b);
+    r[4] = fmaf(-b, odd_b, even_b);
+    r[5] = fmaf(AE_TILE_PRODUCT, d[1], fmaf(-AE_TILE_SUM, d[3], d[5]));
 }
 
 static void transform_output(float y[TILE], const float m[SIDE]) {
-    const float a = m[1] + m[2], b = m[1] - m[2];
-    y[0] = ((m[0] + a) + m[3]) + m[4];
-    y[1] = fmaf(-2, m[4], fmaf(0.5f, m[3], b));
-    y[2] = fmaf(4, m[4], fmaf(0.25f, m[3], a));
-    y[3] = fmaf(-8, m[4], fmaf(0.125f, m[3], b)) + m[5];
+    const float even_a = m[1] + m[2], odd_a = m[1] - m[2];
+    const float even_b = m[3] + m[4], odd_b = m[3] - m[4];
+    y[0] = (m[0] + even_a) + even_b;
+    y[1] = fmaf(AE_TILE_B, odd_b, AE_TILE_A * odd_a);
+    y[2] = fmaf(AE_TILE_B2, even_b, AE_TILE_A2 * even_a);
+    y[3] = fmaf(AE_TILE_B3, odd_b, fmaf(AE_TILE_A3, odd_a, m[5]));
 }
 
 static void transform_gradient(float q[SIDE], const float y[TILE]) {
-    const float even = y[0] + y[2], odd = y[1] + y[3];
+    const float a = AE_TILE_A, even_a = fmaf(AE_TILE_A2, y[2], y[0]);
+    const float b = AE_TILE_B, even_b = fmaf(AE_TILE_B2, y[2], y[0]);
+    const float odd_a = fmaf(AE_TILE_A2, y[3], y[1]), odd_b = fmaf(AE_TILE_B2, y[3], y[1]);
     q[0] = y[0];
-    q[1] = even + odd;
-    q[2] = even - odd;
-    q[3] = fmaf(0.5f, fmaf(0.25f, y[3], y[1]), fmaf(0.25f, y[2], y[0]));
-    q[4] = fmaf(-2, fmaf(4, y[3], y[1]), fmaf(4, y[2], y[0]));
+    q[1] = fmaf(a, odd_a, even_a);
+    q[2] = fmaf(-a, odd_a, even_a);
+    q[3] = fmaf(b, odd_b, even_b);
+    q[4] = fmaf(-b, odd_b, even_b);
     q[5] = y[3];
 }
 
 static void transform_weights(float g[3], const float s[SIDE]) {
-    const float third = 1 / 3.0f, fifteenth = 1 / 15.0f;
-    const float sum = s[1] + s[2], difference = s[1] - s[2];
-    const float b = fifteenth * s[4], a = (-4 * fifteenth) * s[3];
-    g[0] = fmaf(4, a, fmaf(third, difference, s[0])) + b;
-    g[1] = fmaf(-2, b, fmaf(2, a, third * sum));
-    g[2] = fmaf(4, b, fmaf(third, difference, s[5]) + a);
+    const float even_a = AE_TILE_CA * (s[1] + s[2]), odd_a = AE_TILE_ACA * (s[1] - s[2]);
+    const float even_b = AE_TILE_CB * (s[3] + s[4]), odd_b = AE_TILE_BCB * (s[3] - s[4]);
+    g[0] = fmaf(AE_TILE_C0, s[0], even_a) + even_b;
+    g[1] = odd_a + odd_b;
+    g[2] = fmaf(AE_TILE_B2, even_b, fmaf(AE_TILE_A2, even_a, s[5]));
 }
 
 /* ---- tiles: down the columns, then along the rows ---- */
@@ -98,21 +101,32 @@ static void output_tile(float y[TILE][TILE], float m[SIDE][SIDE]) {
 
 /* ---- the kernels ---- */
 
+/* The sum of component k's products over the input channels: chains of some, then added. */
+static float component_sum(const float *weights, float v[][SIDE][SIDE], int channels, int oc,
+                           int k) {
+    float total = 0;
+    for (int first = 0; first < channels; first += AE_TILE_CHAIN) {
+        float sum = 0;
+        for (int ic = first; ic < first + AE_TILE_CHAIN && ic < channels; ++ic)
+            sum = fmaf(weights[ae_lane_weight(channels, oc, ic)], v[ic][k / SIDE][k % SIDE], sum);
+        total = first > 0 ? total + sum : sum;
+    }
+    return total;
+}
+
 void ae_reference_tiles(const ae_planes *out, const ae_planes *in, const float *weights,
                         const float *bias, const ae_epilogue *epilogue, int shift, float *scratch) {
     float(*v)[SIDE][SIDE] = (float(*)[SIDE][SIDE])scratch;
-    const size_t component = (size_t)in->channels * ae_tile_channels(out->channels);
+    const size_t component = (size_t)in->channels * ae_lane_channels(out->channels);
     for (int row = 0; row < out->height; row += TILE)
         for (int column = 0; column < out->width; column += TILE) {
             for (int ic = 0; ic < in->channels; ++ic)
                 input_tile(v[ic], in, ic, row - shift, column - shift);
             for (int oc = 0; oc < out->channels; ++oc) {
-                float m[SIDE][SIDE] = {{0}}, y[TILE][TILE];
+                float m[SIDE][SIDE], y[TILE][TILE];
                 for (int k = 0; k < SIDE * SIDE; ++k)
-                    for (int ic = 0; ic < in->channels; ++ic)
-                        m[k / SIDE][k % SIDE] = fmaf(
-                            weights[(size_t)k * component + ae_tile_weight(in->channels, oc, ic)],
-                            v[ic][k / SIDE][k % SIDE], m[k / SIDE][k % SIDE]);
+                    m[k / SIDE][k % SIDE] =
+                        component_sum(weights + (size_t)k * component, v, in->channels, oc, k);
                 output_tile(y, m);
                 for (int oh = row; oh < row + TILE && oh < out->height; ++oh)
                     for (int ow = column; ow < column + TILE && ow < out->width; ++ow) {

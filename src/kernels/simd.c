@@ -17,6 +17,19 @@ INLINE vec vec_component(int component, const float *plus, const float *other) {
     return component == 1 ? vec_add(a, b) : vec_sub(a, b);
 }
 
+/* With a stride of 2, of an offset of d rows or columns from 2 y: whether it is odd, and its
+ * offset from y. */
+static int parity_of(int d) {
+    return d & 1;
+}
+static int half_of(int d) {
+    return (d - parity_of(d)) / 2;
+}
+
+#include "kernels/simd_products.c"
+
+#include "kernels/simd_pixels.c"
+
 #include "kernels/simd_tiles.c"
 
 #include "kernels/simd_conv.c"

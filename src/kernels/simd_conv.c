@@ -223,14 +223,6 @@ static ae_planes unshuffled_view(float *scratch, int channels, int height, int w
     return ae_planes_view(scratch, 4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
 }
 
-/* Of an offset of d rows or columns from 2 y: its i or j there, and its offset from y. */
-static int parity_of(int d) {
-    return d & 1;
-}
-static int half_of(int d) {
-    return (d - parity_of(d)) / 2;
-}
-
 /* A correlation of stride 2 is one of stride 1 on what it reads, unshuffled. */
 static void correlate_strided(task *t, const ae_conv *conv, float *scratch) {
     const ae_planes parts = unshuffled_view(scratch, t->in->channels, t->in->height, t->in->width);
@@ -287,6 +279,10 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     if (algorithm == AE_CONV_TILES) {
         convolve_tiles(out, in, weights, bias, epilogue, ae_conv_shift(conv, backward), scratch);
+        return;
+    }
+    if (algorithm == AE_CONV_PIXELS) {
+        convolve_pixels(out, in, conv, backward, weights, bias, epilogue, scratch);
         return;
     }
     task t = {.out = out,

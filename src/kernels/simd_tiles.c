@@ -1,25 +1,13 @@
-/* Winograd's F(4x4, 3x3) in vectors, for simd.c. Lanes are channels here: images are turned from
- * planes to pixels of channels, tile by tile of rows; a component of all tiles of a block is then a
- * product of two small matrices. The chains of operations are the reference's. */
+/* Winograd's F(4x4, 3x3) in vectors, for simd.c: a component of all tiles of a block is a product
+ * of two small matrices. The chains of operations are the reference's. */
 
 enum {
     TILE = AE_TILE,
     SIDE = AE_TILE_SIDE,
     COMPONENTS = AE_TILE_COMPONENTS,
     BLOCK_TILES = 24, /* so many at a time, or a row of tiles where that is more */
-    BLOCK_COLUMNS = BLOCK_TILES * TILE,
-    PRODUCT_LANES = PRODUCT_VECS * VEC
+    BLOCK_COLUMNS = BLOCK_TILES * TILE
 };
-
-/* Channels rounded up to whole blocks of lanes. */
-static int lanes_of(int channels) {
-    return (channels + AE_LANES - 1) / AE_LANES * AE_LANES;
-}
-
-/* Columns rounded up to whole vectors. */
-static int columns_of(int columns) {
-    return (columns + VEC - 1) / VEC * VEC;
-}
 
 /* A block of tiles: `rows` rows of tiles of `columns` each, from tile (row, column) on. */
 typedef struct block {
@@ -48,112 +36,51 @@ static bool next_block(block *b, int height, int width) {
     return true;
 }
 
-/* ---- planes to pixels, and back ---- */
-
-/* pixels[row][x][lanes] = rows [row, row + count) and columns [column, column + columns) of the
- * image, zeros outside of it and in lanes that are no channels; columns are rounded up to whole
- * vectors. */
-static void turn_to_pixels(float *pixels, const ae_planes *in, int row, int count, int column,
-                           int columns) {
-    const int lanes = lanes_of(in->channels);
-    for (int h = row; h < row + count; ++h)
-        for (int x = column; x < column + columns; x += VEC, pixels += VEC * lanes) {
-            const int left = in->width - x; /* columns of the image */
-            const bool is_empty = h < 0 || h >= in->height || left <= 0;
-            const vec_mask mask = vec_first(is_empty ? 1 : left < VEC ? left : VEC);
-            for (int c = 0; c < lanes; c += VEC) {
-                vec v[VEC];
-#pragma GCC unroll 16
-                for (int k = 0; k < VEC; ++k)
-                    v[k] = is_empty || c + k >= in->channels
-                               ? vec_set(0)
-                               : vec_keep(mask, vec_load(ae_planes_row(in, c + k, h) + x));
-                vec_transpose(v);
-#pragma GCC unroll 16
-                for (int k = 0; k < VEC; ++k) vec_store(pixels + k * lanes + c, v[k]);
-            }
-        }
-}
-
-INLINE vec vec_epilogue(const ae_epilogue *epilogue, vec v, const float *gate) {
-    const vec slope = vec_set(epilogue->slope);
-    switch (epilogue->kind) {
-    case AE_EPILOGUE_RELU:
-        return vec_relu(v);
-    case AE_EPILOGUE_LEAKY:
-        return vec_leaky(v, slope);
-    case AE_EPILOGUE_GATE:
-        return vec_gate(vec_load(gate), v);
-    case AE_EPILOGUE_LEAKY_GATE:
-        return vec_leaky_gate(vec_load(gate), v, slope);
-    case AE_EPILOGUE_NONE:
-        break;
-    }
-    return v;
-}
-
-/* Row h of the image from `column` on = epilogue(pixels[x][lanes]), `columns` of them or up to the
- * image's end; columns beyond the width stay zero. */
-static void turn_to_planes(const ae_planes *out, const float *pixels, int h, int column,
-                           int columns, const ae_epilogue *epilogue) {
-    const int lanes = lanes_of(out->channels);
-    for (int x = column; x < column + columns && x < out->width; x += VEC, pixels += VEC * lanes) {
-        const int left = out->width - x;
-        const vec_mask mask = vec_first(left < VEC ? left : VEC);
-        for (int c = 0; c < out->channels; c += VEC) {
-            vec v[VEC];
-#pragma GCC unroll 16
-            for (int k = 0; k < VEC; ++k) v[k] = vec_load(pixels + k * lanes + c);
-            vec_transpose(v);
-            for (int k = 0; k < VEC && c + k < out->channels; ++k) {
-                const float *gate =
-                    epilogue->gate ? ae_planes_row(epilogue->gate, c + k, h) + x : NULL;
-                vec_store(ae_planes_row(out, c + k, h) + x,
-                          vec_keep(mask, vec_epilogue(epilogue, v[k], gate)));
-            }
-        }
-    }
-}
-
 /* ---- transforms of one line, for VEC channels at a time ---- */
 
 INLINE void transform_input(vec r[SIDE], const vec d[SIDE]) {
-    const vec p = vec_sub(d[4], d[2]), q = vec_sub(d[3], d[1]);
-    const vec s = vec_fma(vec_set(0.5f), d[2], vec_fma(vec_set(1.5f), d[3], d[4]));
-    r[0] = vec_fma(vec_set(1.5f), q, vec_add(vec_sub(d[0], d[2]), p));
-    r[1] = vec_add(s, q);
-    r[2] = vec_fma(vec_set(-3), d[2], vec_sub(s, q));
-    r[3] = vec_fma(vec_set(2), q, p);
-    r[4] = vec_fma(vec_set(-0.5f), q, p);
-    r[5] = vec_fma(vec_set(1.5f), p, vec_sub(vec_sub(d[5], d[3]), q));
+    const vec a = vec_set(AE_TILE_A), minus_a = vec_set(-AE_TILE_A), a2 = vec_set(-AE_TILE_A2);
+    const vec b = vec_set(AE_TILE_B), minus_b = vec_set(-AE_TILE_B), b2 = vec_set(-AE_TILE_B2);
+    const vec sum = vec_set(-AE_TILE_SUM), scale = vec_set(AE_TILE_PRODUCT);
+    const vec even_a = vec_fma(b2, d[2], d[4]), odd_a = vec_fma(b2, d[1], d[3]);
+    const vec even_b = vec_fma(a2, d[2], d[4]), odd_b = vec_fma(a2, d[1], d[3]);
+    r[0] = vec_fma(scale, d[0], vec_fma(sum, d[2], d[4]));
+    r[1] = vec_fma(a, odd_a, even_a);
+    r[2] = vec_fma(minus_a, odd_a, even_a);
+    r[3] = vec_fma(b, odd_b, even_b);
+    r[4] = vec_fma(minus_b, odd_b, even_b);
+    r[5] = vec_fma(scale, d[1], vec_fma(sum, d[3], d[5]));
 }
 
 INLINE void transform_output(vec y[TILE], const vec m[SIDE]) {
-    const vec a = vec_add(m[1], m[2]), b = vec_sub(m[1], m[2]);
-    y[0] = vec_add(vec_add(vec_add(m[0], a), m[3]), m[4]);
-    y[1] = vec_fma(vec_set(-2), m[4], vec_fma(vec_set(0.5f), m[3], b));
-    y[2] = vec_fma(vec_set(4), m[4], vec_fma(vec_set(0.25f), m[3], a));
-    y[3] = vec_add(vec_fma(vec_set(-8), m[4], vec_fma(vec_set(0.125f), m[3], b)), m[5]);
+    const vec even_a = vec_add(m[1], m[2]), odd_a = vec_sub(m[1], m[2]);
+    const vec even_b = vec_add(m[3], m[4]), odd_b = vec_sub(m[3], m[4]);
+    y[0] = vec_add(vec_add(m[0], even_a), even_b);
+    y[1] = vec_fma(vec_set(AE_TILE_B), odd_b, vec_mul(vec_set(AE_TILE_A), odd_a));
+    y[2] = vec_fma(vec_set(AE_TILE_B2), even_b, vec_mul(vec_set(AE_TILE_A2), even_a));
+    y[3] = vec_fma(vec_set(AE_TILE_B3), odd_b, vec_fma(vec_set(AE_TILE_A3), odd_a, m[5]));
 }
 
 INLINE void transform_gradient(vec q[SIDE], const vec y[TILE]) {
-    const vec even = vec_add(y[0], y[2]), odd = vec_add(y[1], y[3]);
+    const vec a2 = vec_set(AE_TILE_A2), b2 = vec_set(AE_TILE_B2);
+    const vec even_a = vec_fma(a2, y[2], y[0]), odd_a = vec_fma(a2, y[3], y[1]);
+    const vec even_b = vec_fma(b2, y[2], y[0]), odd_b = vec_fma(b2, y[3], y[1]);
     q[0] = y[0];
-    q[1] = vec_add(even, odd);
-    q[2] = vec_sub(even, odd);
-    q[3] = vec_fma(vec_set(0.5f), vec_fma(vec_set(0.25f), y[3], y[1]),
-                   vec_fma(vec_set(0.25f), y[2], y[0]));
-    q[4] = vec_fma(vec_set(-2), vec_fma(vec_set(4), y[3], y[1]), vec_fma(vec_set(4), y[2], y[0]));
+    q[1] = vec_fma(vec_set(AE_TILE_A), odd_a, even_a);
+    q[2] = vec_fma(vec_set(-AE_TILE_A), odd_a, even_a);
+    q[3] = vec_fma(vec_set(AE_TILE_B), odd_b, even_b);
+    q[4] = vec_fma(vec_set(-AE_TILE_B), odd_b, even_b);
     q[5] = y[3];
 }
 
 INLINE void transform_weights(vec g[3], const vec s[SIDE]) {
-    const float third = 1 / 3.0f, fifteenth = 1 / 15.0f;
-    const vec sum = vec_add(s[1], s[2]), difference = vec_sub(s[1], s[2]);
-    const vec b = vec_mul(vec_set(fifteenth), s[4]), a = vec_mul(vec_set(-4 * fifteenth), s[3]);
-    g[0] = vec_add(vec_fma(vec_set(4), a, vec_fma(vec_set(third), difference, s[0])), b);
-    g[1] = vec_fma(vec_set(-2), b, vec_fma(vec_set(2), a, vec_mul(vec_set(third), sum)));
-    g[2] = vec_fma(vec_set(4), b, vec_add(vec_fma(vec_set(third), difference, s[5]), a));
+    const vec even_a = vec_mul(vec_set(AE_TILE_CA), vec_add(s[1], s[2]));
+    const vec odd_a = vec_mul(vec_set(AE_TILE_ACA), vec_sub(s[1], s[2]));
+    const vec even_b = vec_mul(vec_set(AE_TILE_CB), vec_add(s[3], s[4]));
+    const vec odd_b = vec_mul(vec_set(AE_TILE_BCB), vec_sub(s[3], s[4]));
+    g[0] = vec_add(vec_fma(vec_set(AE_TILE_C0), s[0], even_a), even_b);
+    g[1] = vec_add(odd_a, odd_b);
+    g[2] = vec_fma(vec_set(AE_TILE_B2), even_b, vec_fma(vec_set(AE_TILE_A2), even_a, s[5]));
 }
 
 /* ---- tiles ---- */
@@ -254,81 +181,6 @@ static void output_tiles(const ae_planes *out, const block *b, const float *prod
     }
 }
 
-/* ---- products ---- */
-
-/* sums[r][lane] (+)= factors[r] * vectors[lane], summed over `count` pairs of them. Vectors come in
- * blocks of AE_LANES lanes. Strides are in floats. */
-typedef struct product {
-    float *sums;
-    const float *factors, *vectors;
-    ptrdiff_t sum_stride, factor_stride; /* from row to row */
-    ptrdiff_t block_stride;              /* from a block of vectors' lanes to the next */
-    ptrdiff_t factor_step, vector_step;  /* from pair to pair */
-    int count;
-    bool adds; /* to the sums that there are */
-} product;
-
-/* Where vector v from a block's beginning on is. */
-INLINE ptrdiff_t block_offset(int v, ptrdiff_t block_stride) {
-    return v * VEC / AE_LANES * block_stride + v * VEC % AE_LANES;
-}
-
-INLINE void multiply(const product *p, const float *factor, const float *vector, float *sums,
-                     int rows, int vecs) {
-    vec sum[PRODUCT_ROWS][PRODUCT_VECS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < vecs; ++v)
-            sum[r][v] = p->adds ? vec_load(sums + r * p->sum_stride + v * VEC) : vec_set(0);
-    for (int i = 0; i < p->count; ++i, factor += p->factor_step, vector += p->vector_step) {
-        vec x[PRODUCT_VECS];
-#pragma GCC unroll 4
-        for (int v = 0; v < vecs; ++v) x[v] = vec_load(vector + block_offset(v, p->block_stride));
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; ++r) {
-            const vec f = vec_set(factor[r * p->factor_stride]);
-#pragma GCC unroll 4
-            for (int v = 0; v < vecs; ++v) sum[r][v] = vec_fma(f, x[v], sum[r][v]);
-        }
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[r][v]);
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < vecs; ++v) vec_store(sums + r * p->sum_stride + v * VEC, sum[r][v]);
-}
-
-typedef void product_function(const product *p, const float *factor, const float *vector,
-                              float *sums);
-
-#define PRODUCTS(rows)                                                                             \
-    static void multiply_narrow_##rows(const product *p, const float *factor, const float *vector, \
-                                       float *sums) {                                              \
-        multiply(p, factor, vector, sums, rows, AE_LANES / VEC);                                   \
-    }                                                                                              \
-    static void multiply_wide_##rows(const product *p, const float *factor, const float *vector,   \
-                                     float *sums) {                                                \
-        multiply(p, factor, vector, sums, rows, PRODUCT_VECS);                                     \
-    }
-EACH_PRODUCT(PRODUCTS)
-
-/* `rows` rows of `lanes` lanes, at most PRODUCT_ROWS of PRODUCT_LANES. */
-static void multiply_some(const product *p, int row, int lane, int rows, int lanes) {
-#define PRODUCT_ENTRY(rows) [rows] = {multiply_narrow_##rows, multiply_wide_##rows},
-    static product_function *const functions[PRODUCT_ROWS + 1][2] = {EACH_PRODUCT(PRODUCT_ENTRY)};
-    functions[rows][lanes > AE_LANES](p, p->factors + row * p->factor_stride,
-                                      p->vectors + lane / AE_LANES * p->block_stride,
-                                      p->sums + row * p->sum_stride + lane);
-}
-
-static int at_most(int n, int most) {
-    return n < most ? n : most;
-}
-
 /* ---- the kernels ---- */
 
 /* Scratch of a block: pixels of its rows, components of what is read and of what is made. */
@@ -373,6 +225,7 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, const floa
                            const float *bias, const ae_epilogue *epilogue, int shift,
                            float *scratch) {
     const int in_lanes = lanes_of(in->channels), out_lanes = lanes_of(out->channels);
+    const int lines = (in->channels + AE_TILE_CHAIN - 1) / AE_TILE_CHAIN;
     float *pixels = scratch;
     float *components =
         pixels + pixels_floats(in_lanes > out_lanes ? in_lanes : out_lanes, out->width);
@@ -389,7 +242,12 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, const floa
                                .block_stride = (ptrdiff_t)in->channels * AE_LANES,
                                .factor_step = 1,
                                .vector_step = AE_LANES,
-                               .count = in->channels};
+                               .factor_line = AE_TILE_CHAIN,
+                               .vector_line = AE_TILE_CHAIN * AE_LANES,
+                               .lines = lines,
+                               .count = AE_TILE_CHAIN,
+                               .last = in->channels - (lines - 1) * AE_TILE_CHAIN,
+                               .chain = CHAIN_A_LINE};
             multiply_tiles(&p, tiles, out_lanes);
         }
         output_tiles(out, &b, products, bias, epilogue, pixels);
@@ -455,8 +313,10 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
                                        .block_stride = AE_LANES,
                                        .factor_step = a_lanes,
                                        .vector_step = b_lanes,
+                                       .lines = 1,
                                        .count = tiles,
-                                       .adds = done > tiles};
+                                       .last = tiles,
+                                       .chain = done > tiles ? CHAIN_GOES_ON : CHAIN_BEGINS};
                     multiply_some(&p, row, lane, rows, lanes);
                 }
                 if (done == all)

@@ -225,6 +225,8 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
         const size_t back = tiles_scratch(conv->in_channels, conv->out_channels, height, width);
         return forward > back ? forward : back;
     }
+    if (algorithm == AE_CONV_PIXELS)
+        return pixels_scratch(conv, small_width, t ? out_width : width);
     if (algorithm == AE_CONV_PAIRS) {
         const size_t pairs = ((size_t)small_height + 1) / 2;
         const size_t row = ((size_t)small_width + AE_LANES - 1) / AE_LANES * AE_LANES;
@@ -240,7 +242,9 @@ static void conv_weights(float *sums, const ae_planes *in, const ae_planes *grad
     const ae_planes *small = conv->transposed ? in : gradient;
     const ae_planes *large = conv->transposed ? gradient : in;
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
-    if (conv->stride > 1)
+    if (algorithm == AE_CONV_PIXELS)
+        gradient_pixels(sums, small, large, conv, scratch);
+    else if (conv->stride > 1)
         gradient_strided(sums, small, large, conv->kernel, conv->padding, scratch);
     else if (algorithm == AE_CONV_TILES)
         gradient_tiles(sums, small, large, conv->padding, scratch);

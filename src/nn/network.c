@@ -117,6 +117,16 @@ size_t ae_network_size(const ae_network *network) {
     return network->size;
 }
 
+int ae_network_contract(const ae_network *network) {
+    int version = 2; /* of what isn't convolutions */
+    for (int n = 0; n < network->graph.count; ++n) {
+        const ae_node *node = &network->graph.node[n];
+        const int its = node->kind == AE_NODE_CONV ? ae_conv_contract(&node->conv) : 0;
+        if (version < its) version = its;
+    }
+    return version;
+}
+
 int64_t ae_network_block(const ae_network *network, const ae_settings *settings) {
     const int64_t by_parameters = (int64_t)network->size / 16384;
     const int64_t by_batch = settings->train.batch / 16;
