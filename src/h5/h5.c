@@ -44,15 +44,15 @@ ae_status ae_h5_fail(const ae_h5 *file, const char *what, const char *object) {
 static ae_status prepare(ae_h5 **file, const char *path, hid_t *access) {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     *access = H5I_INVALID_HID;
-    *file = calloc(1, sizeof **file);
-    if (!*file) return ae_fail_memory(path);
-    (*file)->id = H5I_INVALID_HID;
-    (*file)->limit = SIZE_MAX;
-    (*file)->path = strdup(path);
-    if (!(*file)->path) return ae_fail_memory(path);
+    ae_h5 *made = *file = calloc(1, sizeof *made);
+    if (!made) return ae_fail_memory(path);
+    made->id = H5I_INVALID_HID;
+    made->limit = SIZE_MAX;
+    made->path = strdup(path);
+    if (!made->path) return ae_fail_memory(path);
     *access = H5Pcreate(H5P_FILE_ACCESS);
     if (*access < 0 || H5Pset_fapl_core(*access, GROWTH, false) < 0)
-        return ae_h5_fail(*file, "prepare", "a file in memory");
+        return ae_h5_fail(made, "prepare", "a file in memory");
     return AE_OK;
 }
 

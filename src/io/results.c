@@ -346,28 +346,28 @@ static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
 
 ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
                             int64_t epochs_kept) {
-    *results = calloc(1, sizeof **results);
-    if (!*results) return ae_fail_memory(path);
-    (*results)->test_count = setup->test_count;
-    (*results)->reconstructions = setup->reconstructions;
-    memcpy((*results)->shape, setup->shape, sizeof setup->shape);
+    ae_results *made = *results = calloc(1, sizeof *made);
+    if (!made) return ae_fail_memory(path);
+    made->test_count = setup->test_count;
+    made->reconstructions = setup->reconstructions;
+    memcpy(made->shape, setup->shape, sizeof setup->shape);
 
     int64_t starts = 0;
     bool exists = false;
     ae_status status = ae_file_exists(&exists, path);
     if (status == AE_OK && exists) {
-        status = load(*results, path, setup, epochs_kept, &starts);
+        status = load(made, path, setup, epochs_kept, &starts);
     } else if (status == AE_OK) {
-        status = begin(*results, path);
+        status = begin(made, path);
         if (status == AE_OK && epochs_kept > 0)
             ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs", path,
                     (long long)epochs_kept);
     }
     if (status == AE_ERROR_IO) refuse_file();
-    if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);
+    if (status == AE_OK) status = enter_start(made, setup, epochs_kept, starts);
     if (status == AE_OK)
-        status = ae_origin_group_write((*results)->file, ae_provenance_table.group,
-                                       &setup->provenance.origin);
+        status =
+            ae_origin_group_write(made->file, ae_provenance_table.group, &setup->provenance.origin);
     if (status != AE_OK) ae_results_destroy(results);
     return status;
 }
