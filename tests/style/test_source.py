@@ -19,7 +19,7 @@ REDUCTION = re.compile(r"#\s*pragma\s+omp\b[^\n]*(?:\\\n[^\n]*)*\breduction\s*\(
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|work|mnt|Users)/")
 FUNCTION_BEGIN = re.compile(r"^[A-Za-z_][^;={]*\([^;={]*\)[^;={]*\{$")
 # One hand: a status is compared with AE_OK, and a loop's last word is ++i.
-BARE_STATUS = re.compile(r"\bif \(status(?:\)| \|\|| &&)")
+BARE_STATUS = re.compile(r"\b(?:if|while) \(!?status(?:\)| \|\|| &&)")
 POSTFIX = re.compile(r"\bfor \([^;{}]*;[^;{}]*;[^;{}()]*\w(?:\+\+|--)\)")
 
 
@@ -149,6 +149,7 @@ def test_scripts_parse(shell):
     (REDUCTION, "#pragma omp parallel for \\\n    reduction(+ : sum)", "/* a reduction (of sums) */"),
     (BARE_STATUS, "if (status) return status;", "if (status != AE_OK) return status;"),
     (BARE_STATUS, "if (status || *stop)", "if (status == AE_OK || *stop)"),
+    (BARE_STATUS, "while (!status && more)", "while (status == AE_OK && more)"),
     (POSTFIX, "for (int i = 0; i < count; i++)", "for (int i = 0; i < count; ++i) a[i++] = 1;"),
     (MACHINE_PATH, "cd /ho" "me/someone/ae_dist", "cd build/home/x"),
     (MACHINE_PATH, 'open("/wo' 'rk/data")', "/usr/share/data"),
