@@ -155,6 +155,13 @@ class Slurm:
         """Slurm learns, sooner than by itself, that a node is lost."""
         self.call("scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=test")
 
+    def wait_idle(self, name):
+        """A node that is back registers, and Slurm takes it by itself."""
+        end = time.monotonic() + TIMEOUT_S
+        while (state := self.call("sinfo", "-h", "-n", name, "-p", "tests", "-o", "%T")) != "idle":
+            assert time.monotonic() < end, f"{name} is {state}"
+            time.sleep(0.1)
+
 
 def output(folder, job):
     return "".join(path.read_text() for path in folder.glob(f"*-{job}.out"))
@@ -372,7 +379,7 @@ def test_host_loses_power(hosts, slurm, undisturbed, tmp_path):
     assert lost not in slurm.nodes(job)
     assert last_hash(tmp_path) == last_hash(undisturbed[0])
     slurm.host("on", lost)
-    slurm.call("scontrol", "update", f"NodeName={lost}", "State=RESUME")
+    slurm.wait_idle(lost)
 
 
 def test_host_is_cut_off(hosts, slurm, undisturbed, tmp_path):
