@@ -19,15 +19,16 @@ typedef enum ae_status {
 
 enum { AE_MESSAGE_SIZE = 4096 }; /* bytes, with the final NUL; longer messages are cut */
 
-/* Records the failure message of this process (printf format) and returns `status`. What it quotes
- * may hold anything: misleading characters are shown by their codes (base/text.h). Local; not for
- * use inside parallel regions. */
+/* Records the failure message of this thread (printf format) and returns `status`. What it quotes
+ * may hold anything: misleading characters are shown by their codes (base/text.h). In a parallel
+ * region whoever wants the message told takes it from the thread that failed. Local. */
 ae_status ae_fail(ae_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Records out-of-memory for `what` ("the 12 MB of images") and returns AE_FAILED. Local. */
 ae_status ae_fail_memory(const char *what);
 
-/* The message of the last ae_fail() of this process, "" if there was none. Owned by the module. */
+/* The message of the last ae_fail() of this thread, "" if there was none. Owned by the module,
+ * valid until the thread's next ae_fail(). */
 const char *ae_message(void);
 
 #endif

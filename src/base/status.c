@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-static char message[AE_MESSAGE_SIZE];
+static _Thread_local char message[AE_MESSAGE_SIZE];
 
 ae_status ae_fail(ae_status status, const char *format, ...) {
     char text[AE_MESSAGE_SIZE];
