@@ -7,11 +7,12 @@ import pytest
 from source_tree import ROOT
 
 # From the ground up; rooms on one floor don't include each other.
-FLOORS = [["base"], ["config", "comm", "kernels", "h5"], ["data", "nn", "metrics"], ["team"],
+FLOORS = [["base"], ["config", "comm", "kernels", "h5", "picture"], ["data", "nn", "metrics"], ["team"],
           ["io"], ["train"], ["main", "bench", "simulate"]]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ONLY_IN = {"mpi.h": {"comm"}, "smpi.h": {"simulate"}, "hdf5.h": {"h5", "io"},
-           "hdf5_hl.h": {"h5", "io"}}
+           "hdf5_hl.h": {"h5", "io"}, "png.h": {"picture"}, "jpeglib.h": {"picture"},
+           "jerror.h": {"picture"}, "tiffio.h": {"picture"}}
 NEVER = {("nn", "comm"), ("metrics", "comm")}
 GENERATED = {"build_generated.h"}
 
@@ -114,6 +115,8 @@ BAD = {
     "mpi.h in main": ("src/main.c", "#include <mpi.h>"),
     "hdf5.h in train": ("src/train/step.c", "#include <hdf5.h>"),
     "hdf5.h in quotes": ("src/data/dataset.c", '#include "hdf5.h"'),
+    "png.h in data": ("src/data/dataset.c", "#include <png.h>"),
+    "along the floor of pictures": ("src/picture/png.c", '#include "comm/comm.h"'),
     "not there": ("src/data/dataset.c", '#include "data/nothing.h"'),
     "no such room": ("src/attic/old.c", '#include "base/log.h"'),
     "no room at all": ("include/loose.h", ""),
