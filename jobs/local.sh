@@ -22,6 +22,7 @@ ranks=${RANKS:-$((AE_CORES < 8 ? AE_CORES : 8))}
 ae_need_number RANKS "$ranks"
 
 ae_need "$AE_RUN_PACKAGES"
+ae_want "$AE_PICTURE_PACKAGES"
 
 ae_say "building"
 ae_build ae_dist "$AE_CORES"

@@ -7,6 +7,8 @@ AE_RUN_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libopenmpi-dev openm
 libxxhash-dev python3 python3-h5py python3-numpy python3-matplotlib"
 AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarray \
 python3-h5netcdf"
+# Formats of pictures, each of which the program can do without.
+AE_PICTURE_PACKAGES="libpng-dev libjpeg62-turbo-dev libtiff-dev"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
 slurmctld slurmd slurm-client munge iproute2 procps libsimgrid-dev"
@@ -112,6 +114,9 @@ ae_has() {
     openmpi-bin) command -v mpirun ;;
     libhdf5-dev) command -v h5cc || pkg-config --exists hdf5 ;;
     libxxhash-dev) pkg-config --exists 'libxxhash >= 0.8' ;;
+    libpng-dev) pkg-config --exists libpng ;;
+    libjpeg62-turbo-dev) pkg-config --exists libjpeg ;;
+    libtiff-dev) pkg-config --exists libtiff-4 ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     libomp-dev) echo '#include <omp.h>' | clang -fopenmp -E - ;;
     libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
@@ -183,7 +188,8 @@ ae_need() {
         cat <<'NAMES'
 Needed in all: a C11 compiler with OpenMP, CMake >= 3.25, Ninja or make, pkg-config, an MPI library
 with mpicc and mpirun (Open MPI), HDF5's C library, xxHash >= 0.8, and Python 3 with h5py, numpy
-and matplotlib; for the tests also git, cmocka, and Python's pytest, xarray and h5netcdf.
+and matplotlib; for pictures libpng, libjpeg-turbo and libtiff; for the tests also git, cmocka, and
+Python's pytest, xarray and h5netcdf.
 NAMES
     fi >&2
     exit 1

@@ -161,7 +161,7 @@ run_mpich() {
 }
 
 ae_need "$AE_TEST_PACKAGES"
-ae_want "$AE_EXTRA_PACKAGES"
+ae_want "$AE_PICTURE_PACKAGES $AE_EXTRA_PACKAGES"
 [ $# -gt 0 ] || set -- gcc valgrind clang asan tsan fuzz mpich
 for part in "$@"; do
     case $part in

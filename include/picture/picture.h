@@ -68,9 +68,10 @@ const char *ae_picture_format_name(ae_picture_format format);
 /* The name's ending, "png", "jpg", "tif", without a dot. */
 const char *ae_picture_format_ending(ae_picture_format format);
 
-/* The libraries and their versions, "libpng 1.6.39, libjpeg-turbo 2.1.5, libtiff 4.5.0", and which
- * are left out of this build. What is decoded may depend on them. Owned by the module. */
-const char *ae_picture_libraries(void);
+/* The libraries and their versions, "libpng 1.6.39, libjpeg-turbo 2.1.5, no libtiff" where one is
+ * left out of this build. What is decoded may depend on them. Returns `text`. */
+enum { AE_PICTURE_LIBRARIES_SIZE = 192 };
+const char *ae_picture_libraries(char text[AE_PICTURE_LIBRARIES_SIZE]);
 
 /* Can the format hold such a page? NULL, or what stands against it, as "JPEG holds 8 bits a sample,
  * not 16"; also where its library is left out of this build. Owned by the module. */
