@@ -78,12 +78,12 @@ static int on_close(thandle_t handle) {
     return 0;
 }
 
-TIFF *ae_picture_tiff_open(ae_picture_tiff_client *client, const char *path, const char *mode) {
+TIFF *ae_picture_tiff_open(ae_picture_tiff_client *client, const char *mode) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_handlers);
     client->said[0] = '\0';
-    return TIFFClientOpen(path, mode, client, on_read, on_write, on_seek, on_close, on_size, NULL,
-                          NULL);
+    return TIFFClientOpen("libtiff", mode, client, on_read, on_write, on_seek, on_close, on_size,
+                          NULL, NULL);
 }
 
 ae_status ae_picture_tiff_refuse(const ae_picture_tiff_client *client, const char *what) {

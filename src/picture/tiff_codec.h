@@ -15,7 +15,7 @@ typedef struct ae_picture_tiff_client {
 } ae_picture_tiff_client;
 
 /* NULL: client->said tells. */
-TIFF *ae_picture_tiff_open(ae_picture_tiff_client *client, const char *path, const char *mode);
+TIFF *ae_picture_tiff_open(ae_picture_tiff_client *client, const char *mode);
 
 /* AE_ERROR_DATA, with what libtiff or the input said of `what`. */
 ae_status ae_picture_tiff_refuse(const ae_picture_tiff_client *client, const char *what);

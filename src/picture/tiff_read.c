@@ -242,7 +242,7 @@ static ae_status open_tiff(ae_picture_reader *reader) {
     ae_picture_tiff_pages *pages = reader->state = calloc(1, sizeof *pages);
     if (!pages) return ae_fail_memory("reading a TIFF file");
     pages->client.input = &reader->input;
-    pages->tiff = ae_picture_tiff_open(&pages->client, reader->input.path, "rm");
+    pages->tiff = ae_picture_tiff_open(&pages->client, "rm");
     if (!pages->tiff)
         return ae_picture_tiff_refuse(&pages->client, "whose directory can't be read");
     pages->client.said[0] = '\0';

@@ -114,8 +114,8 @@ static ae_status open_file(ae_picture_writer *writer, const ae_picture_tags *tag
     tiff_state *state = writer->state = calloc(1, sizeof *state);
     if (!state) return ae_fail_memory("writing a TIFF file");
     state->client.output = &writer->output;
-    state->tiff = ae_picture_tiff_open(&state->client, writer->output.path,
-                                       may_be_large(&writer->info, tags) ? "w8m" : "wm");
+    state->tiff =
+        ae_picture_tiff_open(&state->client, may_be_large(&writer->info, tags) ? "w8m" : "wm");
     return state->tiff ? AE_OK : fail(writer);
 }
 

@@ -39,7 +39,7 @@ def is_c(path):
 
 
 def is_text(path):
-    return path.suffix not in (".h5", ".png", ".jpg", ".bin", ".gz")
+    return path.suffix not in (".h5", ".png", ".jpg", ".tif", ".bin", ".gz")
 
 
 def is_script(path):
