@@ -94,9 +94,7 @@ static ae_status end(ae_picture_reader *reader) {
 }
 
 ae_status ae_picture_read(ae_picture_reader *reader, int64_t count, void *rows) {
-    if (reader->status != AE_OK)
-        return ae_picture_refuse(&reader->input, AE_PICTURE_CURE_DAMAGED,
-                                 "reading it failed before");
+    if (reader->status != AE_OK) return reader->status; /* the message was given */
     reader->status = reader->codec->read(reader, count, rows);
     reader->row += count;
     if (reader->status == AE_OK && reader->row == reader->info.height) reader->status = end(reader);
