@@ -139,7 +139,8 @@ void ae_picture_discard(ae_picture_writer **writer);
 
 typedef struct ae_picture_file {
     char *path; /* to open it by */
-    char *name; /* relative to the folder or the list's folder, without "..": for output */
+    char *name; /* relative to the folder or the list's folder, without "..": for output; in a list
+                   names may be alike */
 } ae_picture_file;
 
 typedef struct ae_picture_list {
