@@ -24,12 +24,16 @@ static ae_status read_file(const char *file) {
 }
 
 /* The fixture is refused for the reason given, by its name. */
-static void check_fixture(const char *name, const char *reason) {
-    if (!has_format(name)) return;
+static void check_refusal(const char *name, const char *reason) {
     const ae_status status = read_file(fixture_path(name));
     if (status != AE_ERROR_DATA || !strstr(ae_message(), reason) || !strstr(ae_message(), name))
         fail_msg("%s: status %d, not refused with '%s': %s", name, (int)status, reason,
                  ae_message());
+}
+
+/* The same, where its format is in this build. */
+static void check_fixture(const char *name, const char *reason) {
+    if (has_format(name)) check_refusal(name, reason);
 }
 
 static void kinds_that_are_not_read_are_named(void **state) {
@@ -59,6 +63,26 @@ static void damage_is_seen(void **state) {
     check_fixture("bad_crc.png", "a damaged PNG file: IDAT");
     check_fixture("bad_index.png", "a colour beyond the 10 of its palette");
     check_fixture("bad_strip.tif", "a damaged TIFF file");
+}
+
+/* Where the library was missing as this was built. */
+static void a_format_left_out_says_how_to_get_it(void **state) {
+    (void)state;
+    static const char *const names[] = {"grey8.png", "grey.jpg", "grey8.tif"};
+    static const char *const libraries[] = {"libpng", "libjpeg-turbo", "libtiff"};
+    for (int f = 0; f < AE_PICTURE_FORMATS; ++f) {
+        char reason[64], out[128];
+        ae_picture_writer *writer;
+        if (has_format(names[f])) continue;
+        check_refusal(names[f], "which this build of ae_dist can't read");
+        snprintf(reason, sizeof reason, "install %s with its headers", libraries[f]);
+        check_refusal(names[f], reason);
+        snprintf(out, sizeof out, "%s/out", folder);
+        check_refused(ae_picture_create(&writer, out, (ae_picture_format)f, 90), AE_ERROR_USAGE,
+                      reason);
+        assert_null(writer);
+        assert_int_equal(count_files(folder), 0);
+    }
 }
 
 /* ---- files made here ---- */
@@ -276,6 +300,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {TEST(kinds_that_are_not_read_are_named),
                                        TEST(sides_and_sizes_are_checked_before_memory_is_taken),
                                        TEST(damage_is_seen),
+                                       TEST(a_format_left_out_says_how_to_get_it),
                                        TEST(what_is_no_picture_is_told),
                                        TEST(a_wrong_name_does_no_harm),
                                        TEST(cut_files_are_refused),

@@ -319,7 +319,8 @@ static const ae_picture_info small = {
 /* Writes `rows` rows of a picture with two, of a format that is there. */
 static ae_picture_writer *begin_file(ae_picture_format *format, int rows) {
     ae_picture_writer *writer;
-    for (*format = 0; ae_picture_obstacle(*format, &small);) ++*format;
+    for (*format = 0; ae_picture_obstacle(*format, &small);)
+        if ((int)++*format == AE_PICTURE_FORMATS) skip();
     snprintf(path, sizeof path, "%s/out", folder);
     check_ok(ae_picture_create(&writer, path, *format, 90));
     check_ok(ae_picture_begin(writer, &small, NULL));
