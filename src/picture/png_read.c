@@ -10,9 +10,10 @@
 #include "samples.h"
 
 enum {
-    CHUNK_BYTES_MAX = 8 << 20, /* of a colour profile, inflated */
-    LIBRARY_BYTES = 1 << 20,   /* that libpng and zlib take beside rows, */
-    ROWS_HELD = 4,             /* and the rows */
+    CHUNK_BYTES_MAX = 8 << 20,  /* of a colour profile, inflated */
+    PIECE_BYTES_MAX = 16 << 20, /* of memory: a row takes 8 MB at most */
+    LIBRARY_BYTES = 1 << 20,    /* that libpng and zlib take beside rows, */
+    ROWS_HELD = 4,              /* and the rows */
     DEFLATE_RATIO_MAX = 1032
 };
 
@@ -40,6 +41,17 @@ static void on_error(png_structp png, png_const_charp text) {
 /* Of chunks beside the picture, which are left out then. */
 static void on_warning(png_structp png, png_const_charp text) {
     (void)png, (void)text;
+}
+
+/* libpng takes memory for as long a chunk as the file claims there is. */
+static png_voidp on_malloc(png_structp png, png_alloc_size_t size) {
+    (void)png;
+    return size <= PIECE_BYTES_MAX ? malloc(size) : NULL;
+}
+
+static void on_free(png_structp png, png_voidp piece) {
+    (void)png;
+    free(piece);
 }
 
 static void on_read(png_structp png, png_bytep bytes, size_t size) {
@@ -191,7 +203,8 @@ static void close_png(ae_picture_reader *reader) {
 }
 
 static bool make_structs(png_state *state) {
-    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
+    state->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, state, on_error, on_warning, NULL,
+                                          on_malloc, on_free);
     if (state->png) state->info = png_create_info_struct(state->png);
     return state->info != NULL;
 }
