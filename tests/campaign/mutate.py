@@ -43,6 +43,7 @@ SUBJECTS = {
     "comm": "comm|hosts|images|placement|positions|quota|replicas|unlike_ranks",
     "kernels": "kernels|bounds|elementwise|pytorch|same_bits",
     "team": "gradient|golden|same_bits", "h5": "io|faults|results|schema",
+    "picture": "picture_(bad|list|read|samples|write)",
     "data": "data|bad_input|cifar10|images|passing_faults",
     "nn": "network|golden|gradient|graph|optimizer|pytorch|weights", "metrics": "metrics|pytorch",
     "io": "io|durability|faults|init_from|results|resume|schema|weights",

@@ -129,6 +129,22 @@ static void a_wrong_name_does_no_harm(void **state) {
     check_ok(read_file(path));
 }
 
+/* Beside the picture too: what it says there would be lost, or wrong. */
+static void a_wrong_checksum_of_a_tag_is_refused(void **state) {
+    (void)state;
+    uint8_t *bytes;
+    size_t size;
+    if (!has_format(".png")) skip();
+    check_ok(ae_file_read(fixture_path("tags.png"), 1 << 20, (void **)&bytes, &size));
+    uint8_t *resolution = memmem(bytes, size, "pHYs", 4);
+    assert_non_null(resolution);
+    resolution[5] ^= 1;
+    name_file("tags.png");
+    put(bytes, size);
+    free(bytes);
+    check_refused(read_file(path), AE_ERROR_DATA, "pHYs: CRC error");
+}
+
 static const char *const whole[] = {"rgb8.png",
                                     "interlaced_rgb16.png",
                                     "palette_alpha.png",
@@ -303,6 +319,7 @@ int main(void) {
                                        TEST(a_format_left_out_says_how_to_get_it),
                                        TEST(what_is_no_picture_is_told),
                                        TEST(a_wrong_name_does_no_harm),
+                                       TEST(a_wrong_checksum_of_a_tag_is_refused),
                                        TEST(cut_files_are_refused),
                                        TEST(changed_bytes_do_no_harm),
                                        TEST(a_file_that_changes_is_refused),
