@@ -2,7 +2,6 @@
  * are large. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "tiff_codec.h"
 
 enum {
@@ -31,37 +30,29 @@ static void find_blocks(ae_picture_tiff_layout *layout, const ae_picture_info *i
     }
     layout->block_width = width;
     layout->block_rows = rows < info->height ? rows : info->height;
-    layout->strip_rows = layout->block_rows;
 }
 
-/* Rows one by one, where that is possible and strips are large. */
-static void split_strips(ae_picture_tiff_layout *layout, TIFF *tiff) {
-    uint16_t compression = COMPRESSION_NONE, order = FILLORDER_MSB2LSB;
-    TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
-    TIFFGetFieldDefaulted(tiff, TIFFTAG_FILLORDER, &order);
-    if (layout->kind != AE_TIFF_STRIPS || layout->block_bytes <= STRIP_BYTES_MAX) return;
-    if (compression == COMPRESSION_NONE) {
-        layout->kind = AE_TIFF_BARE_ROWS;
-        layout->is_swapped = TIFFIsByteSwapped(tiff) != 0;
-        layout->is_reversed = order == FILLORDER_LSB2MSB;
-    } else if (layout->planes == 1) {
-        layout->kind = AE_TIFF_SCANLINES;
-    } else {
+/* Rows one by one, where strips are large and hold whole pixels. (What isn't compressed, libtiff
+ * takes for many strips by itself.) */
+static void split_strips(ae_picture_tiff_layout *layout) {
+    if (layout->kind != AE_TIFF_STRIPS || layout->planes > 1 ||
+        layout->block_bytes <= STRIP_BYTES_MAX)
         return;
-    }
+    layout->kind = AE_TIFF_SCANLINES;
     layout->block_rows = 1;
     layout->block_bytes = layout->block_row_bytes;
 }
 
 /* The largest block as it lies in the file, which libtiff reads whole. */
 static int64_t find_largest(const ae_picture_reader *reader, TIFF *tiff) {
-    int64_t largest = 0;
+    uint64_t largest = 0;
     const uint32_t count = TIFFIsTiled(tiff) ? TIFFNumberOfTiles(tiff) : TIFFNumberOfStrips(tiff);
     for (uint32_t i = 0; i < count; ++i) {
-        const int64_t size = (int64_t)(TIFFGetStrileByteCount(tiff, i) >> 1) * 2;
+        const uint64_t size = TIFFGetStrileByteCount(tiff, i);
         if (size > largest) largest = size;
     }
-    return largest < reader->input.size ? largest : reader->input.size;
+    const int64_t whole = reader->input.size;
+    return largest < (uint64_t)whole ? (int64_t)largest : whole;
 }
 
 /* Bytes of the samples of one row of a block, unpacked. */
@@ -93,13 +84,11 @@ ae_status ae_picture_tiff_lay_out(ae_picture_reader *reader) {
     layout->planes = planes == PLANARCONFIG_SEPARATE ? samples : 1;
     layout->plane_samples = samples / layout->planes;
     find_blocks(layout, info, pages->tiff);
-    split_strips(layout, pages->tiff);
+    split_strips(layout);
     if (!is_sound(layout))
         return ae_picture_tiff_refuse(&pages->client, "whose strips or tiles have odd sizes");
-    const int64_t packed =
-        layout->kind == AE_TIFF_BARE_ROWS ? 0 : find_largest(reader, pages->tiff);
-    info->bytes = LIBRARY_BYTES + packed + layout->block_bytes + band_bytes(layout, info) +
-                  COPIES_BESIDE * line_bytes(layout, info);
+    info->bytes = LIBRARY_BYTES + find_largest(reader, pages->tiff) + layout->block_bytes +
+                  band_bytes(layout, info) + COPIES_BESIDE * line_bytes(layout, info);
     pages->band_index = -1;
     return AE_OK;
 }
@@ -113,28 +102,8 @@ void ae_picture_tiff_leave_page(ae_picture_tiff_pages *pages) {
 
 /* ---- blocks ---- */
 
-/* The row of the picture that begins `row` rows into the plane, from where it lies. */
-static bool read_bare_row(ae_picture_reader *reader, int64_t row, int plane) {
-    const ae_picture_tiff_pages *pages = reader->state;
-    const ae_picture_tiff_layout *layout = &pages->layout;
-    const uint32_t strip = TIFFComputeStrip(pages->tiff, (uint32_t)row, (uint16_t)plane);
-    const int64_t within = row % layout->strip_rows * layout->block_bytes;
-    const uint64_t held = TIFFGetStrileByteCount(pages->tiff, strip);
-    if (held < (uint64_t)(within + layout->block_bytes)) return false;
-    ae_picture_input_seek(&reader->input,
-                          (int64_t)TIFFGetStrileOffset(pages->tiff, strip) + within);
-    const size_t size = (size_t)layout->block_bytes;
-    if (ae_picture_input_take(&reader->input, pages->block, size) != size) return false;
-    if (layout->is_reversed) TIFFReverseBits(pages->block, layout->block_bytes);
-    if (layout->is_swapped && layout->bits == 16)
-        TIFFSwabArrayOfShort((uint16_t *)pages->block, layout->block_bytes / 2);
-    if (layout->is_swapped && layout->bits == 32)
-        TIFFSwabArrayOfLong((uint32_t *)pages->block, layout->block_bytes / 4);
-    return true;
-}
-
 /* Decodes the block that has the pixel (x, y) of a plane. */
-static bool decode_block(ae_picture_reader *reader, int64_t x, int64_t y, int plane) {
+static bool decode_block(const ae_picture_reader *reader, int64_t x, int64_t y, int plane) {
     const ae_picture_tiff_pages *pages = reader->state;
     TIFF *tiff = pages->tiff;
     const uint32_t row = (uint32_t)y;
@@ -147,8 +116,6 @@ static bool decode_block(ae_picture_reader *reader, int64_t x, int64_t y, int pl
         return TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, row, p), pages->block, -1) >= 0;
     case AE_TIFF_SCANLINES:
         return TIFFReadScanline(tiff, pages->block, row, p) >= 0;
-    case AE_TIFF_BARE_ROWS:
-        return read_bare_row(reader, y, plane);
     }
     return false;
 }

@@ -25,11 +25,11 @@ ae_status ae_picture_tiff_refuse(const ae_picture_tiff_client *client, const cha
 /* How a page's pixels lie in the file: in blocks, which are tiles, strips or rows, those of a row
  * of blocks beside each other, for each plane. */
 typedef struct ae_picture_tiff_layout {
-    enum { AE_TIFF_TILES, AE_TIFF_STRIPS, AE_TIFF_SCANLINES, AE_TIFF_BARE_ROWS } kind;
+    enum { AE_TIFF_TILES, AE_TIFF_STRIPS, AE_TIFF_SCANLINES } kind;
     int planes, plane_samples; /* samples of a pixel in one plane */
     int bits;
-    bool is_half, is_inverted, has_palette, is_swapped, is_reversed;
-    int64_t block_width, block_rows, strip_rows;
+    bool is_half, is_inverted, has_palette;
+    int64_t block_width, block_rows;
     int64_t block_bytes, block_row_bytes;
 } ae_picture_tiff_layout;
 
