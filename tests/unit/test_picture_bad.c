@@ -145,6 +145,26 @@ static void a_wrong_checksum_of_a_tag_is_refused(void **state) {
     check_refused(read_file(path), AE_ERROR_DATA, "pHYs: CRC error");
 }
 
+/* Where a scan ends too soon, libjpeg, and libtiff with it, would fill the rest with grey. */
+static void a_scan_that_ends_too_soon_is_refused(void **state) {
+    (void)state;
+    static const char *const names[] = {"colour.jpg", "progressive.jpg", "jpeg_rgb.tif"};
+    for (int i = 0; i < 3; ++i) {
+        uint8_t *bytes, *scan, *next;
+        size_t size;
+        if (!has_format(names[i])) continue;
+        check_ok(ae_file_read(fixture_path(names[i]), 1 << 20, (void **)&bytes, &size));
+        for (scan = next = bytes; next;
+             next = memmem(scan + 2, size - (size_t)(scan + 2 - bytes), "\xff\xda", 2))
+            scan = next;
+        memcpy(scan + 30, "\xff\xd9", 2); /* the end of the picture, within its last scan */
+        name_file(names[i]);
+        put(bytes, size);
+        free(bytes);
+        check_refused(read_file(path), AE_ERROR_DATA, "premature end of data segment");
+    }
+}
+
 static const char *const whole[] = {"rgb8.png",
                                     "interlaced_rgb16.png",
                                     "palette_alpha.png",
@@ -320,6 +340,7 @@ int main(void) {
                                        TEST(what_is_no_picture_is_told),
                                        TEST(a_wrong_name_does_no_harm),
                                        TEST(a_wrong_checksum_of_a_tag_is_refused),
+                                       TEST(a_scan_that_ends_too_soon_is_refused),
                                        TEST(cut_files_are_refused),
                                        TEST(changed_bytes_do_no_harm),
                                        TEST(a_file_that_changes_is_refused),
