@@ -10,7 +10,6 @@
 #include "formats.h"
 
 enum { HEAD_SIZE = 512 };
-static const size_t LIST_BYTES_MAX = (size_t)1 << 30;
 
 #define CURE "name a folder of PNG, JPEG or TIFF files, one of them, or a text with one a line"
 
@@ -116,7 +115,7 @@ static char *path_of(const char *text_path, const char *written) {
 }
 
 static ae_status add_line(ae_picture_list *list, const char *path, char *line) {
-    line[strcspn(line, "\r")] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
     line += strspn(line, " \t");
     for (size_t size = strlen(line); size > 0 && strchr(" \t", line[size - 1]);)
         line[--size] = '\0';
@@ -125,20 +124,15 @@ static ae_status add_line(ae_picture_list *list, const char *path, char *line) {
 }
 
 static ae_status read_text(ae_picture_list *list, const char *path) {
-    void *bytes;
-    size_t size;
-    ae_status status = ae_file_read(path, LIST_BYTES_MAX, &bytes, &size);
-    if (status != AE_OK) return status;
-    char *text = realloc(bytes, size + 1);
-    if (!text) {
-        free(bytes);
-        return fail_memory();
-    }
-    text[size] = '\0';
-    char *rest = text;
-    for (char *line; status == AE_OK && (line = strsep(&rest, "\n"));)
-        status = add_line(list, path, line);
-    free(text);
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t room = 0;
+    ae_status status = AE_OK;
+    if (!file) return refuse(path, "the list", errno);
+    while (status == AE_OK && getline(&line, &room, file) >= 0) status = add_line(list, path, line);
+    if (status == AE_OK && ferror(file)) status = refuse(path, "the list", errno);
+    free(line);
+    fclose(file);
     return status;
 }
 
@@ -151,6 +145,12 @@ static bool is_text(const unsigned char *head, size_t size) {
     return true;
 }
 
+static ae_status refuse_kind(const char *path) {
+    char found[AE_FOUND_SIZE];
+    return ae_fail(AE_ERROR_DATA, "'%s' is neither a picture nor a list of pictures, but %s; " CURE,
+                   path, ae_found_at(found, path));
+}
+
 static ae_status add_file(ae_picture_list *list, const char *path) {
     unsigned char head[HEAD_SIZE];
     size_t size;
@@ -160,22 +160,23 @@ static ae_status add_file(ae_picture_list *list, const char *path) {
     if (error != 0) return refuse(path, "the file", error);
     if (ae_picture_is_named_so(path) || ae_picture_recognise(&format, head, size))
         return add(list, strdup(path), strdup(slash ? slash + 1 : path));
-    if (is_text(head, size) && size > 0) return read_text(list, path);
+    return is_text(head, size) && size > 0 ? read_text(list, path) : refuse_kind(path);
+}
+
+static ae_status read_any(ae_picture_list *list, const char *path) {
     char found[AE_FOUND_SIZE];
-    return ae_fail(AE_ERROR_DATA, "'%s' is neither a picture nor a list of pictures, but %s; " CURE,
-                   path, ae_found_at(found, path));
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return ae_fail(AE_ERROR_DATA, "there is no '%s', but %s; " CURE, path,
+                       ae_found_at(found, path));
+    if (S_ISDIR(info.st_mode)) return walk_folder(list, path);
+    return S_ISREG(info.st_mode) ? add_file(list, path) : refuse_kind(path); /* pipes may hang */
 }
 
 ae_status ae_picture_list_read(ae_picture_list *list, const char *path) {
     char found[AE_FOUND_SIZE];
-    struct stat info;
     *list = (ae_picture_list){0};
-    ae_status status;
-    if (stat(path, &info) != 0)
-        status = ae_fail(AE_ERROR_DATA, "there is no '%s', but %s; " CURE, path,
-                         ae_found_at(found, path));
-    else
-        status = S_ISDIR(info.st_mode) ? walk_folder(list, path) : add_file(list, path);
+    ae_status status = read_any(list, path);
     if (status == AE_OK && list->count == 0)
         status = ae_fail(AE_ERROR_DATA, "there are no pictures in '%s', but %s; " CURE, path,
                          ae_found_at(found, path));

@@ -104,6 +104,9 @@ static void what_holds_no_picture_is_told(void **state) {
     check_none("nowhere", "there is no");
     check_none("data.bin", "neither a picture nor a list of pictures, but a file of 2 bytes");
     check_none("in/notes.md", "an empty file");
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    check_none("pipe", "a pipe, socket or device");
 }
 
 int main(void) {
