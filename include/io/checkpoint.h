@@ -24,9 +24,9 @@ ae_status ae_checkpoint_verify(const char *path, const ae_state *state);
  * was and is. */
 ae_status ae_checkpoint_read(const char *path, ae_state *state, const ae_config *config);
 
-/* parameters[ae_network_size(network)] = those of the checkpoint at `path`, which may be of another
- * configuration and contract. Local. AE_ERROR_IO: damaged, or not one of ours; AE_ERROR_USAGE: of a
- * network with other tensors; the message lists both. */
+/* parameters[ae_network_size(network)] = those of the checkpoint or model.h5 at `path`, which may
+ * be of another configuration and contract. Local. AE_ERROR_IO: damaged, or not one of ours;
+ * AE_ERROR_USAGE: of a network with other tensors; the message lists both. */
 ae_status ae_checkpoint_read_parameters(const char *path, const ae_network *network,
                                         float *parameters);
 

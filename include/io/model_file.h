@@ -12,41 +12,41 @@
 #include "io/run_folder.h"
 #include "nn/graph.h"
 #include "nn/state.h"
+#include "team/team.h"
 
 /* What a model.h5 or a checkpoint tells of its network. */
 typedef struct ae_model_file {
     char path[AE_PATH_SIZE]; /* of the file, for messages */
+
     /* What ae_network_create() makes it from: */
     char layers[AE_GRAPH_TEXT_SIZE]; /* ready networks in full */
     ae_output output;
     int channels; /* of its pictures, in and out */
+
     /* What it was trained on: */
-    double range[2];                           /* pixel values that became 0 and 1 */
-    double noise_sigma, noise_low, noise_high; /* in units of that range; sigma 0: no noise.
-                                                  Noisy pixels were cut to low ... high */
-    char data_hash[AE_HASH_TEXT_SIZE];         /* of the images */
-    int64_t epoch, updates;                    /* whole epochs, and updates, before it */
-    int64_t contract;                          /* version of the order of operations */
-    char program[64];                          /* "ae_dist 1.0.0 (REVISION)" */
-    char parameters_hash[AE_HASH_TEXT_SIZE];   /* XXH3-128 of the parameters */
-    size_t size;                               /* ae_network_size() */
-    float *parameters;                         /* [size], owned */
+    double range[2];                   /* pixel values that became 0 and 1 */
+    ae_noise noise;                    /* on the training images; sigma 0: none */
+    char data_hash[AE_HASH_TEXT_SIZE]; /* of the images */
+    int64_t epoch, updates;            /* whole epochs, and updates */
+
+    int64_t contract; /* version of the order of operations of the program that wrote it */
+    char parameters_hash[AE_HASH_TEXT_SIZE]; /* XXH3-128 */
+    size_t size;                             /* floats: ae_network_size() */
+    float *parameters;                       /* [size], owned */
 } ae_model_file;
 
 /* Writes the state's parameters to `path`, as ae_checkpoint_write() does. Local. */
 ae_status ae_model_file_write(const char *path, const ae_state *state, const ae_config *config,
                               const char *kernel_path);
 
-/* *model = what `path` is or holds: a model.h5, a checkpoint, or a run's folder, of which it takes
- * checkpoints/best.h5, else the newest checkpoint, else model.h5; of any version of the contract.
- * Local; to be released whatever is returned. AE_ERROR_USAGE: there is none (the message tells what
- * is there instead), or it is of a later version of the format; AE_ERROR_IO: damaged, or not one of
- * ours. */
+/* *model = what `path` is or holds (ae_weights_find()): of any version of the contract. Local; to
+ * be released whatever is returned. AE_ERROR_USAGE: there is none (the message tells what is there
+ * instead), or a later program's; AE_ERROR_IO: damaged, or not one of ours. */
 ae_status ae_model_file_read(ae_model_file *model, const char *path);
 void ae_model_file_release(ae_model_file *model);
 
-/* Rank 0's on all ranks, of which the others' are empty. Collective; to be released whatever is
- * returned. AE_FAILED: memory. */
+/* Rank 0's on all ranks, of which the others give an empty one ({0}). Collective; to be released
+ * whatever is returned. AE_FAILED: memory. */
 ae_status ae_model_file_share(ae_model_file *model, ae_comm *comm);
 
 #endif

@@ -25,12 +25,14 @@ ae_status ae_run_folder_holds_run(bool *holds, const char *dir);
 /* The same for a checkpoint that a run would go on from. */
 ae_status ae_run_folder_holds_checkpoint(bool *holds, const char *dir);
 
-/* path[AE_PATH_SIZE] = that of the best checkpoint in `dir`, else of the newest; "" where it holds
- * none. Needs no lock: files are whole at any moment. Local. AE_ERROR_IO: the disk doesn't tell. */
+/* path[AE_PATH_SIZE] = that of the best checkpoint in `dir`, else of the newest, else of model.h5;
+ * "" where it holds none. Needs no lock: files are whole at any moment. Local. AE_ERROR_IO: the
+ * disk doesn't tell. */
 ae_status ae_run_folder_weights(char *path, const char *dir);
 
-/* Path of results.h5. Borrowed. */
+/* Path of results.h5, and of model.h5. Borrowed. */
 const char *ae_run_folder_results(const ae_run_folder *folder);
+const char *ae_run_folder_model(const ae_run_folder *folder);
 
 /* path[AE_PATH_SIZE] = that of the checkpoint after `epoch` whole epochs and `step` steps of the
  * next: checkpoints/epoch-0003.h5, or epoch-0003-step-00250.h5 for step > 0. */

@@ -28,9 +28,10 @@ typedef struct ae_parameter {
 
 typedef struct ae_network ae_network;
 
-/* Makes the network that `text` (ae_graph_parse) says for pictures of that shape; `where` begins
- * messages. With `output` AE_OUTPUT_RESIDUAL the network's picture is its input minus the last
- * node's. The caller owns *network, NULL on failure. AE_ERROR_USAGE. Local. */
+/* Makes the network that `text` (ae_graph_parse) says for pictures of that shape, or with a height
+ * of 0 for whatever it fits (ae_graph_fit), which is then not asked; `where` begins messages. With
+ * `output` AE_OUTPUT_RESIDUAL the network's picture is its input minus the last node's. The caller
+ * owns *network, NULL on failure. AE_ERROR_USAGE. Local. */
 ae_status ae_network_create(ae_network **network, const char *text, const char *where,
                             ae_shape picture, ae_output output);
 void ae_network_destroy(ae_network **network);

@@ -38,6 +38,7 @@ typedef struct ae_state {
     ae_optimizer optimizer;
     ae_position position;
     char data_hash[AE_HASH_TEXT_SIZE]; /* of the images; "" where they weren't there yet */
+    double range[2];                   /* pixel values that become 0 and 1; bytes' at first */
     ae_origin origin;
 } ae_state;
 

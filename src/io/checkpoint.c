@@ -3,10 +3,13 @@
  *     /                     attributes: title, format "ae_dist checkpoint", format_version 1,
  *                           program, content_hash (ae_h5_content_hash() of all the rest)
  *     /parameters           attributes: layers (the network's, ready ones in full), output
- *                           (model.output), channels (of its input and output)
+ *                           (model.output), channels (of its input and output), hash (of all
+ *                           parameters)
  *     /parameters/NAME      float32, one dataset a parameter tensor, with PyTorch's names and
  *                           shapes: "encoder.0.weight" (out, in, row, column), for a transposed
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
+ *     /images               zero, one (pixel values that become 0 and 1), noise_sigma,
+ *                           noise_clamp_min, noise_clamp_max: float64, one value each
  *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
  *                           names: exp_avg, exp_avg_sq; momentum_buffer
  *     /position             attributes: epoch, step, updates, loss_sum, images, skipped,
@@ -26,16 +29,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/build.h"
 #include "base/fixed.h"
 #include "h5/h5.h"
 #include "io/config_group.h"
 #include "io/origin_group.h"
 #include "io/tensors.h"
+#include "io/trained.h"
 #include "kernels/kernels.h"
-
-static const char format[] = "ae_dist checkpoint";
-enum { FORMAT_VERSION = 1 };
 
 /* One number of /position, as a field of a position_record. */
 typedef struct position_record {
@@ -59,25 +59,6 @@ static const struct {
 enum { POSITION_FIELDS = sizeof position_fields / sizeof *position_fields };
 
 /* ---- writing ---- */
-
-static ae_status write_parameters(ae_h5 *file, const ae_state *state, const ae_config *config) {
-    const char *group = "/parameters";
-    const ae_graph *graph = ae_network_graph(state->network);
-    char layers[AE_GRAPH_TEXT_SIZE], output[AE_VALUE_SIZE];
-    ae_graph_write(graph, layers);
-    ae_config_value(config, AE_OPTION(model, output), output);
-    ae_status status = ae_h5_add_group(
-        file, group,
-        "The network's weights and biases, under the names of PyTorch's state_dict; as attributes "
-        "its layers in full, what its output is (direct, or residual: the input minus the last "
-        "layer's image), and the channels of its images");
-    if (status == AE_OK) status = ae_h5_set_text(file, group, "layers", layers);
-    if (status == AE_OK) status = ae_h5_set_text(file, group, "output", output);
-    if (status == AE_OK) status = ae_h5_set_int64(file, group, "channels", graph->channels);
-    if (status == AE_OK)
-        status = ae_tensors_write(file, group, state->network, state->parameters, "Value");
-    return status;
-}
 
 static ae_status write_optimizer(ae_h5 *file, const ae_state *state) {
     ae_status status = ae_h5_add_group(file, "/optimizer",
@@ -110,83 +91,19 @@ static ae_status write_position(ae_h5 *file, const ae_state *state) {
     return status;
 }
 
-static ae_status write_contract(ae_h5 *file, const ae_state *state, const ae_config *config,
-                                const char *kernel_path) {
-    const char *group = "/contract";
-    ae_status status = ae_h5_add_group(file, group,
-                                       "What equal bits rest on: version of the order of "
-                                       "operations; images a block; fraction bits of fixed-point "
-                                       "sums; hash of the images; for information the kernels");
-    if (status == AE_OK)
-        status = ae_h5_set_int64(file, group, "version", ae_network_contract(state->network));
-    if (status == AE_OK)
-        status = ae_h5_set_int64(file, group, "block",
-                                 ae_network_block(state->network, ae_config_settings(config)));
-    if (status == AE_OK) status = ae_h5_set_int64(file, group, "fraction_bits", AE_FIXED_K);
-    if (status == AE_OK) status = ae_h5_set_text(file, group, "kernel_path", kernel_path);
-    if (status == AE_OK) status = ae_h5_set_text(file, group, "data_hash", state->data_hash);
-    return status;
-}
-
-static ae_status write_origin(ae_h5 *file, const ae_origin *origin) {
-    if (!origin->parameters_hash[0]) return AE_OK;
-    ae_status status = ae_h5_add_group(file, "/origin",
-                                       "Whose weights the run was begun with: train.init_from, and "
-                                       "the XXH3-128 of the parameters that were read");
-    return status == AE_OK ? ae_origin_group_write(file, "/origin", origin) : status;
-}
-
-static ae_status write_head(ae_h5 *file) {
-    char program[AE_H5_NAME_SIZE];
-    snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
-    ae_status status = ae_h5_set_text(file, "/", "title",
-                                      "State of a training run of a convolutional autoencoder");
-    if (status == AE_OK) status = ae_h5_set_text(file, "/", "format", format);
-    if (status == AE_OK) status = ae_h5_set_int64(file, "/", "format_version", FORMAT_VERSION);
-    if (status == AE_OK) status = ae_h5_set_text(file, "/", "program", program);
-    return status;
-}
-
 ae_status ae_checkpoint_write(const char *path, const ae_state *state, const ae_config *config,
                               const char *kernel_path) {
     ae_h5 *file = NULL;
-    char hash[AE_HASH_TEXT_SIZE];
-    ae_status status = ae_h5_create(&file, path);
-    if (status == AE_OK) status = write_head(file);
-    if (status == AE_OK) status = write_parameters(file, state, config);
+    ae_status status = ae_trained_begin(&file, path, &ae_trained_checkpoint);
+    if (status == AE_OK) status = ae_trained_write(file, state, config, kernel_path);
     if (status == AE_OK) status = write_optimizer(file, state);
     if (status == AE_OK) status = write_position(file, state);
-    if (status == AE_OK) status = write_contract(file, state, config, kernel_path);
-    if (status == AE_OK) status = ae_config_group_write(file, config);
-    if (status == AE_OK) status = write_origin(file, &state->origin);
-    if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", hash);
-    if (status == AE_OK) status = ae_h5_set_text(file, "/", "content_hash", hash);
-    if (status == AE_OK) status = ae_h5_publish(file);
+    if (status == AE_OK) status = ae_trained_end(file);
     ae_h5_close(&file);
     return status;
 }
 
 /* ---- reading ---- */
-
-/* Is it a checkpoint, and is it whole? */
-static ae_status check_whole(ae_h5 *file, const char *path) {
-    char text[AE_H5_NAME_SIZE], stored[AE_HASH_TEXT_SIZE], found[AE_HASH_TEXT_SIZE];
-    int64_t version;
-    ae_status status = ae_h5_get_text(file, "/", "format", text, sizeof text);
-    if (status == AE_OK && strcmp(text, format) != 0)
-        status = ae_fail(AE_ERROR_IO, AE_DAMAGED "its format is not \"%s\"", path, format);
-    if (status == AE_OK) status = ae_h5_get_int64(file, "/", "format_version", &version);
-    if (status == AE_OK && version != FORMAT_VERSION)
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s has version %lld of the format and this program reads version %d; use "
-                       "the program that wrote it, or choose another run.dir",
-                       path, (long long)version, FORMAT_VERSION);
-    if (status == AE_OK) status = ae_h5_get_text(file, "/", "content_hash", stored, sizeof stored);
-    if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", found);
-    if (status == AE_OK && strcmp(stored, found) != 0)
-        status = ae_fail(AE_ERROR_IO, AE_DAMAGED "its content differs from its content_hash", path);
-    return status;
-}
 
 /* No checkpoint of this state is larger, in bytes: its tensors, and room for all the rest. */
 static size_t size_limit(const ae_state *state) {
@@ -197,9 +114,8 @@ static size_t size_limit(const ae_state *state) {
 
 /* Opens a checkpoint that is whole. */
 static ae_status open_whole(ae_h5 **file, const char *path, size_t limit) {
-    ae_status status = ae_h5_open(file, path, limit);
-    if (status == AE_OK) status = check_whole(*file, path);
-    return status;
+    static const ae_trained_kind *const kinds[] = {&ae_trained_checkpoint};
+    return ae_trained_open(file, path, limit, kinds, 1);
 }
 
 ae_status ae_checkpoint_verify(const char *path, const ae_state *state) {
@@ -278,9 +194,9 @@ static ae_status read_position(ae_h5 *file, const char *path, ae_state *state) {
 
 ae_status ae_checkpoint_read_parameters(const char *path, const ae_network *network,
                                         float *parameters) {
-    const size_t limit = (size_t)1 << 30; /* of any network, which is then refused by its shapes */
+    static const ae_trained_kind *const kinds[] = {&ae_trained_checkpoint, &ae_trained_model};
     ae_h5 *file = NULL;
-    ae_status status = open_whole(&file, path, limit);
+    ae_status status = ae_trained_open(&file, path, AE_TRAINED_LIMIT, kinds, 2);
     if (status == AE_OK) status = ae_tensors_match(file, path, "/parameters", network);
     if (status == AE_OK) status = ae_tensors_read(file, path, "/parameters", network, parameters);
     ae_h5_close(&file);

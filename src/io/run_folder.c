@@ -3,6 +3,7 @@
  *     .lock                                   held with flock() while a run is under way; in it the
  *                                             host and process that took it last
  *     results.h5
+ *     model.h5                                the network by itself: that of best.h5, or the last
  *     checkpoints/epoch-0003.h5               after three whole epochs
  *     checkpoints/epoch-0003-step-00250.h5    and 250 steps of the fourth
  *     checkpoints/best.h5                     the epoch with the lowest validation loss
@@ -41,6 +42,7 @@ struct ae_run_folder {
     char dir[AE_PATH_SIZE];
     char checkpoints[AE_PATH_SIZE];
     char results[AE_PATH_SIZE];
+    char model[AE_PATH_SIZE];
     int lock;
 };
 
@@ -170,6 +172,7 @@ static void set_names(ae_run_folder *folder, const char *dir) {
              AE_PATH_SIZE - NAME_ROOM, dir);
     snprintf(folder->results, sizeof folder->results, "%.*s/results.h5", AE_PATH_SIZE - NAME_ROOM,
              dir);
+    snprintf(folder->model, sizeof folder->model, "%.*s/model.h5", AE_PATH_SIZE - NAME_ROOM, dir);
 }
 
 ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
@@ -207,6 +210,10 @@ void ae_run_folder_close(ae_run_folder **folder) {
 
 const char *ae_run_folder_results(const ae_run_folder *folder) {
     return folder->results;
+}
+
+const char *ae_run_folder_model(const ae_run_folder *folder) {
+    return folder->model;
 }
 
 void ae_run_folder_checkpoint(const ae_run_folder *folder, char *path, int64_t epoch,
@@ -320,6 +327,9 @@ ae_status ae_run_folder_weights(char *path, const char *dir) {
     if (status == AE_OK && exists) status = ae_run_folder_list(&folder, &paths, &count);
     if (status == AE_OK && count > 0) memcpy(path, paths[0], AE_PATH_SIZE);
     free(paths);
+    if (status != AE_OK || count > 0) return status;
+    status = ae_file_exists(&exists, folder.model);
+    if (status == AE_OK && exists) memcpy(path, folder.model, AE_PATH_SIZE);
     return status;
 }
 

@@ -8,38 +8,35 @@
 #include "base/retry.h"
 #include "io/checkpoint.h"
 
-/* Begins the messages, which name the option, and ends those on what isn't there. */
-#define CANT_BEGIN "can't begin with the weights of train.init_from = %s: "
-#define CURE "; there is %s. Name a checkpoint, or the folder of a run"
+#define CURE "; there is %s. Name a checkpoint, or the folder of a run, or its model.h5"
 
-/* file[AE_PATH_SIZE] = the checkpoint that `init_from` names. AE_ERROR_USAGE: there is none;
- * AE_ERROR_IO. */
-static ae_status find_file(char *file, const char *init_from) {
+ae_status ae_weights_find(char *file, const char *path) {
     char found[AE_FOUND_SIZE];
     struct stat info;
     double waited_s = 0;
-    while (stat(init_from, &info) != 0) {
+    while (stat(path, &info) != 0) {
         if (ae_retry(&waited_s, errno)) continue;
         int error = errno;
-        return ae_fail(AE_ERROR_USAGE, CANT_BEGIN "%s" CURE, init_from, strerror(error),
-                       ae_found_at(found, init_from));
+        return ae_fail(AE_ERROR_USAGE, "can't open %s: %s" CURE, path, strerror(error),
+                       ae_found_at(found, path));
     }
-    snprintf(file, AE_PATH_SIZE, "%s", init_from);
+    snprintf(file, AE_PATH_SIZE, "%s", path);
     if (!S_ISDIR(info.st_mode)) return AE_OK;
-    ae_status status = ae_run_folder_weights(file, init_from);
+    ae_status status = ae_run_folder_weights(file, path);
     if (status != AE_OK || file[0]) return status;
-    return ae_fail(AE_ERROR_USAGE,
-                   CANT_BEGIN "this folder has no checkpoints/ with a checkpoint in it" CURE,
-                   init_from, ae_found_at(found, init_from));
+    return ae_fail(
+        AE_ERROR_USAGE,
+        "the folder %s has no checkpoints/ with a checkpoint in it, and no model.h5" CURE, path,
+        ae_found_at(found, path));
 }
 
 ae_status ae_weights_read(char *file, float *parameters, const char *init_from,
                           const ae_network *network) {
-    ae_status status = find_file(file, init_from);
-    if (status != AE_OK) return status;
-    status = ae_checkpoint_read_parameters(file, network, parameters);
+    ae_status status = ae_weights_find(file, init_from);
+    if (status == AE_OK) status = ae_checkpoint_read_parameters(file, network, parameters);
     if (status == AE_OK) return AE_OK;
     char reason[AE_MESSAGE_SIZE];
     snprintf(reason, sizeof reason, "%s", ae_message());
-    return ae_fail(status, CANT_BEGIN "%s", init_from, reason);
+    return ae_fail(status, "can't begin with the weights of train.init_from = %s: %s", init_from,
+                   reason);
 }

@@ -82,7 +82,8 @@ ae_status ae_network_create(ae_network **network, const char *text, const char *
     if (!made) return ae_fail_memory("the network's table of parameters");
     const ae_graph *graph = &made->graph;
     ae_status status = ae_graph_parse(&made->graph, text, where, picture.channels);
-    if (status == AE_OK) status = ae_graph_fit(graph, where, picture.height, picture.width);
+    if (status == AE_OK && picture.height > 0)
+        status = ae_graph_fit(graph, where, picture.height, picture.width);
     if (status != AE_OK) {
         free(made);
         return status;

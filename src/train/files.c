@@ -10,6 +10,7 @@
 #include "base/timer.h"
 #include "base/watchdog.h"
 #include "io/checkpoint.h"
+#include "io/model_file.h"
 #include "train/origin.h"
 
 static bool is_writer(const ae_files *files) {
@@ -227,17 +228,32 @@ static ae_status write_best(const ae_files *files, const ae_state *state) {
     return ae_checkpoint_write(path, state, files->config, files->kernel_path);
 }
 
+/* Rank 0: the network by itself. */
+static ae_status write_model(const ae_files *files, const ae_state *state) {
+    return ae_model_file_write(ae_run_folder_model(files->folder), state, files->config,
+                               files->kernel_path);
+}
+
+/* Rank 0: what is due after a whole epoch. Checkpoints come last: killed before, the run does the
+ * epoch again, and writes the rest once more. */
+static ae_status write_epoch(ae_files *files, const ae_state *state, bool is_best,
+                             ae_clock *clock) {
+    const ae_settings *settings = files->plan->settings;
+    const bool due = is_due(files->plan, state->position.epoch, settings->output.checkpoint_epochs);
+    ae_status status = is_best ? write_best(files, state) : AE_OK;
+    if (status == AE_OK && (settings->train.validation_images > 0 ? is_best : due))
+        status = write_model(files, state);
+    if (status == AE_OK && due) status = write_checkpoint(files, state, clock);
+    return status;
+}
+
 ae_status ae_files_save_epoch(ae_files *files, ae_state *state, const ae_evaluation *evaluation,
                               const ae_epoch_row *row, bool is_best, ae_clock *clock) {
     const double begin_s = ae_now_s();
-    const int64_t every = files->plan->settings->output.checkpoint_epochs;
     ae_watchdog_doing("writing the run's files");
     ae_status status = is_writer(files) ? write_results(files, evaluation, row) : AE_OK;
     ae_position_next_epoch(&state->position);
-    /* Best first: killed in between, the run does the epoch again, and writes it once more. */
-    if (status == AE_OK && is_writer(files) && is_best) status = write_best(files, state);
-    if (status == AE_OK && is_writer(files) && is_due(files->plan, row->epoch, every))
-        status = write_checkpoint(files, state, clock);
+    if (status == AE_OK && is_writer(files)) status = write_epoch(files, state, is_best, clock);
     clock->part_s[AE_PART_IO] += ae_now_s() - begin_s;
     return ae_comm_agree(files->comm, status);
 }

@@ -27,8 +27,9 @@ ae_status ae_files_check(const ae_files *files, ae_state *state);
 ae_status ae_files_begin_results(ae_files *files, const ae_state *state,
                                  const ae_evaluation *evaluation);
 
-/* Adds an epoch to results.h5 and publishes it, then writes a checkpoint where one is due, and
- * another one where it is the best. The state's position moves on to the next epoch. */
+/* Adds an epoch to results.h5 and publishes it, then writes best.h5 where it is the best, model.h5
+ * where it is the best or there are no validation images and a checkpoint is due, and that. The
+ * state's position moves on to the next epoch. */
 ae_status ae_files_save_epoch(ae_files *files, ae_state *state, const ae_evaluation *evaluation,
                               const ae_epoch_row *row, bool is_best, ae_clock *clock);
 

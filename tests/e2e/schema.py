@@ -1,4 +1,4 @@
-"""What results.h5 and checkpoints say of themselves, written down once more, by hand: whoever changes
+"""What results.h5, checkpoints and model.h5 say of themselves, written down once more, by hand: whoever changes
 a path, type, shape, scale, unit or description in the source changes it here too, and sees what
 readers of the files will meet."""
 import h5py
@@ -14,6 +14,8 @@ RESULTS_ROOT = {
 CHECKPOINT_ROOT = {
     "title": "State of a training run of a convolutional autoencoder",
     "program": str, "format": "ae_dist checkpoint", "format_version": 1, "content_hash": str}
+MODEL_ROOT = {"title": "Trained convolutional autoencoder", "program": str,
+              "format": "ae_dist model", "format_version": 1, "content_hash": str}
 
 # Groups: description, and further attributes with their types. Those of /config are the options.
 RESULTS_GROUPS = {
@@ -23,11 +25,20 @@ RESULTS_GROUPS = {
     "epochs": ("A value for each epoch", {}),
     "test": ("Every test image, evaluated last", {}),
     "reconstructions": ("The first test images as pictures", {})}
-CHECKPOINT_GROUPS = {
+TRAINED_GROUPS = {
     "parameters": ("The network's weights and biases, under the names of PyTorch's state_dict; as "
                    "attributes its layers in full, what its output is (direct, or residual: the "
-                   "input minus the last layer's image), and the channels of its images",
-                   {"layers": str, "output": str, "channels": int}),
+                   "input minus the last layer's image), the channels of its images, and the "
+                   "XXH3-128 of all parameters",
+                   {"layers": str, "output": str, "channels": int, "hash": str}),
+    "images": ("What the network was trained on: how pixels became numbers, and noise", {}),
+    "contract": ("What equal bits rest on: version of the order of operations; images a block; "
+                 "fraction bits of fixed-point sums; hash of the images; for information the kernels",
+                 {"version": int, "block": int, "fraction_bits": int, "kernel_path": str,
+                  "data_hash": str}),
+    "config": ("The effective configuration, one attribute a key", None)}
+CHECKPOINT_GROUPS = {
+    **TRAINED_GROUPS,
     "optimizer": ("State of the optimiser: a group for each moment, in it a dataset for each "
                   "parameter tensor", {}),
     "position": ("Where the run stands: whole epochs done; steps done of the next; updates in all; "
@@ -35,12 +46,12 @@ CHECKPOINT_GROUPS = {
                  "their number; steps left out; and the phase's epoch with the lowest validation "
                  "loss so far, with its sum of losses",
                  dict.fromkeys(["epoch", "step", "updates", "loss_sum", "images", "skipped",
-                                "best_epoch", "best_sum"], int)),
-    "contract": ("What equal bits rest on: version of the order of operations; images a block; "
-                 "fraction bits of fixed-point sums; hash of the images; for information the kernels",
-                 {"version": int, "block": int, "fraction_bits": int, "kernel_path": str,
-                  "data_hash": str}),
-    "config": ("The effective configuration, one attribute a key", None)}
+                                "best_epoch", "best_sum"], int))}
+MODEL_GROUPS = {
+    **TRAINED_GROUPS,
+    "provenance": ("Where the parameters come from: whole epochs and updates done in their run, the "
+                   "time at which they were stored, and the run's folder",
+                   {"epoch": int, "updates": int, "time": str, "run": str})}
 
 # Datasets: type, dimensions, units, long_name, description. A dimension is a scale of the same group,
 # or of the root; its size is what the test knows of it, None where it grows.
@@ -153,6 +164,13 @@ TENSORS = {"encoder.0.weight": ("out_channel_8", "in_channel_3", "kernel_row_3",
            "decoder.2.bias": ("out_channel_3",)}
 SCALES = ["in_channel_3", "in_channel_8", "out_channel_3", "out_channel_8", "kernel_row_3",
           "kernel_column_3"]
+IMAGES = {f"images/{name}": (DOUBLE, (), *texts) for name, *texts in [
+    ("zero", "pixel value", "Black", "The pixel value that is 0 to the network"),
+    ("one", "pixel value", "White", "The pixel value that is 1 to the network"),
+    ("noise_sigma", "1", "Training noise",
+     "Standard deviation of the noise that the network was trained for; 0: none"),
+    ("noise_clamp_min", "1", "Lowest noisy pixel", "To which noisy pixels below it were raised"),
+    ("noise_clamp_max", "1", "Highest noisy pixel", "To which noisy pixels above it were lowered")]}
 
 
 def checkpoint_groups(moments):
@@ -161,11 +179,12 @@ def checkpoint_groups(moments):
 
 
 def checkpoint(moments):
-    """The datasets of a checkpoint whose optimiser has these moments."""
+    """The datasets of a checkpoint whose optimiser has these moments; of a model.h5 with none."""
     groups = {"parameters": "Value", **{f"optimizer/{name}": name for name in moments}}
     return {**{f"{group}/{tensor}": (FLOAT, scales, "1", f"{what} of {tensor}",
                                      "In the shape and layout of PyTorch's state_dict")
                for group, what in groups.items() for tensor, scales in TENSORS.items()},
+            **IMAGES,
             **{name: (INT, (name,), "1", name.rpartition("_")[0],
                       "Index along this dimension, counted from 0") for name in SCALES}}
 

@@ -129,8 +129,8 @@ def test_order(record):
 def test_every_kind_of_file_was_there(record):
     first, second = record
     named = {os.path.basename(call[2]) for call in first if call[0] == "rename"}
-    assert named == {"results.h5", "best.h5", "epoch-0000-step-00003.h5", "epoch-0001.h5",
-                     "epoch-0001-step-00003.h5", "epoch-0002.h5"}
+    assert named == {"results.h5", "best.h5", "model.h5", "epoch-0000-step-00003.h5",
+                     "epoch-0001.h5", "epoch-0001-step-00003.h5", "epoch-0002.h5"}
     made = [call[1] for call in first if call[0] == "mkdir"]
     assert made == ["kept", "kept/kept-deeper", RUN, f"{RUN}/checkpoints"]
     assert [call for call in first if call[0] == "unlink" and is_checkpoint(call[1])]

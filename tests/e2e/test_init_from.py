@@ -184,7 +184,7 @@ def refused(folder, init_from, code, *fragments):
 
 @pytest.mark.parametrize("init_from, found", [
     ("learnt/checkpoints/epoch-0007.h5", "only 'learnt/checkpoints', a folder with epoch-0001.h5, epoch-0002.h5"),
-    ("learnt/old/epoch-0007.h5", "only 'learnt', a folder with checkpoints, results.h5"),
+    ("learnt/old/epoch-0007.h5", "only 'learnt', a folder with checkpoints, model.h5, results.h5"),
     ("lernt", "only '.', a folder with empty, learnt, learnt.ini"),
     ("learnt/checkpoints", "there is a folder with epoch-0001.h5"),
     ("empty", "there is an empty folder"),

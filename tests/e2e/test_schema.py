@@ -1,4 +1,4 @@
-"""Every group, dataset and attribute of results.h5 and of checkpoints is as schema.py has it: nothing
+"""Every group, dataset and attribute of results.h5, checkpoints and model.h5 is as schema.py has it: nothing
 is missing, nothing more is there, and each says what it is."""
 import shutil
 
@@ -37,13 +37,20 @@ def results_faults(path):
 
 
 def checkpoint_faults(path, moments=tuple(ADAM)):
+    return trained_faults(path, moments, schema.CHECKPOINT_ROOT, schema.checkpoint_groups(moments))
+
+
+def model_faults(path):
+    return trained_faults(path, (), schema.MODEL_ROOT, schema.MODEL_GROUPS)
+
+
+def trained_faults(path, moments, root, groups):
     with h5py.File(path, "r") as file:
         expected = schema.with_sizes(schema.checkpoint(moments), CHECKPOINT_SIZES, ())
         found = schema.datasets(file)
         wrong = [name for name in found.keys() | expected.keys()
                  if found.get(name) != expected.get(name)]
-        return sorted(wrong) + schema.group_faults(file, schema.CHECKPOINT_ROOT,
-                                                   schema.checkpoint_groups(moments))
+        return sorted(wrong) + schema.group_faults(file, root, groups)
 
 
 def test_results(folder):
@@ -62,6 +69,10 @@ def test_checkpoints(folder):
         with h5py.File(path, "r") as file:
             for name in schema.SCALES:
                 assert list(file[name]) == list(range(len(file[name])))
+
+
+def test_model(folder):
+    assert model_faults(folder / "model.h5") == []
 
 
 def test_checkpoint_of_sgd(tmp_path):
@@ -103,11 +114,11 @@ def changes(file):
     yield "an attribute of a dataset", lambda f: f[paths[-1]].attrs.create("more", 1)
 
 
-@pytest.mark.parametrize("kind", ["results", "checkpoint"])
+@pytest.mark.parametrize("kind", ["results", "checkpoint", "model"])
 def test_a_file_that_says_something_else_is_found(folder, tmp_path, kind):
     """Without a thing it says, or with another: a part of all such changes, the last ones among it."""
-    path = folder / "results.h5" if kind == "results" else checkpoints(folder)[-1]
-    find = results_faults if kind == "results" else checkpoint_faults
+    path = checkpoints(folder)[-1] if kind == "checkpoint" else folder / f"{kind}.h5"
+    find = {"results": results_faults, "checkpoint": checkpoint_faults, "model": model_faults}[kind]
     with h5py.File(path, "r") as file:
         all_changes = list(changes(file))
     assert len(all_changes) > 100
