@@ -1,11 +1,11 @@
 """A network of ae_dist as a PyTorch module, from the text of model.layers in full (as
-`ae_dist --print-config` prints it and /parameters of a checkpoint holds it).
+`ae_dist --print-config` prints it and /parameters of a model.h5 or a checkpoint holds it).
 
     from network import Network, load
-    module = load("runs/denoise/checkpoints/best.h5")      # with its parameters
+    module = load("runs/denoise/model.h5")      # or a checkpoint: with its parameters
     module = Network("conv 8 3 relu, tconv 3 3 sigmoid", channels=3)
 
-Its state_dict() has the names of the checkpoint's /parameters.
+Its state_dict() has the names of the file's /parameters.
 """
 import torch
 from torch import nn
@@ -132,7 +132,7 @@ class Network(nn.Module):
 
 
 def load(path):
-    """The network of a checkpoint, with its parameters."""
+    """The network of a model.h5 or a checkpoint, with its parameters."""
     import h5py
 
     with h5py.File(path) as file:

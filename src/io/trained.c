@@ -157,7 +157,7 @@ static ae_status check_whole(ae_h5 *file, const char *path, const ae_trained_kin
     if (status == AE_OK && version != kind->version)
         return ae_fail(AE_ERROR_USAGE,
                        "%s has version %lld of the format and this program reads version %lld; use "
-                       "the program that wrote it, or choose another run.dir",
+                       "the program that wrote it, or another file",
                        path, (long long)version, (long long)kind->version);
     if (status == AE_OK) status = ae_h5_get_text(file, "/", "content_hash", stored, sizeof stored);
     if (status == AE_OK) status = ae_h5_content_hash(file, "content_hash", found);

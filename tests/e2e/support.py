@@ -309,10 +309,10 @@ def numbers(run_dir):
         tensors = arrays(checkpoints(run_dir)[-1], group)
         assert tensors or group == "optimizer"
         found.update({f"{group}/{name}": value.tobytes() for name, value in tensors.items()})
-    best = run_dir / "checkpoints" / "best.h5"
-    if best.exists():
-        found.update({f"best/{name}": value.tobytes()
-                      for name, value in arrays(best, "parameters").items()})
+    for path in (run_dir / "checkpoints" / "best.h5", run_dir / "model.h5"):
+        if path.exists():
+            found.update({f"{path.name}/{name}": value.tobytes()
+                          for name, value in arrays(path, "parameters").items()})
     return found
 
 
