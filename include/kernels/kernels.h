@@ -219,6 +219,22 @@ int ae_conv_halo(const ae_conv *conv);
  * 16 channels and more, else 2. */
 int ae_conv_contract(const ae_conv *conv);
 
+/* A picture can be worked on in tiles, each as a picture of its own. Rows (and columns) of a tile's
+ * images are counted from its origin: row y is the whole's row origin / scale + y. Of an image
+ * whose nominal height is the tile's over the image's scale, the first `before` and the last
+ * `after` rows are not the whole's, or aren't there, where the tile's edge isn't the picture's. */
+typedef struct ae_margin {
+    int before, after;
+} ae_margin;
+
+/* The margin of the convolution's output from that of what it reads: output rows with a tap in the
+ * margin. Pairs don't add to it: of the four rows that a pair reads, each of its rows is made of
+ * the three alone that it needs. Tiles do: all of a tile's bits depend on all that it reads. */
+ae_margin ae_conv_margin(const ae_conv *conv, ae_margin in);
+
+/* Rows of output that the algorithm makes together: tiles of its output begin at a multiple. */
+int ae_conv_tile(const ae_conv *conv);
+
 /* Multiply-adds of an output image for an input of height x width, those with zeros outside it
  * included. The passes back do as many each. */
 double ae_conv_work(const ae_conv *conv, int height, int width);

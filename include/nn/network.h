@@ -77,6 +77,14 @@ double ae_network_step_work(const ae_network *network, int height, int width);
  * the largest. */
 int ae_network_receptive_field(const ae_network *network);
 
+/* Applied to a picture in tiles, each as a picture of its own, the network gives the bits of the
+ * whole where a tile begins at a multiple of the phase in both directions (the least common
+ * multiple over the layers of their scale times ae_conv_tile), and ends at one or where the picture
+ * ends, its edge repeated to a multiple of the stride; but for the margin at each edge that isn't
+ * the picture's. */
+int ae_network_phase(const ae_network *network);
+ae_margin ae_network_margin(const ae_network *network);
+
 /* Floats of the packed weights that the passes read. */
 size_t ae_network_packed_size(const ae_network *network, const ae_kernels *kernels);
 
@@ -98,6 +106,16 @@ void ae_workspace_destroy(ae_workspace **workspace);
 /* Bytes of one workspace. */
 size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int height,
                           int width);
+
+/* One for the forward pass alone: images that aren't read again make room for others. Pictures are
+ * of any size up to height x width, which it begins with; it has no target. */
+ae_status ae_workspace_create_forward(ae_workspace **workspace, const ae_network *network,
+                                      int height, int width, const ae_kernels *kernels);
+size_t ae_workspace_forward_bytes(const ae_network *network, int height, int width);
+
+/* From now on its pictures are of that size, which the network fits, up to that it was made for:
+ * the views of input and output change, and their contents are lost. */
+void ae_workspace_resize(ae_workspace *workspace, int height, int width);
 
 /* The network's input and output pictures, and room for the clean picture it is compared with.
  * Borrowed views. */

@@ -66,6 +66,36 @@ int ae_conv_halo(const ae_conv *conv) {
     return conv->stride > 1 && halo < 1 ? 1 : halo;
 }
 
+int ae_conv_tile(const ae_conv *conv) {
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
+    return algorithm == AE_CONV_TILES ? AE_TILE : algorithm == AE_CONV_PAIRS ? 2 : 1;
+}
+
+/* The margin of a correlation with padding p is (margin + p) / s before, rounded up; behind it, row
+ * y is the whole's where its last tap, s y - p + k - 1, is. */
+static ae_margin correlation_margin(ae_margin in, int kernel, int stride, int padding) {
+    const int after = in.after + kernel - padding;
+    return (ae_margin){(in.before + padding + stride - 1) / stride,
+                       (after + stride - 1) / stride - 1};
+}
+
+/* A tile of output with a row in the margin is all in it. */
+static int whole_tiles(int margin) {
+    return (margin + AE_TILE - 1) / AE_TILE * AE_TILE;
+}
+
+ae_margin ae_conv_margin(const ae_conv *conv, ae_margin in) {
+    const int k = conv->kernel, p = conv->padding;
+    if (!ae_conv_is_adjoint(conv, false) || conv->stride == 1) {
+        const ae_margin m = correlation_margin(in, k, conv->stride, ae_conv_shift(conv, false));
+        if (ae_conv_algorithm_of(conv) != AE_CONV_TILES) return m;
+        return (ae_margin){whole_tiles(m.before), whole_tiles(m.after)};
+    }
+    /* Row 2 y + i - p of the adjoint has tap y of what it reads, for each i < k. */
+    const int before = 2 * in.before + k - 2 - p, missing = 2 - k + p;
+    return (ae_margin){before > 0 ? before : 0, 2 * in.after + p + (missing > 0 ? missing : 0)};
+}
+
 double ae_conv_work(const ae_conv *conv, int height, int width) {
     if (!conv->transposed) {
         height = ae_conv_side(conv, height);

@@ -324,8 +324,7 @@ static ae_status write_ready(char text[AE_GRAPH_TEXT_SIZE], const ae_ready *read
 
 /* ---- all of it ---- */
 
-/* The factor by which an image is smaller than the network's input, as a power of two. */
-static int shrinking(const ae_node *node) {
+int ae_node_shrinking(const ae_node *node) {
     switch (node->kind) {
     case AE_NODE_CONV:
         return node->conv.stride == 1 ? 0 : node->conv.transposed ? -1 : 1;
@@ -354,7 +353,7 @@ static ae_status conclude(ae_graph *graph, const char *where) {
     graph->is_chain = true;
     for (int n = 0; n < graph->count; ++n) {
         const ae_node *node = &graph->node[n];
-        power[n + 1] = power[node->input[0]] + shrinking(node);
+        power[n + 1] = power[node->input[0]] + ae_node_shrinking(node);
         if (power[n + 1] > most) most = power[n + 1];
         if (power[n + 1] < least) least = power[n + 1];
         graph->is_chain = graph->is_chain && is_plain(node);
