@@ -54,6 +54,9 @@ void ae_planes_copy(const ae_planes *out, const ae_planes *in);
 /* planes = 0 */
 void ae_planes_clear(const ae_planes *planes);
 
+/* What must be zero around the image, laid out with that halo, becomes so. */
+void ae_planes_clear_border(const ae_planes *planes, int halo);
+
 /* out = in with its last column and row repeated to the right and below, up to out's size. */
 void ae_planes_extend(const ae_planes *out, const ae_planes *in);
 

@@ -77,7 +77,8 @@ void ae_node_write(const ae_graph *graph, int n, char *text, size_t size);
 int ae_graph_shapes(const ae_graph *graph, ae_shape shapes[AE_NODES_MAX + 1], int height,
                     int width);
 
-/* How often the node halves its input's sides, as a power of two: 1, 0, or -1 where it doubles them.
+/* How often the node halves its input's sides, as a power of two: 1, 0, or -1 where it doubles
+ * them.
  */
 int ae_node_shrinking(const ae_node *node);
 

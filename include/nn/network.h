@@ -108,13 +108,16 @@ size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, 
                           int width);
 
 /* One for the forward pass alone: images that aren't read again make room for others. Pictures are
- * of any size up to height x width, which it begins with; it has no target. */
+ * of any size up to height x width, which it begins with, that the network fits, with sides that
+ * are multiples of its stride (ae_graph_side). It has no target, and forward overwrites its input.
+ */
 ae_status ae_workspace_create_forward(ae_workspace **workspace, const ae_network *network,
                                       int height, int width, const ae_kernels *kernels);
-size_t ae_workspace_forward_bytes(const ae_network *network, int height, int width);
+size_t ae_workspace_forward_bytes(const ae_network *network, const ae_kernels *kernels, int height,
+                                  int width);
 
-/* From now on its pictures are of that size, which the network fits, up to that it was made for:
- * the views of input and output change, and their contents are lost. */
+/* From now on its pictures are of that size: the views of input and output change, and their
+ * contents are lost. */
 void ae_workspace_resize(ae_workspace *workspace, int height, int width);
 
 /* The network's input and output pictures, and room for the clean picture it is compared with.

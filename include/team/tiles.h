@@ -24,7 +24,7 @@ void ae_tiles_destroy(ae_tiles **tiles);
 int ae_tiles_side(const ae_tiles *tiles);
 
 /* Bytes of such tiles. */
-size_t ae_tiles_bytes(const ae_network *network, int side, int threads);
+size_t ae_tiles_bytes(const ae_model *model, int side, int threads);
 
 /* Can the network be applied to a picture of height x width: do its layers leave something? */
 bool ae_tiles_fit(const ae_network *network, int height, int width);

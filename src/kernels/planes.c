@@ -61,6 +61,19 @@ void ae_planes_clear(const ae_planes *planes) {
             memset(ae_planes_row(planes, c, h), 0, (size_t)planes->width * sizeof(float));
 }
 
+void ae_planes_clear_border(const ae_planes *planes, int halo) {
+    const size_t stride = (size_t)planes->row_stride;
+    const size_t beyond = (stride - (size_t)planes->width) * sizeof(float);
+    const size_t rows = (size_t)halo * stride * sizeof(float);
+    memset(ae_planes_row(planes, 0, -halo) - AE_LANES, 0, AE_LANES * sizeof(float));
+    for (int c = 0; c < planes->channels; ++c) {
+        memset(ae_planes_row(planes, c, -halo), 0, rows);
+        for (int h = 0; h < planes->height; ++h)
+            memset(ae_planes_row(planes, c, h) + planes->width, 0, beyond);
+        memset(ae_planes_row(planes, c, planes->height), 0, rows);
+    }
+}
+
 void ae_planes_extend(const ae_planes *out, const ae_planes *in) {
     for (int c = 0; c < out->channels; ++c)
         for (int h = 0; h < out->height; ++h) {

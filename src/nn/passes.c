@@ -1,128 +1,7 @@
-/* The forward and backward passes, and the memory they work in. */
-#include <stdlib.h>
+/* The forward and backward passes. */
 #include <string.h>
 
-#include "base/memory.h"
 #include "nn/internal.h"
-
-struct ae_workspace {
-    const ae_network *network; /* borrowed, as kernels */
-    const ae_kernels *kernels;
-    ae_packed_layout packed; /* of the weights that the passes are given */
-    float *memory;           /* owned: all that follows */
-    /* Of the picture's size. Where the network's own size is another, or its output residual, the
-     * output and its gradient have memory of their own, else they are the last node's. */
-    ae_planes input, target, output, output_gradient;
-    ae_planes image[AE_NODES_MAX + 1];    /* the network's input, then each node's output */
-    ae_planes gradient[AE_NODES_MAX + 1]; /* of the loss by the same; before the activation once
-                                             its node is come to. None of the input's */
-    bool is_written[AE_NODES_MAX + 1];    /* by a reader, in this pass */
-    float *spare;                         /* a second reader's part of a gradient */
-    float *scratch;                       /* of the kernels */
-    float *sums;                          /* [size], the block's gradient so far */
-};
-
-/* ---- memory ---- */
-
-/* Hands out pieces of one allocation; with no memory it only counts. */
-typedef struct arena {
-    float *memory;
-    size_t used;
-} arena;
-
-static float *take(arena *a, size_t floats) {
-    float *piece = a->memory ? a->memory + a->used : NULL;
-    a->used += ae_round_up_lanes(floats);
-    return piece;
-}
-
-static ae_planes take_planes(arena *a, ae_shape shape, int halo) {
-    float *memory = take(a, ae_planes_floats(shape.channels, shape.height, shape.width, halo));
-    if (!memory) return (ae_planes){0};
-    return ae_planes_view(memory, shape.channels, shape.height, shape.width, halo);
-}
-
-static void lay_out(ae_workspace *w, arena *a, const ae_network *network, const ae_kernels *kernels,
-                    int height, int width) {
-    const ae_graph *graph = &network->graph;
-    const int halo = network->halo, last = graph->count;
-    const ae_shape picture = {graph->channels, height, width};
-    ae_shape shapes[AE_NODES_MAX + 1];
-    size_t scratch = 0, spare = 0;
-    ae_graph_shapes(graph, shapes, ae_graph_side(graph, height), ae_graph_side(graph, width));
-    const bool is_extended = shapes[0].height != height || shapes[0].width != width;
-    w->target = take_planes(a, picture, halo);
-    w->input = take_planes(a, picture, halo);
-    w->image[0] = is_extended ? take_planes(a, shapes[0], halo) : w->input;
-    for (int n = 0; n < graph->count; ++n) {
-        const ae_node *node = &graph->node[n];
-        const ae_shape *in = &shapes[node->input[0]], *out = &shapes[n + 1];
-        w->image[n + 1] = take_planes(a, *out, halo);
-        w->gradient[n + 1] = take_planes(a, *out, halo);
-        const size_t floats = ae_planes_floats(out->channels, out->height, out->width, halo);
-        if (spare < floats) spare = floats;
-        if (node->kind != AE_NODE_CONV) continue;
-        const size_t needed = kernels->conv_scratch(&node->conv, in->height, in->width);
-        if (scratch < needed) scratch = needed;
-    }
-    const bool is_own = is_extended || network->is_residual;
-    w->output = is_own ? take_planes(a, picture, halo) : w->image[last];
-    w->output_gradient = is_own ? take_planes(a, picture, halo) : w->gradient[last];
-    w->scratch = take(a, scratch);
-    w->spare = take(a, spare);
-    w->sums = take(a, network->size);
-}
-
-static size_t workspace_floats(const ae_network *network, const ae_kernels *kernels, int height,
-                               int width) {
-    ae_workspace counted;
-    arena a = {NULL, 0};
-    lay_out(&counted, &a, network, kernels, height, width);
-    return a.used;
-}
-
-size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int height,
-                          int width) {
-    return sizeof(ae_workspace) + workspace_floats(network, kernels, height, width) * sizeof(float);
-}
-
-ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int height,
-                              int width, const ae_kernels *kernels) {
-    *workspace = NULL;
-    ae_workspace *made = ae_calloc(1, sizeof *made);
-    arena a = {ae_calloc(workspace_floats(network, kernels, height, width), sizeof(float)), 0};
-    if (!made || !a.memory) {
-        free(made);
-        free(a.memory);
-        return AE_FAILED;
-    }
-    made->network = network;
-    made->kernels = kernels;
-    made->memory = a.memory;
-    ae_packed_layout_init(&made->packed, network, kernels);
-    lay_out(made, &a, network, kernels, height, width);
-    *workspace = made;
-    return AE_OK;
-}
-
-void ae_workspace_destroy(ae_workspace **workspace) {
-    if (!*workspace) return;
-    free((*workspace)->memory);
-    free(*workspace);
-    *workspace = NULL;
-}
-
-const ae_planes *ae_workspace_input(const ae_workspace *workspace) {
-    return &workspace->input;
-}
-
-const ae_planes *ae_workspace_output(const ae_workspace *workspace) {
-    return &workspace->output;
-}
-
-const ae_planes *ae_workspace_target(const ae_workspace *workspace) {
-    return &workspace->target;
-}
 
 /* ---- forward ---- */
 
@@ -184,7 +63,11 @@ void ae_network_forward(ae_workspace *w, const float *packed) {
     const ae_network *network = w->network;
     const ae_planes *last = &w->image[network->graph.count];
     if (w->image[0].data != w->input.data) ae_planes_extend(&w->image[0], &w->input);
-    for (int n = 0; n < network->graph.count; ++n) forward_node(w, packed, n);
+    if (w->is_forward) ae_planes_clear_border(&w->image[0], network->halo);
+    for (int n = 0; n < network->graph.count; ++n) {
+        if (w->is_forward) ae_planes_clear_border(&w->image[n + 1], network->halo);
+        forward_node(w, packed, n);
+    }
     if (network->is_residual)
         w->kernels->add(&w->output, &w->input, last, -1);
     else if (w->output.data != last->data)

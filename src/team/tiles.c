@@ -1,0 +1,175 @@
+/* A picture's tiles, each a forward pass in a thread's own memory. */
+#include "team/tiles.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/stop.h"
+#include "base/watchdog.h"
+
+struct ae_tiles {
+    const ae_model *model; /* borrowed */
+    int side, threads;
+    ae_workspace **workspaces; /* [threads], owned */
+};
+
+/* Rows, or columns, of a tile's input: from a multiple of the phase, and to one or the end of the
+ * picture extended to the network's stride, `length`. */
+typedef struct span {
+    int begin, end;
+} span;
+
+static int round_up(int n, int unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static span input_span(const ae_network *network, span out, int length) {
+    const ae_margin margin = ae_network_margin(network);
+    const int phase = ae_network_phase(network);
+    const int begin = out.begin - margin.before;
+    span in = {begin > 0 ? begin / phase * phase : 0, round_up(out.end + margin.after, phase)};
+    if (in.end > length) in.end = length;
+    return in;
+}
+
+/* The longest input of an output of `side`. */
+static int input_side(const ae_network *network, int side) {
+    const ae_margin margin = ae_network_margin(network);
+    const int phase = ae_network_phase(network);
+    return round_up(margin.before, phase) + round_up(side + margin.after, phase);
+}
+
+static int rounded_side(const ae_network *network, int side) {
+    return round_up(side, ae_network_phase(network));
+}
+
+/* ---- memory ---- */
+
+size_t ae_tiles_bytes(const ae_model *model, int side, int threads) {
+    const int longest = input_side(model->network, rounded_side(model->network, side));
+    return (size_t)threads *
+           ae_workspace_forward_bytes(model->network, model->kernels, longest, longest);
+}
+
+ae_status ae_tiles_create(ae_tiles **tiles, const ae_model *model, int side, int threads) {
+    const int longest = input_side(model->network, rounded_side(model->network, side));
+    ae_tiles *made = calloc(1, sizeof *made);
+    int ready = 0;
+    *tiles = NULL;
+    if (!made) return ae_fail_memory("the tiles");
+    *made = (ae_tiles){model, rounded_side(model->network, side), threads,
+                       calloc((size_t)threads, sizeof(ae_workspace *))};
+    *tiles = made;
+    if (made->workspaces) {
+#pragma omp parallel num_threads(threads)
+        {
+            const int t = omp_get_thread_num();
+            bool ok = ae_workspace_create_forward(&made->workspaces[t], model->network, longest,
+                                                  longest, model->kernels) == AE_OK;
+#pragma omp atomic
+            ready += ok;
+        }
+    }
+    if (ready == threads) return AE_OK;
+    ae_tiles_destroy(tiles);
+    return ae_fail(AE_FAILED,
+                   "%d of %d threads could be started with memory for tiles of %d x %d; make tiles "
+                   "or OMP_NUM_THREADS smaller",
+                   ready, threads, longest, longest);
+}
+
+void ae_tiles_destroy(ae_tiles **tiles) {
+    if (!*tiles) return;
+    for (int t = 0; (*tiles)->workspaces && t < (*tiles)->threads; ++t)
+        ae_workspace_destroy(&(*tiles)->workspaces[t]);
+    free((*tiles)->workspaces);
+    free(*tiles);
+    *tiles = NULL;
+}
+
+int ae_tiles_side(const ae_tiles *tiles) {
+    return tiles->side;
+}
+
+/* ---- one tile ---- */
+
+/* in[0 .. width) = columns of the picture's row, its last one repeated. */
+static void copy_row(float *in, const float *row, span columns, int width) {
+    const int end = columns.end < width ? columns.end : width;
+    memcpy(in, row + columns.begin, (size_t)(end - columns.begin) * sizeof *in);
+    for (int w = end; w < columns.end; ++w) in[w - columns.begin] = row[width - 1];
+}
+
+/* Rows past the picture's last repeat it. */
+static void load_tile(const ae_planes *tile, const ae_strip *in, span rows, span columns,
+                      int height) {
+    for (int c = 0; c < tile->channels; ++c)
+        for (int h = rows.begin; h < rows.end; ++h) {
+            const int row = h < height ? h : height - 1;
+            copy_row(ae_planes_row(tile, c, h - rows.begin),
+                     ae_planes_row(&in->planes, c, row - in->first), columns, in->planes.width);
+        }
+}
+
+static void store_tile(const ae_strip *out, const ae_planes *tile, span rows, span columns,
+                       span in_rows, span in_columns) {
+    for (int c = 0; c < tile->channels; ++c)
+        for (int h = rows.begin; h < rows.end; ++h)
+            memcpy(ae_planes_row(&out->planes, c, h - out->first) + columns.begin,
+                   ae_planes_row(tile, c, h - in_rows.begin) + columns.begin - in_columns.begin,
+                   (size_t)(columns.end - columns.begin) * sizeof(float));
+}
+
+static void run_tile(const ae_tiles *tiles, ae_workspace *workspace, const ae_strip *out,
+                     const ae_strip *in, int height, span rows, span columns) {
+    const ae_network *network = tiles->model->network;
+    const ae_graph *graph = ae_network_graph(network);
+    const span in_rows = input_span(network, rows, ae_graph_side(graph, height));
+    const span in_columns = input_span(network, columns, ae_graph_side(graph, in->planes.width));
+    ae_workspace_resize(workspace, in_rows.end - in_rows.begin, in_columns.end - in_columns.begin);
+    load_tile(ae_workspace_input(workspace), in, in_rows, in_columns, height);
+    ae_network_forward(workspace, tiles->model->packed);
+    store_tile(out, ae_workspace_output(workspace), rows, columns, in_rows, in_columns);
+}
+
+/* ---- all tiles ---- */
+
+bool ae_tiles_fit(const ae_network *network, int height, int width) {
+    const ae_graph *graph = ae_network_graph(network);
+    ae_shape shapes[AE_NODES_MAX + 1];
+    return ae_graph_shapes(graph, shapes, ae_graph_side(graph, height),
+                           ae_graph_side(graph, width)) == graph->count;
+}
+
+void ae_tiles_needed(const ae_network *network, int height, int *begin, int *end) {
+    const span rows =
+        input_span(network, (span){*begin, *end}, ae_graph_side(ae_network_graph(network), height));
+    *begin = rows.begin < height ? rows.begin : height - 1;
+    *end = rows.end < height ? rows.end : height;
+}
+
+/* The `index`-th of a length's tiles from `first` on. */
+static span tile_span(int first, int length, int side, int index) {
+    const int begin = first + index * side, end = first + length;
+    return (span){begin, begin + side < end ? begin + side : end};
+}
+
+bool ae_tiles_apply_strip(ae_tiles *tiles, const ae_strip *out, const ae_strip *in, int height) {
+    const int side = tiles->side, width = out->planes.width, rows = out->planes.height;
+    const int across = (width + side - 1) / side, down = (rows + side - 1) / side;
+#pragma omp parallel for schedule(dynamic) num_threads(tiles->threads)
+    for (int t = 0; t < across * down; ++t) {
+        if (ae_stop_requested()) continue;
+        run_tile(tiles, tiles->workspaces[omp_get_thread_num()], out, in, height,
+                 tile_span(out->first, rows, side, t / across),
+                 tile_span(0, width, side, t % across));
+        ae_watchdog_progress();
+    }
+    return !ae_stop_requested();
+}
+
+bool ae_tiles_apply(ae_tiles *tiles, const ae_planes *out, const ae_planes *in) {
+    return ae_tiles_apply_strip(tiles, &(ae_strip){0, *out}, &(ae_strip){0, *in}, in->height);
+}
