@@ -1,0 +1,402 @@
+/* Datasets of pictures on disk: rows by hyperslabs, and new files like old ones. */
+#include "h5/stack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <hdf5.h>
+#include <hdf5_hl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/found.h"
+#include "h5/h5.h"
+
+enum { RANK_MAX = 4, SIDE_MAX = 1000000, CHANNELS_MAX = 1024 };
+
+/* Which dimension is which; -1: there's none. */
+typedef struct axes {
+    int n, c, h, w;
+} axes;
+
+struct ae_h5_stack {
+    hid_t file, dataset;
+    char *path, *name; /* owned */
+    char *temporary;   /* owned: where it is written; NULL: it is read */
+    int rank;
+    axes axes;
+    ae_h5_stack_info info;
+};
+
+static herr_t take_first(unsigned n, const H5E_error2_t *error, void *data) {
+    if (n == 0 && error->desc) snprintf(data, AE_H5_NAME_SIZE, "%s", error->desc);
+    return 0;
+}
+
+/* Reading is the data's fault, writing the disk's. */
+static ae_status fail(const ae_h5_stack *stack, const char *what) {
+    char reason[AE_H5_NAME_SIZE] = "HDF5 gives no reason";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, reason);
+    return ae_fail(stack->temporary ? AE_ERROR_IO : AE_ERROR_DATA, "%s: can't %s %s: %s",
+                   stack->path, what, stack->name, reason);
+}
+
+static ae_status make(ae_h5_stack **stack, const char *path, const char *name) {
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    *stack = calloc(1, sizeof **stack);
+    if (!*stack) return ae_fail_memory(path);
+    (*stack)->file = (*stack)->dataset = H5I_INVALID_HID;
+    (*stack)->path = strdup(path);
+    (*stack)->name = strdup(name);
+    return (*stack)->path && (*stack)->name ? AE_OK : ae_fail_memory(path);
+}
+
+void ae_h5_stack_close(ae_h5_stack **stack) {
+    ae_h5_stack *s = *stack;
+    if (!s) return;
+    if (s->dataset >= 0) H5Dclose(s->dataset);
+    if (s->file >= 0) H5Fclose(s->file);
+    if (s->temporary) unlink(s->temporary); /* where it was published there is none */
+    free(s->temporary);
+    free(s->path);
+    free(s->name);
+    free(s);
+    *stack = NULL;
+}
+
+/* ---- opening ---- */
+
+static bool is_channels(hsize_t extent, int channels) {
+    return extent == (hsize_t)channels || extent == 1 || extent == 3;
+}
+
+static bool find_axes(axes *found, const char *text, int rank, const hsize_t *shape, int channels) {
+    const bool first = rank == 4 && is_channels(shape[1], channels);
+    const bool exact = rank == 4 && shape[1] == (hsize_t)channels;
+    const bool last = rank == 4 && is_channels(shape[3], channels);
+    if (!text && rank == 4)
+        text = exact || (first && !(last && shape[3] == (hsize_t)channels)) ? "NCHW"
+               : last                                                       ? "NHWC"
+                                                                            : "";
+    if (!text || rank == 2) text = rank == 2 ? "HW" : "NHW";
+    if ((int)strlen(text) != rank) return false;
+    *found = (axes){-1, -1, -1, -1};
+    for (int d = 0; d < rank; ++d) {
+        if (text[d] == 'N') found->n = d;
+        if (text[d] == 'C') found->c = d;
+        if (text[d] == 'H') found->h = d;
+        if (text[d] == 'W') found->w = d;
+    }
+    return true;
+}
+
+static bool find_pixel(ae_h5_pixel *pixel, hid_t type) {
+    const size_t size = H5Tget_size(type);
+    const H5T_class_t kind = H5Tget_class(type);
+    if (kind == H5T_FLOAT) *pixel = AE_H5_PIXEL_F32;
+    if (kind == H5T_INTEGER) *pixel = size == 1 ? AE_H5_PIXEL_U8 : AE_H5_PIXEL_U16;
+    return kind == H5T_FLOAT ||
+           (kind == H5T_INTEGER && size <= 2 && H5Tget_sign(type) == H5T_SGN_NONE);
+}
+
+static hid_t memory_type(ae_h5_pixel pixel) {
+    return pixel == AE_H5_PIXEL_U8    ? H5T_NATIVE_UINT8
+           : pixel == AE_H5_PIXEL_U16 ? H5T_NATIVE_UINT16
+                                      : H5T_NATIVE_FLOAT;
+}
+
+static ae_status describe(ae_h5_stack *s, const hsize_t *shape, const char *text, int channels) {
+    ae_h5_stack_info *info = &s->info;
+    if (!find_axes(&s->axes, text, s->rank, shape, channels))
+        return ae_fail(AE_ERROR_DATA,
+                       "%s: %s has %d dimensions; pictures are HW, NHW, NCHW or NHWC, which --axes "
+                       "says where the shape doesn't",
+                       s->path, s->name, s->rank);
+    const axes a = s->axes;
+    info->pictures = a.n >= 0 ? (int64_t)shape[a.n] : 1;
+    info->channels = a.c >= 0 && shape[a.c] <= CHANNELS_MAX ? (int)shape[a.c] : a.c < 0;
+    info->height = (int64_t)shape[a.h];
+    info->width = (int64_t)shape[a.w];
+    if (info->pictures < 1 || info->channels < 1 || info->height < 1 || info->width < 1 ||
+        info->height > SIDE_MAX || info->width > SIDE_MAX)
+        return ae_fail(AE_ERROR_DATA,
+                       "%s: %s has %lld pictures of %lld x %lld pixels; allowed: at least one, and "
+                       "sides from 1 to %d",
+                       s->path, s->name, (long long)info->pictures, (long long)info->height,
+                       (long long)info->width, SIDE_MAX);
+    return AE_OK;
+}
+
+/* Shape and type. */
+static ae_status examine(ae_h5_stack *s, const char *text, int channels) {
+    hid_t space = H5Dget_space(s->dataset), type = H5Dget_type(s->dataset);
+    hsize_t shape[RANK_MAX] = {0};
+    ae_status status = AE_OK;
+    s->rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
+    if (type < 0 || !find_pixel(&s->info.pixel, type))
+        status = ae_fail(AE_ERROR_DATA,
+                         "%s: %s holds something else than unsigned integers of 8 or 16 bits or "
+                         "floating-point numbers",
+                         s->path, s->name);
+    else if (s->rank < 2 || s->rank > RANK_MAX || H5Sget_simple_extent_dims(space, shape, NULL) < 0)
+        status = ae_fail(AE_ERROR_DATA, "%s: %s has %d dimensions; allowed: 2 to 4", s->path,
+                         s->name, s->rank);
+    else
+        status = describe(s, shape, text, channels);
+    if (space >= 0) H5Sclose(space);
+    if (type >= 0) H5Tclose(type);
+    return status;
+}
+
+/* Bytes of the chunks that one row of a picture touches, and at least HDF5's own cache. */
+static size_t chunk_row_bytes(const ae_h5_stack *s, hid_t creation) {
+    hsize_t chunk[RANK_MAX];
+    if (H5Pget_layout(creation) != H5D_CHUNKED || H5Pget_chunk(creation, s->rank, chunk) != s->rank)
+        return 0;
+    const axes a = s->axes;
+    hid_t type = H5Dget_type(s->dataset);
+    double bytes = (double)H5Tget_size(type);
+    H5Tclose(type);
+    for (int d = 0; d < s->rank; ++d) bytes *= (double)chunk[d];
+    bytes *= (double)(((hsize_t)s->info.width + chunk[a.w] - 1) / chunk[a.w]);
+    if (a.c >= 0) bytes *= (double)(((hsize_t)s->info.channels + chunk[a.c] - 1) / chunk[a.c]);
+    return bytes < 0x1p50 ? (size_t)bytes : (size_t)1 << 50;
+}
+
+/* Opens the dataset once more, with a cache for the chunks of one row. */
+static ae_status enlarge_cache(ae_h5_stack *s) {
+    enum { LEAST = 1 << 20, SLOTS = 12289 /* a prime */ };
+    hid_t creation = H5Dget_create_plist(s->dataset), access = H5Pcreate(H5P_DATASET_ACCESS);
+    s->info.bytes = creation >= 0 ? chunk_row_bytes(s, creation) : 0;
+    if (creation >= 0) H5Pclose(creation);
+    const size_t bytes = s->info.bytes > LEAST ? s->info.bytes : LEAST;
+    H5Dclose(s->dataset);
+    s->dataset = access >= 0 && H5Pset_chunk_cache(access, SLOTS, bytes, 1) >= 0
+                     ? H5Dopen2(s->file, s->name, access)
+                     : H5I_INVALID_HID;
+    if (access >= 0) H5Pclose(access);
+    return s->dataset < 0 ? fail(s, "open") : AE_OK;
+}
+
+ae_status ae_h5_stack_open(ae_h5_stack **stack, const char *path, const char *dataset,
+                           const char *axes_text, int channels) {
+    ae_status status = make(stack, path, dataset);
+    if (status == AE_OK) {
+        ae_h5_stack *s = *stack;
+        s->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+        if (s->file < 0) {
+            char found[AE_FOUND_SIZE];
+            status = ae_fail(AE_ERROR_DATA, "%s: can't be opened as an HDF5 file; there is %s",
+                             path, ae_found_at(found, path));
+        } else if ((s->dataset = H5Dopen2(s->file, dataset, H5P_DEFAULT)) < 0) {
+            status = fail(s, "open");
+        }
+        if (status == AE_OK) status = examine(s, axes_text, channels);
+        if (status == AE_OK) status = enlarge_cache(s);
+    }
+    if (status != AE_OK) ae_h5_stack_close(stack);
+    return status;
+}
+
+const ae_h5_stack_info *ae_h5_stack_describe(const ae_h5_stack *stack) {
+    return &stack->info;
+}
+
+/* ---- rows ---- */
+
+/* Reads or writes, from or to pixels[rows][width][channels], one channel. */
+static herr_t move_channel(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
+                           int channel, void *pixels) {
+    const axes a = s->axes;
+    hsize_t start[RANK_MAX] = {0}, count[RANK_MAX] = {1, 1, 1, 1};
+    hsize_t memory_shape[3] = {(hsize_t)rows, (hsize_t)s->info.width, (hsize_t)s->info.channels};
+    hsize_t memory_start[3] = {0, 0, (hsize_t)channel};
+    hsize_t memory_count[3] = {memory_shape[0], memory_shape[1], 1};
+    if (a.n >= 0) start[a.n] = (hsize_t)picture;
+    if (a.c >= 0) start[a.c] = (hsize_t)channel;
+    if (a.c == s->rank - 1) { /* beside each other, as in memory: all channels at once */
+        memory_count[2] = count[a.c] = (hsize_t)s->info.channels;
+    }
+    start[a.h] = (hsize_t)first;
+    count[a.h] = (hsize_t)rows;
+    count[a.w] = (hsize_t)s->info.width;
+    hid_t space = H5Dget_space(s->dataset), memory = H5Screate_simple(3, memory_shape, NULL);
+    herr_t result = -1;
+    if (space >= 0 && memory >= 0 &&
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+        H5Sselect_hyperslab(memory, H5S_SELECT_SET, memory_start, NULL, memory_count, NULL) >= 0) {
+        const hid_t type = memory_type(s->info.pixel);
+        result = s->temporary ? H5Dwrite(s->dataset, type, memory, space, H5P_DEFAULT, pixels)
+                              : H5Dread(s->dataset, type, memory, space, H5P_DEFAULT, pixels);
+    }
+    if (space >= 0) H5Sclose(space);
+    if (memory >= 0) H5Sclose(memory);
+    return result;
+}
+
+static herr_t move_rows(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
+                        void *pixels) {
+    const bool at_once = s->axes.c < 0 || s->axes.c == s->rank - 1;
+    herr_t result = 0;
+    for (int c = 0; result >= 0 && c < (at_once ? 1 : s->info.channels); ++c)
+        result = move_channel(s, picture, first, rows, c, pixels);
+    return result;
+}
+
+ae_status ae_h5_stack_read(ae_h5_stack *stack, int64_t picture, int64_t first, int64_t rows,
+                           void *pixels) {
+    return move_rows(stack, picture, first, rows, pixels) < 0 ? fail(stack, "read") : AE_OK;
+}
+
+ae_status ae_h5_stack_write(ae_h5_stack *stack, int64_t picture, int64_t first, int64_t rows,
+                            const void *pixels) {
+    /* HDF5 only reads them; the same function reads into them. */
+    return move_rows(stack, picture, first, rows, (void *)(uintptr_t)pixels) < 0
+               ? fail(stack, "write")
+               : AE_OK;
+}
+
+/* ---- a file like another ---- */
+
+static bool is_scales(const char *name) {
+    static const char *const names[] = {"DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME"};
+    for (int n = 0; n < 4; ++n)
+        if (strcmp(names[n], name) == 0) return true;
+    return false;
+}
+
+/* Copies one attribute, of any type that refers to nothing in its file. */
+static herr_t copy_attribute(hid_t from, const char *name, const H5A_info_t *info, void *to) {
+    (void)info;
+    if (is_scales(name) || H5Aexists(*(hid_t *)to, name) > 0) return 0;
+    hid_t attribute = H5Aopen(from, name, H5P_DEFAULT), made = H5I_INVALID_HID;
+    hid_t type = attribute >= 0 ? H5Aget_type(attribute) : H5I_INVALID_HID;
+    hid_t space = attribute >= 0 ? H5Aget_space(attribute) : H5I_INVALID_HID;
+    const hssize_t points = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
+    herr_t result = -1;
+    if (type >= 0 && H5Tdetect_class(type, H5T_REFERENCE) > 0) result = 0;
+    void *values = type >= 0 && points >= 0 ? calloc((size_t)points + 1, H5Tget_size(type)) : NULL;
+    if (result < 0 && values && H5Aread(attribute, type, values) >= 0) {
+        made = H5Acreate2(*(hid_t *)to, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+        if (made >= 0) result = H5Awrite(made, type, values);
+        H5Dvlen_reclaim(type, space, H5P_DEFAULT, values);
+    }
+    free(values);
+    if (made >= 0) H5Aclose(made);
+    if (space >= 0) H5Sclose(space);
+    if (type >= 0) H5Tclose(type);
+    if (attribute >= 0) H5Aclose(attribute);
+    return result;
+}
+
+static herr_t copy_attributes(hid_t from, hid_t to) {
+    return H5Aiterate2(from, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, copy_attribute, &to);
+}
+
+static hid_t parents(void) {
+    hid_t creation = H5Pcreate(H5P_LINK_CREATE);
+    if (creation >= 0) H5Pset_create_intermediate_group(creation, 1);
+    return creation;
+}
+
+/* A dimension's scale goes to the same place, and is attached. */
+static herr_t copy_scale(hid_t from, unsigned dimension, hid_t scale, void *data) {
+    const ae_h5_stack *to = data;
+    char name[AE_H5_NAME_SIZE];
+    (void)from;
+    if (H5Iget_name(scale, name, sizeof name) <= 0) return -1;
+    hid_t links = parents(), copy = H5I_INVALID_HID;
+    herr_t result = -1;
+    if (H5Lexists(to->file, name, H5P_DEFAULT) > 0 ||
+        H5Ocopy(scale, ".", to->file, name, H5P_DEFAULT, links) >= 0)
+        copy = H5Dopen2(to->file, name, H5P_DEFAULT);
+    if (copy >= 0) {
+        if (H5Aexists(copy, "REFERENCE_LIST") > 0 && !H5DSis_attached(to->dataset, copy, dimension))
+            H5Adelete(copy, "REFERENCE_LIST");
+        result = H5DSattach_scale(to->dataset, copy, dimension);
+        H5Dclose(copy);
+    }
+    if (links >= 0) H5Pclose(links);
+    return result;
+}
+
+static herr_t copy_scales(hid_t from, ae_h5_stack *to) {
+    herr_t result = 0;
+    for (int d = 0; d < to->rank && result >= 0; ++d)
+        if (H5DSget_num_scales(from, (unsigned)d) > 0)
+            result = H5DSiterate_scales(from, (unsigned)d, NULL, copy_scale, to);
+    return result;
+}
+
+/* Chunks and filters as there, but data in the file itself. */
+static hid_t creation_like(hid_t from) {
+    hid_t creation = H5Dget_create_plist(from);
+    if (creation < 0) return creation;
+    if (H5Pget_layout(creation) != H5D_VIRTUAL && H5Pget_external_count(creation) <= 0)
+        return creation;
+    H5Pclose(creation);
+    return H5Pcreate(H5P_DATASET_CREATE);
+}
+
+static herr_t create_dataset(ae_h5_stack *s, hid_t from) {
+    hid_t creation = creation_like(from), links = parents();
+    hid_t type = H5Dget_type(from), space = H5Dget_space(from);
+    herr_t result = -1;
+    if (creation >= 0 && links >= 0 && type >= 0 && space >= 0)
+        s->dataset = H5Dcreate2(s->file, s->name, type, space, links, creation, H5P_DEFAULT);
+    if (s->dataset >= 0) result = 0;
+    if (creation >= 0) H5Pclose(creation);
+    if (links >= 0) H5Pclose(links);
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    return result;
+}
+
+static ae_status fill(ae_h5_stack *s, const ae_h5_stack *like) {
+    if (asprintf(&s->temporary, "%s.tmp.%ld", s->path, (long)getpid()) < 0) {
+        s->temporary = NULL;
+        return ae_fail_memory(s->path);
+    }
+    s->rank = like->rank;
+    s->axes = like->axes;
+    s->info = like->info;
+    s->file = H5Fcreate(s->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    if (s->file < 0) return ae_file_fail("write", s->path, errno);
+    if (create_dataset(s, like->dataset) < 0 || enlarge_cache(s) != AE_OK) return fail(s, "make");
+    if (copy_attributes(like->file, s->file) < 0 ||
+        copy_attributes(like->dataset, s->dataset) < 0 || copy_scales(like->dataset, s) < 0)
+        return fail(s, "copy the attributes and scales of");
+    return AE_OK;
+}
+
+ae_status ae_h5_stack_create(ae_h5_stack **stack, const char *path, const ae_h5_stack *like) {
+    ae_status status = make(stack, path, like->name);
+    if (status == AE_OK) status = fill(*stack, like);
+    if (status != AE_OK) ae_h5_stack_close(stack);
+    return status;
+}
+
+/* 0, or the errno. */
+static int sync_file(const char *path) {
+    const int fd = open(path, O_RDONLY);
+    if (fd < 0) return errno;
+    const int error = fsync(fd) != 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
+ae_status ae_h5_stack_publish(ae_h5_stack **stack) {
+    ae_h5_stack *s = *stack;
+    ae_status status = AE_OK;
+    const bool closed = H5Dclose(s->dataset) >= 0 && H5Fclose(s->file) >= 0;
+    s->dataset = s->file = H5I_INVALID_HID;
+    if (!closed) status = fail(s, "complete");
+    int error = status == AE_OK ? sync_file(s->temporary) : 0;
+    if (status == AE_OK && error == 0 && rename(s->temporary, s->path) != 0) error = errno;
+    if (status == AE_OK && error == 0) error = ae_file_sync_name(s->path);
+    if (error != 0) status = ae_file_fail("write", s->path, error);
+    ae_h5_stack_close(stack);
+    return status;
+}
