@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/apply.h"
 #include "base/build.h"
 #include "base/command.h"
 #include "base/file.h"
@@ -28,7 +29,9 @@ typedef struct command {
 
 static void print_help(void) {
     puts("Usage: mpirun -np RANKS ae_dist [options] CONFIG\n"
-         "Trains a convolutional autoencoder as the ini file CONFIG says.\n"
+         "       mpirun -np RANKS ae_dist apply [options] MODEL INPUT... -o OUT\n"
+         "Trains a convolutional autoencoder as the ini file CONFIG says; or applies one to\n"
+         "pictures (ae_dist apply --help).\n"
          "\n"
          "  --set SECTION.KEY=VALUE  use VALUE in place of the file's (repeatable)\n"
          "  --check                  validate configuration and data, print plan and network, and "
@@ -207,14 +210,12 @@ static ae_status print_config(ae_config *config, ae_comm *comm) {
     return AE_OK;
 }
 
-/* Everything between the start and the end of MPI. Collective. */
-static ae_status run(ae_comm *comm, int argc, char **argv) {
+/* The command without a name. Collective. */
+static ae_status train(ae_comm *comm, int argc, char **argv) {
     command cmd = {0};
     ae_config *config = NULL;
     ae_trainer *trainer = NULL;
-    ae_status status = ae_comm_check_launcher(comm);
-    if (status == AE_OK) status = ae_comm_check_alike(comm, AE_CONTRACT_VERSION, argc, argv);
-    if (status == AE_OK) status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
+    ae_status status = ae_comm_agree(comm, parse_command(&cmd, argc, argv));
     if (status != AE_OK) goto done;
     ae_log_configure(ae_comm_rank(comm) == 0, cmd.quiet && !cmd.check);
     if (cmd.help || cmd.version) {
@@ -230,13 +231,24 @@ static ae_status run(ae_comm *comm, int argc, char **argv) {
     status = ae_trainer_create(&trainer, comm, config);
     if (status == AE_OK) status = cmd.check ? ae_trainer_check(trainer) : ae_trainer_run(trainer);
 done:
+    ae_trainer_destroy(&trainer);
+    ae_config_destroy(&config);
+    free(cmd.overrides);
+    return status;
+}
+
+/* Everything between the start and the end of MPI. Collective. */
+static ae_status run(ae_comm *comm, int argc, char **argv) {
+    ae_status status = ae_comm_check_launcher(comm);
+    if (status == AE_OK) status = ae_comm_check_alike(comm, AE_CONTRACT_VERSION, argc, argv);
+    if (status == AE_OK && argc > 1 && strcmp(argv[1], "apply") == 0)
+        status = ae_apply_run(comm, argc - 1, argv + 1);
+    else if (status == AE_OK)
+        status = train(comm, argc, argv);
     if (status == AE_STOPPED)
         ae_say("%s", ae_message());
     else if (status != AE_OK)
         ae_report_error();
-    ae_trainer_destroy(&trainer);
-    ae_config_destroy(&config);
-    free(cmd.overrides);
     return status;
 }
 

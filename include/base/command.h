@@ -8,10 +8,10 @@
 
 enum { AE_COMMAND_OPERAND = 1 }; /* an argument that is no option, and no option's value */
 
-/* The next option, as getopt_long() returns it: its value in `optarg`; 'h' for -h, ':' where its
- * value is missing, '?' for one that is refused; AE_COMMAND_OPERAND with the argument in `optarg`;
- * -1 at the end. All in their order, whatever POSIXLY_CORRECT says. *word: the argument that it
- * stands in. */
+/* The next option, as getopt_long() returns it: its value in `optarg`; 'h' for -h; 'o' for -o,
+ * where there is an --output; ':' where its value is missing, '?' for one that is refused;
+ * AE_COMMAND_OPERAND with the argument in `optarg`; -1 at the end. All in their order, whatever
+ * POSIXLY_CORRECT says. *word: the argument that it stands in. */
 int ae_command_next(int argc, char **argv, const struct option *options, const char **word);
 
 /* Was an operand meant as an option: begins it with a dash that isn't ASCII's, or is it NAME=VALUE?

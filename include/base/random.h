@@ -9,12 +9,13 @@
 #include "base/arithmetic.h"
 
 typedef enum ae_purpose {
-    AE_RANDOM_INIT = 1,            /* sample: parameter tensor; element: its element */
-    AE_RANDOM_SHUFFLE = 2,         /* epoch; element: position */
-    AE_RANDOM_TRAIN_NOISE = 3,     /* epoch; sample: training image */
-    AE_RANDOM_TEST_NOISE = 4,      /* sample: test image */
-    AE_RANDOM_PICTURE = 5,         /* sample: picture; element: draw */
-    AE_RANDOM_VALIDATION_NOISE = 6 /* sample: training image kept for validation */
+    AE_RANDOM_INIT = 1,             /* sample: parameter tensor; element: its element */
+    AE_RANDOM_SHUFFLE = 2,          /* epoch; element: position */
+    AE_RANDOM_TRAIN_NOISE = 3,      /* epoch; sample: training image */
+    AE_RANDOM_TEST_NOISE = 4,       /* sample: test image */
+    AE_RANDOM_PICTURE = 5,          /* sample: picture; element: draw */
+    AE_RANDOM_VALIDATION_NOISE = 6, /* sample: training image kept for validation */
+    AE_RANDOM_APPLY_NOISE = 16      /* seed: of the picture's name; epoch: its page; sample: row */
 } ae_purpose;
 
 /* Names a stream of random numbers. */

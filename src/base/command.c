@@ -39,12 +39,21 @@ static const char *const launchers[] = {"np",
                                         "allow-run-as-root",
                                         NULL};
 
+/* The option of that name, with or without a value after it; NULL where there is none. */
+static const struct option *find(const struct option *options, const char *name, size_t length) {
+    for (; options->name; ++options)
+        if (strncmp(options->name, name, length) == 0 && options->name[length] == '\0')
+            return options;
+    return NULL;
+}
+
 int ae_command_next(int argc, char **argv, const struct option *options, const char **word) {
     static bool operands_alone; /* after a "--" */
     if (optind <= 1) operands_alone = false;
     *word = argv[optind > 0 ? optind : 1]; /* 0: begin anew */
     opterr = 0;
-    int found = operands_alone ? -1 : getopt_long(argc, argv, "-:h", options, NULL);
+    const char *letters = find(options, "output", 6) ? "-:ho:" : "-:h";
+    int found = operands_alone ? -1 : getopt_long(argc, argv, letters, options, NULL);
     if (found != -1 || optind >= argc) return found;
     operands_alone = true;
     *word = optarg = argv[optind++];
@@ -55,14 +64,6 @@ bool ae_command_resembles_option(const char *operand) {
     uint32_t code = 0;
     if (operand[0]) ae_text_character(operand, strlen(operand), &code);
     return strchr(operand, '=') || (code >= 0x2010 && code <= 0x2015) || code == 0x2212;
-}
-
-/* The option of that name, with or without a value after it; NULL where there is none. */
-static const struct option *find(const struct option *options, const char *name, size_t length) {
-    for (; options->name; ++options)
-        if (strncmp(options->name, name, length) == 0 && options->name[length] == '\0')
-            return options;
-    return NULL;
 }
 
 static bool is_launchers(const char *name, size_t length) {

@@ -8,7 +8,7 @@ from source_tree import ROOT
 
 # From the ground up; rooms on one floor don't include each other.
 FLOORS = [["base"], ["config", "comm", "kernels", "h5", "picture"], ["data", "nn", "metrics"], ["team"],
-          ["io"], ["train"], ["main", "bench", "simulate"]]
+          ["io"], ["train", "apply"], ["main", "bench", "simulate"]]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ONLY_IN = {"mpi.h": {"comm"}, "smpi.h": {"simulate"}, "hdf5.h": {"h5", "io"},
            "hdf5_hl.h": {"h5", "io"}, "png.h": {"picture"}, "jpeglib.h": {"picture"},

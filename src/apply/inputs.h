@@ -1,0 +1,32 @@
+/* The pictures that the command line means. */
+#ifndef AE_APPLY_INPUTS_H
+#define AE_APPLY_INPUTS_H
+
+#include <stdint.h>
+#include "apply/options.h"
+#include "comm/comm.h"
+
+/* A file of pictures, or a dataset of them. */
+typedef struct ae_input {
+    const char *path;        /* of the file */
+    const char *dataset;     /* in an HDF5 file; "": it is a picture */
+    const char *name;        /* of the output below OUT */
+    int64_t bytes, mtime_ns; /* of the file */
+} ae_input;
+
+typedef struct ae_inputs {
+    ae_input *all; /* [count], owned */
+    int64_t count;
+    char *texts; /* owned: what the inputs' texts point into */
+} ae_inputs;
+
+/* Rank 0 looks for them and tells the others, in the order of the command line. Collective; to be
+ * released whatever is returned. AE_ERROR_DATA: nothing is there, or a folder can't be read;
+ * AE_ERROR_USAGE: two of them would go to one file, or one over itself. */
+ae_status ae_inputs_find(ae_inputs *inputs, ae_comm *comm, const ae_apply_options *options);
+void ae_inputs_release(ae_inputs *inputs);
+
+/* Splits "FILE.h5:/dataset": the length of the file's path, or 0 where `text` isn't such a one. */
+size_t ae_input_split(const char *text);
+
+#endif

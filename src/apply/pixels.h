@@ -1,0 +1,30 @@
+/* Pixels of files <-> planes of the network. Local. */
+#ifndef AE_APPLY_PIXELS_H
+#define AE_APPLY_PIXELS_H
+
+#include "kernels/kernels.h"
+#include "picture/picture.h"
+
+/* The pixel values that are 0 and 1 to the network. */
+typedef struct ae_scale {
+    float zero, one;
+} ae_scale;
+
+/* planes[channels][rows][width] = (colour samples - zero) / (one - zero). On all threads. */
+void ae_pixels_load(const ae_planes *planes, const void *pixels, const ae_picture_info *info,
+                    ae_scale scale);
+
+/* And back into the colour samples of pixels[rows][width][samples]: of integers rounded to nearest
+ * and kept between black and white, where a NaN is black. Alpha stays as it is. On all threads. */
+void ae_pixels_store(void *pixels, const ae_planes *planes, const ae_picture_info *info,
+                     ae_scale scale);
+
+/* planes' first channel = the mean of all. On all threads. */
+void ae_pixels_mean(const ae_planes *planes);
+
+/* noisy = clean + sigma * normal, from one stream of random numbers for each row: its sample is
+ * channel * height + row. normals[threads][width + 3] is room. On all threads. */
+void ae_pixels_add_noise(const ae_planes *noisy, const ae_planes *clean, double sigma,
+                         ae_stream stream, const ae_kernels *kernels, float *normals);
+
+#endif
