@@ -79,6 +79,14 @@ static ae_status hash_run(char text[AE_HASH_TEXT_SIZE], const command *c) {
     return AE_OK;
 }
 
+static ae_status make_out(const char *out) {
+    struct stat info;
+    if (mkdir(out, 0777) == 0 ||
+        (errno == EEXIST && stat(out, &info) == 0 && S_ISDIR(info.st_mode)))
+        return AE_OK;
+    return ae_file_fail("make the folder", out, errno);
+}
+
 static ae_status output_exists(bool *exists, const command *c, const ae_input *input) {
     char path[AE_PATH_SIZE];
     snprintf(path, sizeof path, "%s/%s", c->options.out, input->name);
@@ -155,8 +163,7 @@ static ae_status plan(command *c) {
     for (size_t i = 0; status == AE_OK && i < count; ++i)
         status = ae_journal_key(c->keys[i], run, &c->inputs.all[i]);
     if (status == AE_OK && is_first(c)) {
-        if (mkdir(c->options.out, 0777) != 0 && errno != EEXIST)
-            status = ae_file_fail("make the folder", c->options.out, errno);
+        status = make_out(c->options.out);
         if (status == AE_OK) status = find_done(c);
         if (status == AE_OK) status = share_out(c);
     }

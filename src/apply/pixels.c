@@ -94,12 +94,12 @@ void ae_pixels_store(void *pixels, const ae_planes *planes, const ae_picture_inf
 void ae_pixels_mean(const ae_planes *planes) {
 #pragma omp parallel for schedule(static)
     for (int h = 0; h < planes->height; ++h) {
-        float *sum = ae_planes_row(planes, 0, h);
-        for (int c = 1; c < planes->channels; ++c) {
-            const float *row = ae_planes_row(planes, c, h);
-            for (int w = 0; w < planes->width; ++w) sum[w] += row[w];
+        float *row = ae_planes_row(planes, 0, h);
+        for (int w = 0; w < planes->width; ++w) {
+            double sum = row[w]; /* of equal numbers it is exact, and so their mean */
+            for (int c = 1; c < planes->channels; ++c) sum += ae_planes_row(planes, c, h)[w];
+            row[w] = (float)(sum / planes->channels);
         }
-        for (int w = 0; w < planes->width; ++w) sum[w] /= (float)planes->channels;
     }
 }
 

@@ -159,7 +159,7 @@ static ae_status add_columns(ae_h5 *file, const table *t) {
                            .type = AE_H5_TEXT,
                            .rank = 1,
                            .shape = {t->count},
-                           .units = "",
+                           .units = "text",
                            .long_name = "picture",
                            .description = "name below the folder; of files with several pictures "
                                           "with its number, from 0 on",
