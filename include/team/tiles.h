@@ -11,8 +11,9 @@
 
 typedef struct ae_tiles ae_tiles;
 
-/* Side of output tiles that are quick where memory is no concern. */
-enum { AE_TILE_SIDE = 128 };
+/* Side of output tiles that is quick where memory is no concern: a power of two that leaves their
+ * images in a core's own cache, but makes them large beside the margin. */
+int ae_tiles_quick_side(const ae_network *network);
 
 /* Memory to apply the model in output tiles of up to `side` x `side`, rounded up to a multiple of
  * its phase, on `threads` threads. Borrows the model, whose parameters may change between uses. The

@@ -8,7 +8,6 @@
 #include <strings.h>
 
 #include "base/command.h"
-#include "team/tiles.h"
 
 enum { TILE_MAX = 1 << 16 };
 
@@ -33,7 +32,8 @@ void ae_apply_print_help(void) {
         "                        depends on its name below its INPUT alone\n"
         "  --reference DIR       compare with the pictures of the same names there; with --sigma\n"
         "                        and no reference, with the pictures before the noise\n"
-        "  --tile N              side of the tiles (128); changes no bit of what comes out\n"
+        "  --tile N              side of the tiles (as suits the network); changes no bit of what\n"
+        "                        comes out\n"
         "  --memory SIZE         a rank may use, as 300M or 2G (1G)\n"
         "  --force               do again what is there already\n"
         "  --quiet               print warnings and errors alone\n"
@@ -195,7 +195,7 @@ static ae_status take_option(ae_apply_options *o, int option, const char *word) 
 
 ae_status ae_apply_options_parse(ae_apply_options *options, int argc, char **argv) {
     const char *word;
-    *options = (ae_apply_options){.quality = 95, .tile = AE_TILE_SIDE, .memory = (size_t)1 << 30};
+    *options = (ae_apply_options){.quality = 95, .memory = (size_t)1 << 30};
     options->inputs = calloc((size_t)argc + 1, sizeof *options->inputs);
     if (!options->inputs) return ae_fail_memory("the command line");
     optind = 1;

@@ -25,7 +25,7 @@ typedef struct ae_apply_options {
     bool has_range;
     double range[2];  /* pixel values that become 0 and 1 */
     const char *axes; /* of HDF5 datasets, "NCHW"; NULL: as the shape tells */
-    int tile;         /* side */
+    int tile;         /* side; 0: as suits the network */
     double sigma;     /* of the noise that is added; 0: none */
     size_t memory;    /* bytes a rank */
     bool force, quiet, help;

@@ -14,7 +14,7 @@ enum { TILES_A_THREAD = 8 }; /* of a strip, that threads end together */
 ae_status ae_workshop_init(ae_workshop *workshop, const ae_apply_options *options,
                            const ae_model *model, int channels, const double model_range[2],
                            int threads) {
-    int side = options->tile;
+    int side = options->tile > 0 ? options->tile : ae_tiles_quick_side(model->network);
     *workshop = (ae_workshop){.options = options,
                               .model = model,
                               .channels = channels,
@@ -287,7 +287,8 @@ static ae_status make_strip(job *j, int begin, int end) {
     status = run_network(j, &out, &in);
     if (status != AE_OK) return status;
     out.planes.channels = j->info->channels;
-    memcpy(j->pixels, raw_row(j, begin), (size_t)(end - begin) * j->row_bytes); /* for alpha */
+    if (j->info->alpha != AE_PICTURE_OPAQUE)
+        memcpy(j->pixels, raw_row(j, begin), (size_t)(end - begin) * j->row_bytes);
     ae_pixels_store(j->pixels, &out.planes, j->info, j->scale);
     return AE_OK;
 }

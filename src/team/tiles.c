@@ -45,6 +45,13 @@ static int rounded_side(const ae_network *network, int side) {
     return round_up(side, ae_network_phase(network));
 }
 
+int ae_tiles_quick_side(const ae_network *network) {
+    const ae_margin margin = ae_network_margin(network);
+    int side = 64;
+    while (side < 4 * (margin.before + margin.after)) side *= 2;
+    return side;
+}
+
 /* ---- memory ---- */
 
 size_t ae_tiles_bytes(const ae_model *model, int side, int threads) {
