@@ -216,9 +216,8 @@ static herr_t move_channel(const ae_h5_stack *s, int64_t picture, int64_t first,
     hsize_t memory_count[3] = {memory_shape[0], memory_shape[1], 1};
     if (a.n >= 0) start[a.n] = (hsize_t)picture;
     if (a.c >= 0) start[a.c] = (hsize_t)channel;
-    if (a.c == s->rank - 1) { /* beside each other, as in memory: all channels at once */
+    if (a.c == s->rank - 1) /* beside each other, as in memory: all channels at once */
         memory_count[2] = count[a.c] = (hsize_t)s->info.channels;
-    }
     start[a.h] = (hsize_t)first;
     count[a.h] = (hsize_t)rows;
     count[a.w] = (hsize_t)s->info.width;
