@@ -199,10 +199,12 @@ done:
 static ae_status print_config(ae_config *config, ae_comm *comm) {
     ae_settings settings = *ae_config_settings(config);
     ae_graph graph;
-    ae_status status = ae_graph_parse(&graph, settings.model.layers,
-                                      ae_config_where(config, AE_OPTION(model, layers)),
-                                      ae_dataset_channels(&settings));
-    status = ae_comm_agree(comm, status);
+    int channels;
+    ae_status status = ae_dataset_channels(&channels, comm, &settings);
+    if (status == AE_OK)
+        status = ae_comm_agree(
+            comm, ae_graph_parse(&graph, settings.model.layers,
+                                 ae_config_where(config, AE_OPTION(model, layers)), channels));
     if (status != AE_OK) return status;
     if (graph.is_ready) ae_graph_write(&graph, settings.model.layers);
     ae_config_take_settings(config, &settings);

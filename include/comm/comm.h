@@ -83,8 +83,8 @@ uint8_t *ae_shared_bytes(const ae_shared *shared);
 /* The slice [*begin, *end) of `count` items that this rank of its node fills. Local. */
 void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end);
 
-/* After this, every rank of the node sees all slices; `count` and `item_size` (bytes) are those the
- * slices were made with. Collective; AE_FAILED: memory. */
-ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size);
+/* After this, every rank of the node sees what each has written to its bytes [begin, end), of which
+ * no two ranks have the same ones. Collective; AE_FAILED: memory. */
+ae_status ae_shared_publish(ae_shared *shared, size_t begin, size_t end);
 
 #endif

@@ -1,4 +1,6 @@
-/* The images: CIFAR-10 files or generated pictures, once in a node's memory, as bytes. */
+/* The images, from whichever source: counted and measured before any pixel is read, then once in a
+ * node's memory, as the source has them: [channel][row][column] of bytes, 16-bit words or floats,
+ * of one size or of many. */
 #ifndef AE_DATA_DATASET_H
 #define AE_DATA_DATASET_H
 
@@ -11,54 +13,91 @@
 #include "config/config.h"
 #include "kernels/planes.h"
 
+typedef enum ae_sample_type { AE_SAMPLE_U8, AE_SAMPLE_U16, AE_SAMPLE_F32 } ae_sample_type;
+
+/* Bytes of a sample of that type, and its name for messages. */
+size_t ae_sample_size(ae_sample_type type);
+const char *ae_sample_name(ae_sample_type type);
+
+/* The images to train on, or those to test on. */
+typedef struct ae_image_set {
+    int64_t count;
+    ae_shape shape;                /* of each; height and width are 0 where they differ */
+    int least_height, least_width; /* of any */
+} ae_image_set;
+
+static inline bool ae_image_set_is_mixed(const ae_image_set *set) {
+    return set->shape.height == 0;
+}
+
 /* What a data set is, told before any pixel is read. */
 typedef struct ae_data_info {
-    ae_shape shape;      /* of an image */
-    int64_t train, test; /* images */
+    ae_sample_type type;
+    bool has_labels;
+    double low, high; /* the samples that become 0 and 1; both 0: to be measured */
+    int64_t bytes;    /* of memory, a node */
+    ae_image_set train, test;
 } ae_data_info;
 
-/* Bytes of an image's record: its label, then [channel][row][column]. */
-static inline size_t ae_record_size(ae_shape shape) {
-    return 1 + ae_shape_values(shape);
-}
+/* Where an image lies in memory. */
+typedef struct ae_image_place {
+    int64_t offset; /* of its first sample, bytes */
+    int32_t height, width;
+    int32_t label; /* 0 where the source has none */
+    int32_t unused;
+} ae_image_place;
 
-/* A split of the data set. A view. */
+/* The images of one set. A view. */
 typedef struct ae_images {
-    const uint8_t *records; /* [count][record_size] */
+    const uint8_t *samples;
+    const ae_image_place *places;
+    const uint32_t *numbers; /* [count], of their places; NULL: 0, 1, 2, ... */
     int64_t count;
-    size_t record_size;
+    int channels;
+    ae_sample_type type;
+    double low, high; /* the samples that become 0 and 1 */
 } ae_images;
 
-static inline int ae_images_label(const ae_images *images, int64_t index) {
-    return images->records[(size_t)index * images->record_size];
+static inline const ae_image_place *ae_images_place(const ae_images *images, int64_t index) {
+    return &images->places[images->numbers ? images->numbers[index] : index];
 }
 
-static inline const uint8_t *ae_images_pixels(const ae_images *images, int64_t index) {
-    return images->records + (size_t)index * images->record_size + 1;
+static inline int ae_images_label(const ae_images *images, int64_t index) {
+    return ae_images_place(images, index)->label;
+}
+
+/* [channel][row][column] */
+static inline const void *ae_images_samples(const ae_images *images, int64_t index) {
+    return images->samples + ae_images_place(images, index)->offset;
 }
 
 typedef struct ae_dataset ae_dataset;
 
-/* Channels of the source's images, known before any file is looked for. Local. */
-int ae_dataset_channels(const ae_settings *settings);
-
-/* *info = what the source tells, with as many training and test images as the settings ask for; for
- * cifar10 the files are looked for and their sizes checked. Rank 0's answer on all ranks.
- * Collective. AE_ERROR_DATA: a missing folder or batch, a wrong size; AE_ERROR_USAGE: more images
- * asked for than there are. */
-ae_status ae_dataset_describe(ae_data_info *info, ae_comm *comm, const ae_settings *settings);
-
-/* Reads or makes the images, each rank of a node its slice, and checks the labels; warns of files
- * of CIFAR-10 that are not as published. Collective; the caller owns *dataset. AE_ERROR_DATA as
- * above, and a label beyond 9; AE_STOPPED where a rank was asked to stop meanwhile. */
+/* Looks what there is, without reading any pixel: for files, whether they are there, and their
+ * headers. As many training and test images as the settings, which are borrowed, ask for. Rank 0's
+ * answer on all ranks. Collective; the caller owns *dataset. AE_ERROR_DATA: files that are missing
+ * or not such as they should be; AE_ERROR_USAGE: more images asked for than there are, or options
+ * that don't go together. */
 ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings);
 void ae_dataset_destroy(ae_dataset **dataset); /* collective */
 
-/* Borrowed. */
+/* Borrowed. Where it is to be measured, its range is known once the images are loaded. */
+const ae_data_info *ae_dataset_info(const ae_dataset *dataset);
+
+/* Reads or makes the images, each rank of a node its share, and checks that all hosts have the same
+ * ones; warns of those that may not be what was meant. Collective. AE_ERROR_DATA; AE_STOPPED where
+ * a rank was asked to stop meanwhile. */
+ae_status ae_dataset_load(ae_dataset *dataset);
+
+/* Views of what is loaded. */
 ae_images ae_dataset_train(const ae_dataset *dataset);
 ae_images ae_dataset_test(const ae_dataset *dataset);
 
-/* Hash of all records, the same on every rank. Borrowed. */
+/* Hash of all images, the same on every rank. Borrowed. */
 const char *ae_dataset_hash(const ae_dataset *dataset);
+
+/* *channels = those of the source's images. Looks for files only where it depends on them.
+ * Collective; fails as ae_dataset_create(). */
+ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings);
 
 #endif

@@ -61,8 +61,8 @@ void ae_team_destroy(ae_team **team);
 size_t ae_member_bytes(const ae_model *model, ae_shape picture);
 
 /* Fills the member's target with an image, and its input with the same and noise from `stream`. */
-void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels, ae_stream stream,
-                  const ae_noise *noise);
+void ae_team_load(const ae_team *team, ae_member *member, const ae_images *images, int64_t index,
+                  ae_stream stream, const ae_noise *noise);
 
 /* Adds the gradient and loss of block `b` of the step to the member's sums. */
 void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b);

@@ -17,9 +17,10 @@ typedef struct ae_bench_task {
     ae_config *config;
     ae_model model; /* with the parameters of a run's begin */
     ae_shape picture;
-    uint8_t *record; /* of one picture */
-    ae_step step;    /* of that picture alone */
-    int rounds;      /* of the measurement of steps */
+    uint8_t *pixels;      /* of one picture */
+    ae_image_place place; /* its */
+    ae_step step;         /* of that picture alone */
+    int rounds;           /* of the measurement of steps */
 } ae_bench_task;
 
 /* ---- one core ---- */

@@ -96,8 +96,7 @@ static void task_normals(bench *b) {
 }
 
 static void task_from_bytes(bench *b) {
-    b->task->model.kernels->from_bytes(ae_workspace_target(b->member->workspace),
-                                       b->task->record + 1);
+    b->task->model.kernels->from_bytes(ae_workspace_target(b->member->workspace), b->task->pixels);
 }
 
 static void task_add_noise(bench *b) {

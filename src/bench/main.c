@@ -39,11 +39,16 @@ static ae_status create_config(ae_config **config, const command *cmd) {
 /* A picture, and the step that is its alone: noise of 0.1, a batch of 100. */
 static ae_status create_step(ae_bench_task *task) {
     static const uint32_t order[] = {0};
-    const size_t size = ae_record_size(task->picture);
-    task->record = ae_calloc(size, 1);
-    if (!task->record) return ae_fail_memory("the measurements");
-    for (size_t i = 1; i < size; ++i) task->record[i] = (uint8_t)(i * 37);
-    task->step = (ae_step){.images = {task->record, 1, size},
+    const size_t size = ae_shape_values(task->picture);
+    task->pixels = ae_calloc(size, 1);
+    if (!task->pixels) return ae_fail_memory("the measurements");
+    for (size_t i = 0; i < size; ++i) task->pixels[i] = (uint8_t)((i + 1) * 37);
+    task->place = (ae_image_place){.height = task->picture.height, .width = task->picture.width};
+    task->step = (ae_step){.images = {.samples = task->pixels,
+                                      .places = &task->place,
+                                      .count = 1,
+                                      .channels = task->picture.channels,
+                                      .high = UINT8_MAX},
                            .order = order,
                            .shard = {0, 1, 1, 1, 1},
                            .block = 1,
@@ -66,13 +71,14 @@ static ae_status begin_model(ae_model *model, const ae_settings *settings) {
 
 /* Fills *task, to be released whatever is returned. Collective. */
 static ae_status create_task(ae_bench_task *task, ae_comm *comm, const command *cmd) {
-    ae_data_info info;
+    ae_dataset *images = NULL;
     *task = (ae_bench_task){.rounds = (int)cmd->rounds};
     ae_status status = ae_comm_agree(comm, create_config(&task->config, cmd));
     if (status == AE_OK)
-        status = ae_dataset_describe(&info, comm, ae_config_settings(task->config));
+        status = ae_dataset_create(&images, comm, ae_config_settings(task->config));
     if (status != AE_OK) return status;
-    task->picture = info.shape;
+    task->picture = ae_dataset_info(images)->train.shape;
+    ae_dataset_destroy(&images);
     status = ae_model_init(&task->model, comm, task->config, task->picture);
     if (status != AE_OK) return status;
     status = create_step(task);
@@ -81,7 +87,7 @@ static ae_status create_task(ae_bench_task *task, ae_comm *comm, const command *
 }
 
 static void release_task(ae_bench_task *task) {
-    free(task->record);
+    free(task->pixels);
     ae_model_release(&task->model);
     ae_config_destroy(&task->config);
 }

@@ -120,7 +120,17 @@ void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int
     *end = slice_begin(shared->comm, count, shared->comm->node_rank + 1);
 }
 
-ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size) {
+/* Sends bytes [bounds[0], bounds[1]) of node rank `from` to the node's others, each with a copy. */
+static void send_piece(ae_shared *shared, const uint64_t bounds[2], int from) {
+    enum { AT_ONCE = 1 << 30 }; /* bytes: MPI counts with int */
+    for (uint64_t at = bounds[0]; at < bounds[1]; at += AT_ONCE) {
+        const uint64_t left = bounds[1] - at;
+        MPI_Bcast(shared->bytes + at, (int)(left < AT_ONCE ? left : AT_ONCE), MPI_BYTE, from,
+                  shared->comm->node);
+    }
+}
+
+ae_status ae_shared_publish(ae_shared *shared, size_t begin, size_t end) {
     ae_comm *comm = shared->comm;
     if (shared->window != MPI_WIN_NULL) {
         MPI_Win_sync(shared->window);
@@ -128,23 +138,14 @@ ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size) 
         MPI_Win_sync(shared->window);
         return AE_OK;
     }
-    int *counts = malloc((size_t)comm->node_size * sizeof *counts);
-    int *offsets = malloc((size_t)comm->node_size * sizeof *offsets);
-    ae_status status = counts && offsets ? AE_OK : ae_fail_memory("the ranks' slices");
+    const uint64_t mine[2] = {begin, end};
+    uint64_t(*bounds)[2] = malloc((size_t)comm->node_size * sizeof *bounds);
+    ae_status status = bounds ? AE_OK : ae_fail_memory("the ranks' pieces");
     status = ae_comm_agree(comm, status);
     if (status == AE_OK) {
-        MPI_Datatype item;
-        MPI_Type_contiguous((int)item_size, MPI_BYTE, &item);
-        MPI_Type_commit(&item);
-        for (int r = 0; r < comm->node_size; ++r) {
-            offsets[r] = (int)slice_begin(comm, count, r);
-            counts[r] = (int)slice_begin(comm, count, r + 1) - offsets[r];
-        }
-        MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, shared->bytes, counts, offsets, item,
-                       comm->node);
-        MPI_Type_free(&item);
+        MPI_Allgather(mine, 2, MPI_UINT64_T, bounds, 2, MPI_UINT64_T, comm->node);
+        for (int r = 0; r < comm->node_size; ++r) send_piece(shared, bounds[r], r);
     }
-    free(counts);
-    free(offsets);
+    free(bounds);
     return status;
 }

@@ -1,12 +1,30 @@
-/* What to do about a folder that lacks the batches, from what is there in their place. */
+/* Which files there are, and what to do about a folder that lacks them, from what is there in their
+ * place. */
+#include "data/cifar10.h"
+
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
 #include "base/found.h"
-#include "cifar10.h"
+
+const char *const ae_cifar10_names[AE_CIFAR10_FILES] = {"data_batch_1.bin", "data_batch_2.bin",
+                                                        "data_batch_3.bin", "data_batch_4.bin",
+                                                        "data_batch_5.bin", "test_batch.bin"};
+
+const ae_cifar ae_cifar10 = {
+    .name = "CIFAR-10",
+    .files_name = "batch",
+    .files = ae_cifar10_names,
+    .file_records = {10000, 10000, 10000, 10000, 10000, 10000},
+    .file_count = AE_CIFAR10_FILES,
+    .labels = {AE_CIFAR10_LABELS},
+    .cure = AE_CIFAR10_CURE,
+    .advice = ae_cifar10_advice,
+};
 
 enum { ADVICE_SIZE = 2 * PATH_MAX };
 

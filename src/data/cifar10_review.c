@@ -1,13 +1,12 @@
-/* Are the images that were read those of CIFAR-10 as it was published, or what a copy that went
- * wrong holds? Size and labels don't tell. */
+/* Size and labels don't tell what the images are: their files' hashes do. */
+#include "data/cifar10_review.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/watchdog.h"
-#include "cifar10.h"
-#include "data/dataset.h"
 
 enum { FILES = AE_CIFAR10_FILES, LIST_SIZE = 512 };
 
@@ -16,6 +15,18 @@ const char *const ae_cifar10_md5[FILES] = {
     "5dd7e06a14cb22eb9f671a540d1b7c25", "5ea93a67294ea407fff1d09f752e9692",
     "942cd6a4bcdd0dd3c604fbe906cb4421", "ae636b3ba5c66a11e91e8cb52e771fcb",
     "53f37980c15c3d472c316c40844f3f0d", "803d5f7f4d78ea53de84dbe85f74fb6d"};
+
+void ae_cifar10_split(ae_cifar10_part parts[FILES], const uint8_t *records, int64_t train,
+                      int64_t test) {
+    int64_t start = 0;
+    for (int i = 0; i < FILES; ++i) {
+        int64_t left = i == FILES - 1 ? test : train - start;
+        int64_t count = left < AE_CIFAR10_FILE_RECORDS ? left : AE_CIFAR10_FILE_RECORDS;
+        parts[i] =
+            (ae_cifar10_part){ae_cifar10_names[i], records + start * AE_CIFAR10_RECORD, count};
+        start += count;
+    }
+}
 
 bool ae_cifar10_is_published(const ae_cifar10_part *part, const char *md5) {
     char found[AE_HASH_TEXT_SIZE];
@@ -28,7 +39,7 @@ int64_t ae_cifar10_blank(const ae_cifar10_part *part) {
     int64_t blank = 0;
     for (int64_t i = 0; i < part->count; ++i) {
         const uint8_t *pixels = part->records + i * AE_CIFAR10_RECORD + 1;
-        blank += memcmp(pixels, pixels + 1, AE_CIFAR10_VALUES - 1) == 0;
+        blank += memcmp(pixels, pixels + 1, AE_CIFAR_VALUES - 1) == 0;
     }
     return blank;
 }

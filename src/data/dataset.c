@@ -1,8 +1,10 @@
-/* The images of a run, from whichever source: counted, loaded, hashed. */
 #include "data/dataset.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "base/watchdog.h"
+#include "data/selection.h"
 #include "data/source.h"
 
 static const ae_source_row *const sources[] = {
@@ -10,110 +12,285 @@ static const ae_source_row *const sources[] = {
     [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
 };
 
-/* All records lie in one array, those for training first. */
 struct ae_dataset {
-    ae_shared *shared;
+    ae_comm *comm;               /* borrowed */
+    const ae_settings *settings; /* borrowed */
+    const ae_source_row *source;
+    ae_catalog catalog;
+    ae_selection selection;
     ae_data_info info;
+    ae_shared *shared; /* places[selection.count], then the records; NULL: not loaded */
     char hash[AE_HASH_TEXT_SIZE];
 };
 
-/* The number of images `asked` for of the `have` there are; 0 asks for all. */
-static ae_status choose_count(int64_t *count, const char *key, int64_t asked, int64_t have) {
-    if (asked > have) {
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s = %lld, but there are %lld such images: ask for at most that many, or "
-                       "for 0 (all)",
-                       key, (long long)asked, (long long)have);
+size_t ae_sample_size(ae_sample_type type) {
+    static const size_t sizes[] = {1, 2, 4};
+    return sizes[type];
+}
+
+const char *ae_sample_name(ae_sample_type type) {
+    static const char *const names[] = {"8-bit", "16-bit", "float"};
+    return names[type];
+}
+
+/* ---- looked for ---- */
+
+/* Rank 0's catalog on all ranks. Collective. */
+static ae_status share_catalog(ae_catalog *catalog, ae_comm *comm) {
+    const bool is_first = ae_comm_rank(comm) == 0;
+    ae_catalog all = *catalog;
+    ae_comm_broadcast(comm, &all, sizeof all);
+    const size_t sizes_size =
+        all.sizes ? (size_t)(all.info.train.count + all.info.test.count) * sizeof *all.sizes : 0;
+    ae_status status = AE_OK;
+    if (!is_first) {
+        all.sizes = sizes_size > 0 ? malloc(sizes_size) : NULL;
+        all.names = all.names_size > 0 ? malloc(all.names_size) : NULL;
+        if ((sizes_size > 0 && !all.sizes) || (all.names_size > 0 && !all.names))
+            status = ae_fail_memory("the list of images");
+        *catalog = all;
     }
-    *count = asked > 0 ? asked : have;
+    status = ae_comm_agree(comm, status);
+    if (status != AE_OK) return status;
+    if (sizes_size > 0) ae_comm_broadcast(comm, catalog->sizes, sizes_size);
+    if (catalog->names_size > 0) ae_comm_broadcast(comm, catalog->names, catalog->names_size);
     return AE_OK;
 }
 
-/* On rank 0. */
-static ae_status describe(ae_data_info *info, const ae_settings *settings) {
-    ae_status status = sources[settings->data.source]->describe(info, settings);
-    if (status == AE_OK)
-        status = choose_count(&info->train, "data.train_images", settings->data.train_images,
-                              info->train);
-    if (status == AE_OK)
-        status =
-            choose_count(&info->test, "data.test_images", settings->data.test_images, info->test);
-    return status;
+static void release_catalog(ae_catalog *catalog) {
+    free(catalog->sizes);
+    free(catalog->names);
+    *catalog = (ae_catalog){0};
 }
 
-int ae_dataset_channels(const ae_settings *settings) {
-    return sources[settings->data.source]->channels;
-}
-
-ae_status ae_dataset_describe(ae_data_info *info, ae_comm *comm, const ae_settings *settings) {
-    ae_status status = ae_comm_rank(comm) == 0 ? describe(info, settings) : AE_OK;
-    status = ae_comm_agree(comm, status);
-    if (status == AE_OK) ae_comm_broadcast(comm, info, sizeof *info);
-    return status;
-}
-
-/* Fills this rank's slice. Local. */
-static ae_status fill_slice(ae_dataset *dataset, const ae_settings *settings) {
-    const ae_data_info *info = &dataset->info;
-    int64_t begin, end;
-    ae_shared_slice(dataset->shared, info->train + info->test, &begin, &end);
-    uint8_t *records =
-        ae_shared_bytes(dataset->shared) + (size_t)begin * ae_record_size(info->shape);
-    ae_watchdog_doing("reading or making the images");
-    return sources[settings->data.source]->fill(records, settings, info->train, begin, end);
+/* Collective. */
+static ae_status look(ae_dataset *dataset) {
+    ae_status status = AE_OK;
+    ae_watchdog_doing("looking for the images");
+    if (ae_comm_rank(dataset->comm) == 0)
+        status = dataset->source->describe(&dataset->catalog, dataset->settings);
+    status = ae_comm_agree(dataset->comm, status);
+    if (status == AE_OK) status = share_catalog(&dataset->catalog, dataset->comm);
+    if (status != AE_OK) return status;
+    status = ae_selection_make(&dataset->selection, &dataset->info, &dataset->catalog,
+                               dataset->settings);
+    return ae_comm_agree(dataset->comm, status);
 }
 
 ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings) {
+    ae_dataset *made = calloc(1, sizeof *made);
     *dataset = NULL;
-    ae_dataset *d = calloc(1, sizeof *d);
-    ae_status status = ae_comm_agree(comm, d ? AE_OK : ae_fail_memory("the data set"));
-    if (status == AE_OK) status = ae_dataset_describe(&d->info, comm, settings);
+    ae_status status = ae_comm_agree(comm, made ? AE_OK : ae_fail_memory("the data set"));
     if (status != AE_OK) {
-        free(d);
+        free(made);
         return status;
     }
-    const ae_source_row *source = sources[settings->data.source];
-    const int64_t count = d->info.train + d->info.test;
-    const size_t record_size = ae_record_size(d->info.shape), size = (size_t)count * record_size;
-    status = ae_shared_create(&d->shared, comm, size);
-    if (status != AE_OK) goto done;
-    status = ae_comm_agree(comm, fill_slice(d, settings));
-    if (status != AE_OK) goto done;
-    status = ae_shared_publish(d->shared, count, record_size);
-    if (status != AE_OK) goto done;
-    ae_hash_of(ae_shared_bytes(d->shared), size, d->hash);
-    if (!ae_comm_equals_first(comm, d->hash, sizeof d->hash))
-        status = ae_fail(AE_ERROR_DATA,
-                         "its images (hash %s) are not those of rank 0; give every host the same "
-                         "files in data.dir",
-                         d->hash);
-    status = ae_comm_agree(comm, status);
-    if (status == AE_OK && source->review)
-        source->review(comm, ae_shared_bytes(d->shared), settings, d->info.train, d->info.test);
-done:
-    if (status != AE_OK) ae_dataset_destroy(&d);
-    *dataset = d;
+    made->comm = comm;
+    made->settings = settings;
+    made->source = sources[settings->data.source];
+    status = look(made);
+    if (status != AE_OK) ae_dataset_destroy(&made);
+    *dataset = made;
     return status;
 }
 
 void ae_dataset_destroy(ae_dataset **dataset) {
     if (!*dataset) return;
     if ((*dataset)->shared) ae_shared_destroy(&(*dataset)->shared);
+    ae_selection_release(&(*dataset)->selection);
+    release_catalog(&(*dataset)->catalog);
     free(*dataset);
     *dataset = NULL;
 }
 
+const ae_data_info *ae_dataset_info(const ae_dataset *dataset) {
+    return &dataset->info;
+}
+
+ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings) {
+    ae_dataset *dataset;
+    *channels = sources[settings->data.source]->channels;
+    if (*channels > 0) return AE_OK;
+    ae_status status = ae_dataset_create(&dataset, comm, settings);
+    if (status == AE_OK) *channels = dataset->info.train.shape.channels;
+    ae_dataset_destroy(&dataset);
+    return status;
+}
+
+/* ---- loaded ---- */
+
+static ae_image_place *places_of(const ae_dataset *dataset) {
+    return (ae_image_place *)(void *)ae_shared_bytes(dataset->shared);
+}
+
+/* Bytes of the places, which the records follow. */
+static size_t places_size(const ae_dataset *dataset) {
+    return (size_t)dataset->selection.count * sizeof(ae_image_place);
+}
+
+static uint8_t *samples_of(const ae_dataset *dataset) {
+    return ae_shared_bytes(dataset->shared) + places_size(dataset);
+}
+
+/* This rank's share of a node's places, and where it begins and ends among the records. */
+typedef struct share {
+    int64_t begin, end;
+    size_t begin_byte, end_byte;
+} share;
+
+/* Can a rank's share begin at this place? What is best read together stays so. */
+static bool may_begin(const ae_dataset *dataset, int64_t place) {
+    const int64_t together = dataset->catalog.together;
+    const uint32_t *numbers = dataset->selection.numbers;
+    return together <= 1 || place == 0 || place == dataset->selection.train ||
+           numbers[place] / together != numbers[place - 1] / together;
+}
+
+/* Ranks of a node share the images by their bytes. */
+static share share_of(const ae_dataset *dataset) {
+    const ae_selection *selection = &dataset->selection;
+    const size_t all = (size_t)dataset->info.bytes - places_size(dataset);
+    int64_t first, last;
+    ae_shared_slice(dataset->shared, (int64_t)all, &first, &last);
+    share mine = {selection->count, selection->count, all, all};
+    size_t byte = 0;
+    for (int64_t p = 0; p < selection->count; ++p) {
+        const bool begins = may_begin(dataset, p);
+        if (begins && byte >= (size_t)first && mine.begin == selection->count) {
+            mine.begin = p;
+            mine.begin_byte = byte;
+        }
+        if (begins && byte >= (size_t)last) {
+            mine.end = p;
+            mine.end_byte = byte;
+            break;
+        }
+        byte += ae_catalog_bytes(&dataset->catalog, selection->numbers[p]);
+    }
+    return mine;
+}
+
+/* Sets offsets and sides of this rank's places. */
+static void lay_out(const ae_dataset *dataset, share mine) {
+    ae_image_place *places = places_of(dataset);
+    size_t byte = mine.begin_byte;
+    for (int64_t p = mine.begin; p < mine.end; ++p) {
+        const int64_t number = dataset->selection.numbers[p];
+        const ae_size size = ae_catalog_size(&dataset->catalog, number);
+        places[p] = (ae_image_place){.offset = (int64_t)byte + dataset->catalog.prefix,
+                                     .height = size.height,
+                                     .width = size.width};
+        byte += ae_catalog_bytes(&dataset->catalog, number);
+    }
+}
+
+/* Local. */
+static ae_status fill(const ae_dataset *dataset, share mine) {
+    const ae_filling filling = {.settings = dataset->settings,
+                                .catalog = &dataset->catalog,
+                                .numbers = dataset->selection.numbers,
+                                .train = dataset->selection.train,
+                                .begin = mine.begin,
+                                .end = mine.end,
+                                .places = places_of(dataset),
+                                .samples = samples_of(dataset)};
+    ae_watchdog_doing("reading or making the images");
+    lay_out(dataset, mine);
+    return mine.begin < mine.end ? dataset->source->fill(&filling) : AE_OK;
+}
+
+/* Shares what each rank has filled with those of its node. Collective. */
+static ae_status publish(ae_dataset *dataset, share mine) {
+    const size_t records = places_size(dataset);
+    ae_status status =
+        ae_shared_publish(dataset->shared, (size_t)mine.begin * sizeof(ae_image_place),
+                          (size_t)mine.end * sizeof(ae_image_place));
+    if (status == AE_OK)
+        status =
+            ae_shared_publish(dataset->shared, records + mine.begin_byte, records + mine.end_byte);
+    return status;
+}
+
+/* The hash of samples and prefixes; before them what tells how to read them, unless that is known
+ * from the source. Local. */
+static ae_status take_hash(ae_dataset *dataset) {
+    const ae_image_place *places = places_of(dataset);
+    const ae_data_info *info = &dataset->info;
+    ae_hash *sum = NULL;
+    ae_status status = ae_hash_create(&sum);
+    if (status != AE_OK) return status;
+    if (!dataset->catalog.is_bare) {
+        const int64_t head[] = {info->type, info->train.shape.channels, dataset->selection.count};
+        ae_hash_add(sum, head, sizeof head);
+        for (int64_t p = 0; p < dataset->selection.count; ++p)
+            ae_hash_add(sum, &places[p].height, 3 * sizeof places[p].height);
+    }
+    ae_hash_add(sum, samples_of(dataset), (size_t)info->bytes - places_size(dataset));
+    ae_hash_text(sum, dataset->hash);
+    ae_hash_destroy(&sum);
+    return AE_OK;
+}
+
+/* Have all ranks the same images? Collective. */
+static ae_status compare_hashes(ae_dataset *dataset) {
+    ae_status status = ae_comm_agree(dataset->comm, take_hash(dataset));
+    if (status != AE_OK) return status;
+    if (!ae_comm_equals_first(dataset->comm, dataset->hash, sizeof dataset->hash))
+        status = ae_fail(AE_ERROR_DATA,
+                         "its images (hash %s) are not those of rank 0; give every host the same "
+                         "files in data.dir",
+                         dataset->hash);
+    return ae_comm_agree(dataset->comm, status);
+}
+
+/* Can a node hold them at all? Local. */
+static ae_status check_memory(const ae_data_info *info) {
+    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if ((double)info->bytes <= have) return AE_OK;
+    return ae_fail(AE_ERROR_DATA,
+                   "the images take %.1f GB and this host has %.1f GB of memory; take fewer "
+                   "(data.train_images, data.test_images)",
+                   (double)info->bytes / 1e9, have / 1e9);
+}
+
+ae_status ae_dataset_load(ae_dataset *dataset) {
+    ae_comm *comm = dataset->comm;
+    const ae_data_info *info = &dataset->info;
+    ae_status status = ae_comm_agree(comm, check_memory(info));
+    if (status == AE_OK) status = ae_shared_create(&dataset->shared, comm, (size_t)info->bytes);
+    if (status != AE_OK) return status;
+    const share mine = share_of(dataset);
+    status = ae_comm_agree(comm, fill(dataset, mine));
+    if (status == AE_OK) status = publish(dataset, mine);
+    if (status == AE_OK) status = compare_hashes(dataset);
+    if (status == AE_OK && dataset->source->review)
+        dataset->source->review(comm, samples_of(dataset), dataset->settings, info->train.count,
+                                info->test.count);
+    return status;
+}
+
+/* ---- views ---- */
+
+static ae_images view(const ae_dataset *dataset, int set, const ae_image_set *images,
+                      int64_t first) {
+    const ae_data_info *info = &dataset->info;
+    return (ae_images){.samples = samples_of(dataset),
+                       .places = places_of(dataset) + first,
+                       .numbers = dataset->selection.chosen[set],
+                       .count = images->count,
+                       .channels = images->shape.channels,
+                       .type = info->type,
+                       .low = info->low,
+                       .high = info->high};
+}
+
 ae_images ae_dataset_train(const ae_dataset *dataset) {
-    return (ae_images){.records = ae_shared_bytes(dataset->shared),
-                       .count = dataset->info.train,
-                       .record_size = ae_record_size(dataset->info.shape)};
+    return view(dataset, 0, &dataset->info.train, 0);
 }
 
 ae_images ae_dataset_test(const ae_dataset *dataset) {
-    ae_images images = ae_dataset_train(dataset);
-    images.records += (size_t)images.count * images.record_size;
-    images.count = dataset->info.test;
-    return images;
+    const bool is_chosen = dataset->selection.chosen[1] != NULL;
+    return view(dataset, 1, &dataset->info.test, is_chosen ? 0 : dataset->selection.train);
 }
 
 const char *ae_dataset_hash(const ae_dataset *dataset) {

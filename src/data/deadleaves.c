@@ -1,6 +1,7 @@
 #include "data/deadleaves.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include "base/random.h"
 #include "base/stop.h"
 #include "base/watchdog.h"
@@ -12,24 +13,22 @@
  * made of + - * / and sqrt alone: the bytes are the same everywhere. */
 enum {
     SCALE = 4,                         /* sub-pixels a pixel, each way */
-    SIDE = AE_DEADLEAVES_SIDE * SCALE, /* of the canvas, sub-pixels */
     WORD = 64,                         /* sub-pixels of a row kept in one word */
-    WORDS = SIDE / WORD,               /* words a row */
-    RADIUS_MIN = 1,
-    RADIUS_MAX = 32,                   /* pixels */
+    RADIUS_MIN = 1,                    /* pixels; the largest is the longer side */
     FULL = 255 * SCALE * SCALE,        /* a sub-pixel's colour for the value 1 */
     STEP = FULL * SCALE * SCALE / 255, /* of a pixel's sum, for one step of a byte */
-    PALETTE_DRAWS = 4,                 /* blocks of random words the palette takes */
-    DISK_LIMIT = 1 << 15               /* some 1,000 are needed; the last one covers everything */
+    COLOURS = 3,
+    PALETTE_DRAWS = 4,     /* blocks of random words the palette takes */
+    DISKS_A_PIXEL = 1 << 5 /* one is needed; after so many, one covers everything */
 };
-_Static_assert(SIDE % WORD == 0 && SIDE == AE_DEADLEAVES_SIDE * SCALE,
-               "whole words, square picture");
 
 typedef struct canvas {
-    uint64_t open[SIDE][WORDS]; /* bits: the sub-pixels that no disk covers yet */
-    int open_count;
-    int sums[AE_DEADLEAVES_SIDE][AE_DEADLEAVES_SIDE]
-            [AE_DEADLEAVES_CHANNELS]; /* of the covered sub-pixels */
+    int height, width; /* sub-pixels */
+    int channels;
+    int words;       /* a row */
+    uint64_t *open;  /* [height][words], bits: the sub-pixels that no disk covers yet */
+    int64_t covered; /* sub-pixels */
+    int *sums;       /* [row][column][channel] of pixels: of the covered sub-pixels */
 } canvas;
 
 /* Centre and radius; sub-pixels. */
@@ -85,10 +84,13 @@ static int quantise(double value) {
     return (int)(value * FULL + 0.5);
 }
 
-static void palette_pick(int colour[AE_DEADLEAVES_CHANNELS], const palette *p,
-                         const uint32_t w[4]) {
+static void palette_pick(int colour[COLOURS], const palette *p, const uint32_t w[4], int channels) {
     double light = p->contrast * bell(w[0], w[1]);
     double luma = p->luma + light;
+    if (channels == 1) {
+        colour[0] = quantise(luma);
+        return;
+    }
     double red_blue =
         p->red_blue + p->red_blue_slope * light + p->red_blue_spread * (2 * unit(w[2]) - 1);
     double green = p->green + p->green_slope * light + p->green_spread * (2 * unit(w[3]) - 1);
@@ -98,26 +100,30 @@ static void palette_pick(int colour[AE_DEADLEAVES_CHANNELS], const palette *p,
 }
 
 /* Draws a disk of radius density ~ r^-3 among those that may touch the picture: centres are uniform
- * in a square `r` wider on each side than the picture's 32 pixels, so the radius has the density
- * r^-3 (32 + 2r)^2. Proposed from r^-3 (1024 + 256 r), whose distribution function in s = 1/r,
- * 512 s^2 + 256 s, is solved for s; accepted at the ratio of the two. Returns whether it was. */
-static bool disk_draw(disk *d, const uint32_t w[4]) {
-    const double low = 512.0 / (RADIUS_MAX * RADIUS_MAX) + 256.0 / RADIUS_MAX;
-    const double high = 512.0 / (RADIUS_MIN * RADIUS_MIN) + 256.0 / RADIUS_MIN;
+ * in a rectangle `r` wider on each side than the picture's H x W pixels, so the radius has the
+ * density r^-3 (H + 2r) (W + 2r). Up to the largest, R, that is at most r^-3 (a + b r) with a = H W
+ * and b = 2 (H + W) + 4 R, whose distribution function in s = 1/r, a s^2 / 2 + b s, is solved for
+ * s; accepted at the ratio of the two. Returns whether it was. */
+static bool disk_draw(disk *d, const canvas *c, const uint32_t w[4]) {
+    const double height = c->height / SCALE, width = c->width / SCALE;
+    const double largest = height > width ? height : width;
+    const double a = height * width, b = 2 * (height + width) + 4 * largest;
+    const double low = a / 2 / (largest * largest) + b / largest;
+    const double high = a / 2 / (RADIUS_MIN * RADIUS_MIN) + b / RADIUS_MIN;
     double level = low + (high - low) * unit(w[0]);
-    double radius = 4 / (sqrt(1 + level / 32) - 1);
-    double side = AE_DEADLEAVES_SIDE + 2 * radius;
-    if (unit(w[1]) * (1024 + 256 * radius) > side * side) return false;
-    d->x = SCALE * (side * unit(w[2]) - radius);
-    d->y = SCALE * (side * unit(w[3]) - radius);
+    double radius = a / b / (sqrt(1 + level * (2 * a / (b * b))) - 1);
+    double tall = height + 2 * radius, wide = width + 2 * radius;
+    if (unit(w[1]) * (a + b * radius) > tall * wide) return false;
+    d->x = SCALE * (wide * unit(w[2]) - radius);
+    d->y = SCALE * (tall * unit(w[3]) - radius);
     d->radius = SCALE * radius;
     return true;
 }
 
-/* The first sub-pixel whose centre is at `x` or beyond, within [0, SIDE]. */
-static int first_centre(double x) {
+/* The first of `count` sub-pixels whose centre is at `x` or beyond, or `count`. */
+static int first_centre(double x, int count) {
     if (x <= 0.5) return 0;
-    if (x > SIDE - 0.5) return SIDE;
+    if (x > count - 0.5) return count;
     int below = (int)(x - 0.5);
     return below + (below + 0.5 < x);
 }
@@ -143,98 +149,143 @@ static uint64_t count_fours(uint64_t bits) {
 /* Gives the open sub-pixels `fresh` of a word of row `row` the colour. */
 static void canvas_fill(canvas *c, int row, int word, uint64_t fresh, const int *colour) {
     _Static_assert(SCALE == 4, "count_fours() counts a pixel's sub-pixels in a row");
-    c->open[row][word] &= ~fresh;
+    c->open[(size_t)row * (size_t)c->words + (size_t)word] &= ~fresh;
+    const size_t first = (size_t)(row / SCALE) * (size_t)(c->width / SCALE);
     uint64_t counts = count_fours(fresh);
     while (counts) {
         int pixel = __builtin_ctzll(counts) / SCALE;
         int count = (int)(counts >> (pixel * SCALE) & 15);
         counts &= ~(UINT64_C(15) << (pixel * SCALE));
-        int *sum = c->sums[row / SCALE][word * (WORD / SCALE) + pixel];
-        for (int channel = 0; channel < AE_DEADLEAVES_CHANNELS; ++channel)
+        const size_t column = (size_t)(word * (WORD / SCALE) + pixel);
+        int *sum = c->sums + (first + column) * (size_t)c->channels;
+        for (int channel = 0; channel < c->channels; ++channel)
             sum[channel] += count * colour[channel];
-        c->open_count -= count;
+        c->covered += count;
     }
 }
 
-/* Lays a disk behind those before it; its colour is drawn when some of it shows. */
-static void canvas_lay(canvas *c, const disk *d, const palette *p, ae_stream stream,
-                       uint32_t draw) {
-    int colour[AE_DEADLEAVES_CHANNELS];
-    bool has_colour = false;
-    int end_row = first_centre(d->y + d->radius);
-    for (int row = first_centre(d->y - d->radius); row < end_row; ++row) {
-        uint64_t *open = c->open[row];
-        if (!(open[0] | open[1])) continue;
+/* A disk's colour, drawn when some of it shows. */
+typedef struct paint {
+    const palette *palette;
+    ae_stream stream;
+    uint32_t draw;
+    bool is_drawn;
+    int colour[COLOURS];
+} paint;
+
+static const int *paint_colour(paint *p, int channels) {
+    if (!p->is_drawn) {
+        uint32_t words[4];
+        ae_random_words(words, p->stream, p->draw);
+        palette_pick(p->colour, p->palette, words, channels);
+        p->is_drawn = true;
+    }
+    return p->colour;
+}
+
+/* Lays a disk behind those before it. */
+static void canvas_lay(canvas *c, const disk *d, paint *p) {
+    int end_row = first_centre(d->y + d->radius, c->height);
+    for (int row = first_centre(d->y - d->radius, c->height); row < end_row; ++row) {
+        const uint64_t *open = c->open + (size_t)row * (size_t)c->words;
         double dy = row + 0.5 - d->y;
         double half = d->radius * d->radius - dy * dy;
         if (half <= 0) continue;
         half = sqrt(half);
-        int begin = first_centre(d->x - half), end = first_centre(d->x + half);
-        for (int word = 0; word < WORDS; ++word) {
+        int begin = first_centre(d->x - half, c->width);
+        int end = first_centre(d->x + half, c->width);
+        for (int word = begin / WORD; word * WORD < end; ++word) {
             uint64_t fresh = open[word] & span_bits(word, begin, end);
-            if (!fresh) continue;
-            if (!has_colour) {
-                uint32_t words[4];
-                ae_random_words(words, stream, draw);
-                palette_pick(colour, p, words);
-                has_colour = true;
-            }
-            canvas_fill(c, row, word, fresh, colour);
+            if (fresh) canvas_fill(c, row, word, fresh, paint_colour(p, c->channels));
         }
     }
 }
 
-void ae_deadleaves_make(uint8_t *record, uint64_t seed, uint32_t index) {
-    ae_stream stream = {.seed = seed, .purpose = AE_RANDOM_PICTURE, .sample = index};
-    palette colours = palette_draw(stream);
-    canvas c = {.open_count = SIDE * SIDE};
-    for (int row = 0; row < SIDE; ++row)
-        for (int word = 0; word < WORDS; ++word) c.open[row][word] = ~UINT64_C(0);
-    /* Disk i takes draw 2i for its place and 2i + 1 for its colour, after the palette's. */
-    for (uint32_t i = 0; c.open_count > 0 && i <= DISK_LIMIT; ++i) {
-        uint32_t words[4], draw = PALETTE_DRAWS + 2 * i;
-        disk d = {.radius = 2 * SIDE};
-        if (i < DISK_LIMIT) {
-            ae_random_words(words, stream, draw);
-            if (!disk_draw(&d, words)) continue;
-        }
-        canvas_lay(&c, &d, &colours, stream, draw + 1);
+/* Nothing is covered. */
+static bool canvas_create(canvas *c, ae_shape shape) {
+    *c = (canvas){.height = shape.height * SCALE,
+                  .width = shape.width * SCALE,
+                  .channels = shape.channels,
+                  .words = (shape.width * SCALE + WORD - 1) / WORD};
+    const size_t words = (size_t)c->height * (size_t)c->words;
+    c->open = malloc(words * sizeof *c->open);
+    c->sums = calloc(ae_shape_values(shape), sizeof *c->sums);
+    if (!c->open || !c->sums) return false;
+    for (size_t w = 0; w < words; ++w)
+        c->open[w] = span_bits((int)(w % (size_t)c->words), 0, c->width);
+    return true;
+}
+
+static void canvas_release(canvas *c) {
+    free(c->open);
+    free(c->sums);
+}
+
+/* Disk i takes draw 2i for its place and 2i + 1 for its colour, after the palette's. */
+static void canvas_cover(canvas *c, ae_stream stream) {
+    const palette colours = palette_draw(stream);
+    const int64_t all = (int64_t)c->height * c->width;
+    const int64_t limit = all / (SCALE * SCALE) * DISKS_A_PIXEL;
+    for (int64_t i = 0; c->covered < all && i <= limit; ++i) {
+        const uint32_t draw = PALETTE_DRAWS + 2 * (uint32_t)i;
+        disk d = {.radius = c->height + c->width};
+        uint32_t words[4];
+        ae_random_words(words, stream, draw);
+        if (i < limit && !disk_draw(&d, c, words)) continue;
+        paint p = {.palette = &colours, .stream = stream, .draw = draw + 1};
+        canvas_lay(c, &d, &p);
     }
-    record[0] = 0;
-    uint8_t *out = record + 1;
-    for (int channel = 0; channel < AE_DEADLEAVES_CHANNELS; ++channel) {
-        for (int row = 0; row < AE_DEADLEAVES_SIDE; ++row) {
-            for (int column = 0; column < AE_DEADLEAVES_SIDE; ++column) {
-                int sum = c.sums[row][column][channel];
-                *out++ = (uint8_t)((sum + STEP / 2) / STEP);
+}
+
+bool ae_deadleaves_make(uint8_t *samples, ae_shape shape, uint64_t seed, uint32_t index) {
+    canvas c;
+    const bool can = canvas_create(&c, shape);
+    if (can) {
+        canvas_cover(&c, (ae_stream){.seed = seed, .purpose = AE_RANDOM_PICTURE, .sample = index});
+        const size_t pixels = (size_t)shape.height * (size_t)shape.width;
+        for (int channel = 0; channel < shape.channels; ++channel)
+            for (size_t pixel = 0; pixel < pixels; ++pixel) {
+                const int sum = c.sums[pixel * (size_t)shape.channels + (size_t)channel];
+                *samples++ = (uint8_t)((sum + STEP / 2) / STEP);
             }
-        }
     }
+    canvas_release(&c);
+    return can;
 }
 
 /* ---- the source ---- */
 
-static ae_status describe(ae_data_info *info, const ae_settings *settings) {
+static ae_status describe(ae_catalog *catalog, const ae_settings *settings) {
     (void)settings;
-    *info = (ae_data_info){{AE_DEADLEAVES_CHANNELS, AE_DEADLEAVES_SIDE, AE_DEADLEAVES_SIDE},
-                           AE_DEADLEAVES_TRAIN,
-                           AE_DEADLEAVES_TEST};
+    const ae_shape shape = {3, 32, 32};
+    catalog->info = (ae_data_info){.type = AE_SAMPLE_U8,
+                                   .high = UINT8_MAX,
+                                   .train = {.count = AE_DEADLEAVES_TRAIN, .shape = shape},
+                                   .test = {.count = AE_DEADLEAVES_TEST, .shape = shape}};
+    catalog->has_test = true;
+    catalog->is_bare = true;
+    catalog->prefix = 1; /* a 0: where CIFAR's records have the label */
     return AE_OK;
 }
 
-static ae_status fill(uint8_t *records, const ae_settings *settings, int64_t train, int64_t begin,
-                      int64_t end) {
-#pragma omp parallel for schedule(dynamic, 32)
-    for (int64_t i = begin; i < end; ++i) {
+static ae_status fill(const ae_filling *filling) {
+    const ae_shape shape = filling->catalog->info.train.shape;
+    const uint64_t seed = (uint64_t)filling->settings->run.seed;
+    bool can = true;
+#pragma omp parallel for schedule(dynamic, 8)
+    for (int64_t p = filling->begin; p < filling->end; ++p) {
         if (ae_stop_requested()) continue;
-        int64_t index = i < train ? i : AE_DEADLEAVES_TRAIN + (i - train);
-        ae_deadleaves_make(records + (i - begin) * AE_DEADLEAVES_RECORD,
-                           (uint64_t)settings->run.seed, (uint32_t)index);
+        uint8_t *samples = filling->samples + filling->places[p].offset;
+        samples[-1] = 0;
+        if (!ae_deadleaves_make(samples, shape, seed, filling->numbers[p])) {
+#pragma omp atomic write
+            can = false;
+        }
         ae_watchdog_progress();
     }
+    if (!can) return ae_fail_memory("a picture");
     if (!ae_stop_requested()) return AE_OK;
     return ae_fail(AE_STOPPED, "stopped while the pictures were being made");
 }
 
-const ae_source_row ae_source_deadleaves = {
-    .channels = AE_DEADLEAVES_CHANNELS, .describe = describe, .fill = fill};
+const ae_source_row ae_source_deadleaves = {.channels = 3, .describe = describe, .fill = fill};

@@ -5,21 +5,48 @@
 
 #include "data/dataset.h"
 
+typedef struct ae_size {
+    int32_t height, width;
+} ae_size;
+
+/* What a source found, all images counted: its training images are numbered from 0, and its test
+ * images go on from them. Made on rank 0, the same on every rank. */
+typedef struct ae_catalog {
+    ae_data_info info; /* its `bytes` and the least sides are filled in later */
+    bool has_test;     /* are there test images of its own? */
+    bool is_bare;      /* its hash is that of the samples and their prefixes alone */
+    int prefix;        /* bytes of a record before its samples, which the source fills too */
+    int64_t together;  /* images that are best read together: a rank reads all of these */
+    ae_size *sizes;    /* [train + test], owned; NULL: as the info tells */
+    char *names;       /* of the images' files, a NUL after each, owned; NULL: none */
+    size_t names_size; /* bytes */
+} ae_catalog;
+
+/* What a rank is to read, and where to. */
+typedef struct ae_filling {
+    const ae_settings *settings;
+    const ae_catalog *catalog;
+    const uint32_t *numbers; /* by place: which of the catalog's images lies there; they rise */
+    int64_t train;           /* places of the source's training images, the first ones */
+    int64_t begin, end;      /* the places to be filled */
+    ae_image_place *places;  /* offset, height and width are set; the label is the source's */
+    uint8_t *samples;
+} ae_filling;
+
 typedef struct ae_source_row {
-    int channels; /* of its images, whatever files there are */
+    int channels; /* of its images, whatever files there are; 0: they tell */
 
-    /* *info = what there is, all images counted, without reading any pixel. Local. AE_ERROR_DATA:
-     * files that are missing or of a wrong size, with the cure. */
-    ae_status (*describe)(ae_data_info *info, const ae_settings *settings);
+    /* Fills *catalog, which is zeroed, without reading any pixel. On rank 0. AE_ERROR_DATA: files
+     * that are missing or of a wrong size, with the cure; AE_ERROR_USAGE: options. */
+    ae_status (*describe)(ae_catalog *catalog, const ae_settings *settings);
 
-    /* Fills records[end - begin] of the first `train` training images followed by the test images.
-     * Local. AE_ERROR_DATA; AE_STOPPED where this process is asked to stop. */
-    ae_status (*fill)(uint8_t *records, const ae_settings *settings, int64_t train, int64_t begin,
-                      int64_t end);
+    /* Fills samples, prefixes and labels of the places. Local. AE_ERROR_DATA; AE_STOPPED where this
+     * process is asked to stop. */
+    ae_status (*fill)(const ae_filling *filling);
 
-    /* NULL, or warns of images that may not be what was meant; `records` are all that was read, on
+    /* NULL, or warns of images that may not be what was meant; `samples` are all that was read, on
      * every rank. Collective. */
-    void (*review)(ae_comm *comm, const uint8_t *records, const ae_settings *settings,
+    void (*review)(ae_comm *comm, const uint8_t *samples, const ae_settings *settings,
                    int64_t train, int64_t test);
 } ae_source_row;
 

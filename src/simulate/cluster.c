@@ -48,8 +48,8 @@ void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int
     *end = count * (rank + 1) / size;
 }
 
-ae_status ae_shared_publish(ae_shared *shared, int64_t count, size_t item_size) {
-    (void)count, (void)item_size;
+ae_status ae_shared_publish(ae_shared *shared, size_t begin, size_t end) {
+    (void)begin, (void)end;
     ae_comm_min(shared->comm, 0); /* waits for all */
     return AE_OK;
 }

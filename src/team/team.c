@@ -11,6 +11,7 @@
 #include "base/timer.h"
 #include "base/watchdog.h"
 #include "comm/machine.h"
+#include "data/sample.h"
 
 /* ---- members ---- */
 
@@ -74,17 +75,19 @@ void ae_team_destroy(ae_team **team) {
 
 /* ---- samples ---- */
 
-void ae_team_load(const ae_team *team, ae_member *member, const uint8_t *pixels, ae_stream stream,
-                  const ae_noise *noise) {
+void ae_team_load(const ae_team *team, ae_member *member, const ae_images *images, int64_t index,
+                  ae_stream stream, const ae_noise *noise) {
+    const void *samples = ae_images_samples(images, index);
+    const ae_kernels *kernels = team->model->kernels;
     const ae_planes *input = ae_workspace_input(member->workspace);
     const ae_planes *target = ae_workspace_target(member->workspace);
-    team->model->kernels->from_bytes(target, pixels);
+    ae_sample_to_planes(target, samples, images, kernels);
     if (noise->sigma > 0) {
-        team->model->kernels->normals(member->normals, quarter_of(team->picture), stream);
-        team->model->kernels->add_noise(input, target, member->normals, (float)noise->sigma,
-                                        (float)noise->clamp_min, (float)noise->clamp_max);
+        kernels->normals(member->normals, quarter_of(team->picture), stream);
+        kernels->add_noise(input, target, member->normals, (float)noise->sigma,
+                           (float)noise->clamp_min, (float)noise->clamp_max);
     } else {
-        team->model->kernels->from_bytes(input, pixels);
+        ae_sample_to_planes(input, samples, images, kernels);
     }
 }
 
@@ -94,7 +97,7 @@ static double train_image(const ae_team *team, ae_member *member, const ae_step 
     const double begin_s = ae_now_s();
     const uint32_t sample = step->order[position];
     const ae_stream stream = {step->seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
-    ae_team_load(team, member, ae_images_pixels(&step->images, sample), stream, &step->noise);
+    ae_team_load(team, member, &step->images, sample, stream, &step->noise);
     const double loaded_s = ae_now_s();
     ae_network_forward(member->workspace, team->model->packed);
     const double loss = ae_network_backward(member->workspace, team->model->packed, step->loss);

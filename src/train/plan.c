@@ -6,7 +6,6 @@
 
 #include "base/build.h"
 #include "base/log.h"
-#include "data/dataset.h"
 
 /* ---- made ---- */
 
@@ -23,20 +22,19 @@ static ae_status split_validation(ae_plan *plan, const ae_config *config) {
     return AE_OK;
 }
 
-ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config) {
+ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
+                       const ae_data_info *images) {
     const ae_settings *settings = ae_config_settings(config);
-    ae_data_info info;
-    ae_status status = ae_dataset_describe(&info, comm, settings);
-    if (status != AE_OK) return status;
     *plan = (ae_plan){.settings = settings,
                       .rank = ae_comm_rank(comm),
                       .ranks = ae_comm_size(comm),
                       .placement = ae_placement_find(comm),
-                      .picture = info.shape,
-                      .train_images = info.train,
-                      .test_images = info.test,
+                      .picture = images->train.shape,
+                      .train_images = images->train.count,
+                      .test_images = images->test.count,
+                      .image_bytes = images->bytes,
                       .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
-    status = split_validation(plan, config);
+    ae_status status = split_validation(plan, config);
     if (status != AE_OK) return status;
     plan->steps_per_epoch = ae_order_steps(plan->train_images, settings->train.batch);
     return AE_OK;
@@ -158,15 +156,13 @@ void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moment
                           size_t message_bytes) {
     const double size = (double)ae_network_size(model->network);
     const double threads = plan->placement.threads;
-    double images = (double)(plan->train_images + plan->validation_images + plan->test_images) *
-                    (double)ae_record_size(plan->picture);
     double a_rank = threads * (double)ae_member_bytes(model, plan->picture) +
                     size * sizeof(float) * (2 + moments) +
                     (double)ae_network_packed_size(model->network, model->kernels) * sizeof(float) +
                     (double)message_bytes + (double)plan->train_images * (double)sizeof(uint32_t);
     double results = (double)plan->test_images * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",
-           a_rank / 1e6, images / 1e6, results / 1e6);
+           a_rank / 1e6, (double)plan->image_bytes / 1e6, results / 1e6);
     ae_say("message  %.1f kB a step", (double)message_bytes / 1e3);
     ae_say("total    %lld steps", (long long)(plan->steps_per_epoch * plan->total_epochs));
 }

@@ -7,6 +7,7 @@
 #include "comm/comm.h"
 #include "comm/placement.h"
 #include "config/config.h"
+#include "data/dataset.h"
 #include "data/order.h"
 #include "nn/state.h"
 #include "team/team.h"
@@ -18,12 +19,14 @@ typedef struct ae_plan {
     ae_shape picture;
     int64_t train_images, validation_images, test_images; /* the training images come first */
     int64_t steps_per_epoch, total_epochs;
-    int64_t block; /* images; by the network too, and set when that is made */
+    int64_t image_bytes; /* a node */
+    int64_t block;       /* images; by the network too, and set when that is made */
 } ae_plan;
 
-/* Asks the source what the images are, and the machine what there is to work with. Borrows the
- * configuration. Collective. AE_ERROR_USAGE, AE_ERROR_DATA. */
-ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config);
+/* For what there is to train on, and the machine there is to work with. Borrows the configuration.
+ * Collective. AE_ERROR_USAGE. */
+ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
+                       const ae_data_info *images);
 
 /* The noise of the training images of an epoch, counted from 0, and of its evaluation. */
 ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch);

@@ -37,7 +37,10 @@ static ae_status create_state(ae_trainer *trainer) {
 static ae_status create_parts(ae_trainer *trainer) {
     ae_comm *comm = trainer->comm;
     ae_plan *plan = &trainer->plan;
-    ae_status status = ae_plan_make(plan, comm, trainer->config);
+    ae_status status =
+        ae_dataset_create(&trainer->dataset, comm, ae_config_settings(trainer->config));
+    if (status == AE_OK)
+        status = ae_plan_make(plan, comm, trainer->config, ae_dataset_info(trainer->dataset));
     if (status == AE_OK)
         status = ae_model_init(&trainer->model, comm, trainer->config, plan->picture);
     if (status == AE_OK) status = ae_comm_agree(comm, ae_arithmetic_begin(plan->placement.threads));
@@ -100,13 +103,13 @@ ae_status ae_trainer_check(ae_trainer *trainer) {
     ae_status status = ae_files_check(&trainer->files, &trainer->state);
     if (status != AE_OK) return status;
     if (plan->settings->data.source == AE_SOURCE_DEADLEAVES) return AE_OK; /* always right */
-    return ae_dataset_create(&trainer->dataset, trainer->comm, plan->settings);
+    return ae_dataset_load(trainer->dataset);
 }
 
 /* The images, and room for their order. Collective. */
 static ae_status load_images(ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
-    ae_status status = ae_dataset_create(&trainer->dataset, trainer->comm, plan->settings);
+    ae_status status = ae_dataset_load(trainer->dataset);
     if (status != AE_OK) return status;
     trainer->order = calloc((size_t)plan->train_images, sizeof *trainer->order);
     if (!trainer->order) status = ae_fail_memory("the order of the images");
@@ -314,7 +317,7 @@ static ae_status run_steps(ae_trainer *trainer, int64_t steps) {
 
 ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds) {
     ae_status status = AE_OK;
-    if (!trainer->dataset) {
+    if (!trainer->order) {
         status = load_images(trainer);
         if (status == AE_OK) status = create_team(trainer);
         if (status != AE_OK) return status;

@@ -94,7 +94,8 @@ static void check_slice(const change *changes, int count, int wrong, int64_t tra
     uint8_t *expected = calloc(size + 1, 1);
     REQUIRE((records || size == 0) && expected, "no memory");
     apply(expected, changes, count, train, begin, end);
-    ae_status status = ae_cifar10_read(records, folder, train, begin, end), should_be = AE_OK;
+    ae_status status = ae_cifar_read(records, &ae_cifar10, folder, train, begin, end),
+              should_be = AE_OK;
     for (int64_t i = begin; i < end; ++i)
         if (expected[(i - begin) * AE_CIFAR10_RECORD] >= AE_CIFAR10_LABELS ||
             file_of(train, i) == wrong)
@@ -122,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int count = make_changes(changes, &in);
     if (wrong < FILES) set_size(wrong, wrong_size);
 
-    ae_status status = ae_cifar10_check(folder);
+    ae_status status = ae_cifar_check(&ae_cifar10, folder);
     REQUIRE(status == (wrong < FILES ? AE_ERROR_DATA : AE_OK), "status %d", (int)status);
     if (status != AE_OK) REQUIRE(strstr(ae_message(), names[wrong]), "%s", ae_message());
     check_slice(changes, count, wrong, train, begin, end);

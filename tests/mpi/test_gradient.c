@@ -50,9 +50,15 @@ static ae_team *make_team(int threads) {
 
 static void test_reduced_gradient(void **state) {
     (void)state;
-    static uint8_t records[IMAGES][AE_DEADLEAVES_RECORD];
-    const ae_images images = {records[0], IMAGES, AE_DEADLEAVES_RECORD};
-    for (uint32_t i = 0; i < IMAGES; ++i) ae_deadleaves_make(records[i], 7, i);
+    static uint8_t pixels[IMAGES][3 * 32 * 32];
+    static ae_image_place places[IMAGES];
+    const ae_images images = {
+        .samples = pixels[0], .places = places, .count = IMAGES, .channels = 3, .high = UINT8_MAX};
+    for (uint32_t i = 0; i < IMAGES; ++i) {
+        places[i] =
+            (ae_image_place){.offset = (int64_t)(i * sizeof pixels[0]), .height = 32, .width = 32};
+        assert_true(ae_deadleaves_make(pixels[i], picture, 7, i));
+    }
     ae_config *config;
     assert_int_equal(ae_config_create(&config, "test.ini", ini, strlen(ini), NULL, 0), AE_OK);
     assert_int_equal(ae_model_init(&model, comm, config, picture), AE_OK);

@@ -79,21 +79,23 @@ static void check_one_copy(const uint8_t *records, size_t size) {
 static void test_once_in_memory(void **state) {
     (void)state;
     const size_t size = (size_t)(TRAIN + TEST) * AE_CIFAR10_RECORD;
+    const ae_shape shape = {3, 32, 32};
     ae_settings settings = {
         .data = {.source = AE_SOURCE_DEADLEAVES, .train_images = TRAIN, .test_images = TEST}};
     ae_dataset *dataset = NULL;
     assert_int_equal(ae_dataset_create(&dataset, comm, &settings), AE_OK);
+    assert_int_equal(ae_dataset_load(dataset), AE_OK);
     ae_images train = ae_dataset_train(dataset), test = ae_dataset_test(dataset);
     assert_int_equal(train.count, TRAIN);
     assert_int_equal(test.count, TEST);
-    if (ae_comm_size(comm) > 1) check_one_copy(train.records, size);
+    if (ae_comm_size(comm) > 1) check_one_copy(train.samples, size);
 
     /* The pictures themselves, on every rank: the last training and the first test picture. */
-    uint8_t record[AE_CIFAR10_RECORD];
-    ae_deadleaves_make(record, 0, TRAIN - 1);
-    assert_memory_equal(record + 1, ae_images_pixels(&train, TRAIN - 1), AE_CIFAR10_VALUES);
-    ae_deadleaves_make(record, 0, AE_DEADLEAVES_TRAIN);
-    assert_memory_equal(record + 1, ae_images_pixels(&test, 0), AE_CIFAR10_VALUES);
+    uint8_t pixels[AE_CIFAR_VALUES];
+    assert_true(ae_deadleaves_make(pixels, shape, 0, TRAIN - 1));
+    assert_memory_equal(pixels, ae_images_samples(&train, TRAIN - 1), AE_CIFAR_VALUES);
+    assert_true(ae_deadleaves_make(pixels, shape, 0, AE_DEADLEAVES_TRAIN));
+    assert_memory_equal(pixels, ae_images_samples(&test, 0), AE_CIFAR_VALUES);
     ae_dataset_destroy(&dataset);
 }
 
@@ -105,7 +107,7 @@ static void test_slices(void **state) {
     int64_t begin, end;
     ae_shared_slice(shared, 1009, &begin, &end);
     for (int64_t i = 3 * begin; i < 3 * end; ++i) ae_shared_bytes(shared)[i] = (uint8_t)(i % 251);
-    assert_int_equal(ae_shared_publish(shared, 1009, 3), AE_OK);
+    assert_int_equal(ae_shared_publish(shared, (size_t)(3 * begin), (size_t)(3 * end)), AE_OK);
     int64_t wrong = 0;
     for (int64_t i = 0; i < 3 * 1009; ++i) wrong += ae_shared_bytes(shared)[i] != i % 251;
     assert_int_equal(wrong, 0);
@@ -137,7 +139,7 @@ static int make_batches(void **state) {
     ae_comm_broadcast(comm, folder, sizeof folder);
     for (int i = 0; ae_comm_rank(comm) == 0 && made && i < AE_CIFAR10_FILES; ++i) {
         batch_put(i, 0, 1, (uint8_t)(i + 1));
-        batch_put(i, last_record(i), AE_CIFAR10_VALUES, (uint8_t)(i + 11));
+        batch_put(i, last_record(i), AE_CIFAR_VALUES, (uint8_t)(i + 11));
     }
     return ae_comm_min(comm, made) ? 0 : -1;
 }
@@ -152,27 +154,36 @@ static int remove_batches(void **state) {
     return ae_comm_rank(comm) == 0 ? rmdir(folder) : 0;
 }
 
+static void check_found(const ae_settings *settings, int64_t train, int64_t test) {
+    ae_dataset *dataset;
+    assert_int_equal(ae_dataset_create(&dataset, comm, settings), AE_OK);
+    assert_int_equal(ae_dataset_info(dataset)->train.count, train);
+    assert_int_equal(ae_dataset_info(dataset)->test.count, test);
+    ae_dataset_destroy(&dataset);
+}
+
+static void check_too_many(const ae_settings *settings) {
+    ae_dataset *dataset;
+    assert_int_equal(ae_dataset_create(&dataset, comm, settings), AE_ERROR_USAGE);
+    assert_null(dataset);
+}
+
 /* As many images as there are can be had by their number too, and not one more. */
 static void check_counts(ae_source source, int64_t train, int64_t test) {
     ae_settings settings = {.data = {.source = source}};
-    ae_data_info info;
     snprintf(settings.data.dir, sizeof settings.data.dir, "%s", folder);
     for (int64_t less = 2; less >= 0; --less) {
         settings.data.train_images = train - less;
         settings.data.test_images = test - less;
-        assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_OK);
-        assert_int_equal(info.train, train - less);
-        assert_int_equal(info.test, test - less);
+        check_found(&settings, train - less, test - less);
     }
     settings.data.train_images = train + 1;
-    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_ERROR_USAGE);
+    check_too_many(&settings);
     settings.data.train_images = 0;
     settings.data.test_images = test + 1;
-    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_ERROR_USAGE);
+    check_too_many(&settings);
     settings.data.test_images = 0;
-    assert_int_equal(ae_dataset_describe(&info, comm, &settings), AE_OK);
-    assert_int_equal(info.train, train);
-    assert_int_equal(info.test, test);
+    check_found(&settings, train, test);
 }
 
 static void test_counts(void **state) {
@@ -187,6 +198,7 @@ static void hash_of_images(char hash[AE_HASH_TEXT_SIZE], int64_t train, int64_t 
     snprintf(settings.data.dir, sizeof settings.data.dir, "%s", folder);
     ae_dataset *dataset = NULL;
     assert_int_equal(ae_dataset_create(&dataset, comm, &settings), AE_OK);
+    assert_int_equal(ae_dataset_load(dataset), AE_OK);
     strcpy(hash, ae_dataset_hash(dataset));
     ae_dataset_destroy(&dataset);
 }
@@ -210,8 +222,8 @@ static void test_hash_covers_each_file(void **state) {
     char whole[AE_HASH_TEXT_SIZE];
     hash_of_images(whole, HASHED_TRAIN, HASHED_TEST);
     for (int i = 0; i < AE_CIFAR10_FILES - 1; ++i)
-        assert_true(is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_CIFAR10_VALUES,
-                              (uint8_t)(i + 11)));
+        assert_true(
+            is_hashed(whole, HASHED_TRAIN, i, last_record(i), AE_CIFAR_VALUES, (uint8_t)(i + 11)));
 }
 
 /* It covers test images, labels and counts; and nothing that isn't read. */
@@ -224,7 +236,7 @@ static void test_hash_covers_each_part(void **state) {
     assert_string_equal(whole, other);
     assert_true(is_hashed(whole, FEW, 0, 0, 1, 1));
     assert_true(is_hashed(whole, FEW, 5, 0, 1, 6));
-    assert_true(is_hashed(whole, FEW, 5, HASHED_TEST - 1, AE_CIFAR10_VALUES, 16));
+    assert_true(is_hashed(whole, FEW, 5, HASHED_TEST - 1, AE_CIFAR_VALUES, 16));
     assert_true(is_hashed(whole, FEW, 0, FEW - 1, 0, 0)); /* labels */
     assert_true(is_hashed(whole, FEW, 5, HASHED_TEST - 1, 0, 0));
     assert_false(is_hashed(whole, FEW, 0, FEW, 1, 0)); /* not asked for */

@@ -4,7 +4,7 @@
 #include "files.h"
 
 #include "base/hash.h"
-#include "data/cifar10.h"
+#include "data/cifar10_review.h"
 #include "data/dataset.h"
 
 enum { RECORDS = AE_CIFAR10_FILE_RECORDS, FILES = AE_CIFAR10_FILES };
@@ -59,11 +59,11 @@ static void blank_images_are_counted(void **state) {
     static uint8_t few[5][AE_CIFAR10_RECORD];
     ae_cifar10_part part = {"test_batch.bin", few[0], 5};
     assert_int_equal(ae_cifar10_blank(&part), 5);
-    memset(few[1] + 1, 200, AE_CIFAR10_VALUES);
-    few[1][0] = 3;                       /* the label is no pixel */
-    few[2][1] = 1;                       /* the first pixel, */
-    few[3][AE_CIFAR10_VALUES] = 1;       /* the last, */
-    few[4][AE_CIFAR10_VALUES / 2] = 255; /* one within */
+    memset(few[1] + 1, 200, AE_CIFAR_VALUES);
+    few[1][0] = 3;                     /* the label is no pixel */
+    few[2][1] = 1;                     /* the first pixel, */
+    few[3][AE_CIFAR_VALUES] = 1;       /* the last, */
+    few[4][AE_CIFAR_VALUES / 2] = 255; /* one within */
     assert_int_equal(ae_cifar10_blank(&part), 2);
     part = (ae_cifar10_part){"data_batch_1.bin", records[0], RECORDS};
     assert_int_equal(ae_cifar10_blank(&part), 0);
@@ -112,8 +112,8 @@ static void put(const char *name, const char *text) {
 static void check_advice(const char *name, const char *words) {
     char dir[128];
     snprintf(dir, sizeof dir, "%s%s", folder, name);
-    check_refused(ae_cifar10_check(dir), AE_ERROR_DATA, words);
-    check_refused(ae_cifar10_check(dir), AE_ERROR_DATA, AE_CIFAR10_CURE);
+    check_refused(ae_cifar_check(&ae_cifar10, dir), AE_ERROR_DATA, words);
+    check_refused(ae_cifar_check(&ae_cifar10, dir), AE_ERROR_DATA, AE_CIFAR10_CURE);
 }
 
 static void what_is_there_instead_is_told(void **state) {

@@ -138,13 +138,20 @@ static void shard_known_values(void **state) {
     assert_int_equal(s.blocks, 3);
 }
 
-enum { PICTURES = 400 };
+/* Records as files have them: a label, 0, and [channel][row][column]. */
+enum { PICTURES = 400, SIDE = 32, PLANE = SIDE * SIDE, RECORD = 1 + 3 * PLANE };
+static const ae_shape shape = {3, SIDE, SIDE};
+
+static void make_record(uint8_t *record, uint64_t seed, uint32_t index) {
+    record[0] = 0;
+    assert_true(ae_deadleaves_make(record + 1, shape, seed, index));
+}
 
 static void pictures_hash(char text[AE_HASH_TEXT_SIZE], uint64_t seed, uint32_t first) {
     enum { COUNT = 8 };
-    static uint8_t records[COUNT][AE_DEADLEAVES_RECORD];
+    static uint8_t records[COUNT][RECORD];
     memset(records, 0xa5, sizeof records);
-    for (uint32_t i = 0; i < COUNT; ++i) ae_deadleaves_make(records[i], seed, first + i);
+    for (uint32_t i = 0; i < COUNT; ++i) make_record(records[i], seed, first + i);
     ae_hash_of(records, sizeof records, text);
 }
 
@@ -164,13 +171,11 @@ static void pictures_keep_their_bits(void **state) {
  * deviation of luma 0.20 within a picture, of the red-blue axis 0.04; neighbours correlate. */
 static void pictures_look_natural(void **state) {
     (void)state;
-    static uint8_t record[AE_DEADLEAVES_RECORD];
-    enum { SIDE = AE_DEADLEAVES_SIDE, PLANE = SIDE * SIDE };
+    static uint8_t record[RECORD];
     double mean = 0, luma_deviation = 0, chroma_deviation = 0, steps = 0;
     int lowest = 255, highest = 0;
     for (uint32_t i = 0; i < PICTURES; ++i) {
-        ae_deadleaves_make(record, 9, i);
-        assert_int_equal(record[0], 0);
+        make_record(record, 9, i);
         const uint8_t *red = record + 1, *green = red + PLANE, *blue = green + PLANE;
         double y_sum = 0, y_square = 0, c_sum = 0, c_square = 0, step_square = 0;
         for (int p = 0; p < PLANE; ++p) {
@@ -198,11 +203,12 @@ static void pictures_look_natural(void **state) {
 /* Each run of draws makes a picture of its own. */
 static void pictures_differ(void **state) {
     (void)state;
-    static uint8_t records[PICTURES][AE_DEADLEAVES_RECORD];
+    static uint8_t records[PICTURES][RECORD];
     for (uint32_t i = 0; i < PICTURES; ++i) {
-        ae_deadleaves_make(records[i], 2, i);
-        for (uint32_t j = 0; j < i; ++j)
-            assert_memory_not_equal(records[i], records[j], AE_DEADLEAVES_RECORD);
+        make_record(records[i], 2, i);
+        for (uint32_t j = 0; j < i; ++j) {
+            assert_memory_not_equal(records[i], records[j], RECORD);
+        }
     }
 }
 
@@ -251,7 +257,7 @@ static int folder_remove(void **state) {
 
 /* The check must fail, and its message hold `words` and a cure. */
 static void check_fails(const char *dir, const char *words) {
-    assert_int_equal(ae_cifar10_check(dir), AE_ERROR_DATA);
+    assert_int_equal(ae_cifar_check(&ae_cifar10, dir), AE_ERROR_DATA);
     if (!strstr(ae_message(), words)) fail_msg("'%s' lacks '%s'", ae_message(), words);
     assert_non_null(strstr(ae_message(), "--target cifar10"));
     assert_non_null(strstr(ae_message(), "data.dir"));
@@ -259,7 +265,7 @@ static void check_fails(const char *dir, const char *words) {
 
 static void files_are_checked(void **state) {
     (void)state;
-    assert_int_equal(ae_cifar10_check(folder), AE_OK);
+    assert_int_equal(ae_cifar_check(&ae_cifar10, folder), AE_OK);
     check_fails("/nonexistent/folder", "'/nonexistent/folder' does not exist");
     check_fails(batch_path("test_batch.bin"), "is not a folder");
     batch_resize("data_batch_3.bin", 1000);
@@ -279,13 +285,14 @@ static void labels_are_checked(void **state) {
     (void)state;
     static uint8_t records[20][AE_CIFAR10_RECORD];
     batch_put("data_batch_2.bin", 4, 0, 10);
-    assert_int_equal(ae_cifar10_read(records[0], folder, 50000, 9990, 10004), AE_OK);
-    assert_int_equal(ae_cifar10_read(records[0], folder, 50000, 9990, 10005), AE_ERROR_DATA);
+    assert_int_equal(ae_cifar_read(records[0], &ae_cifar10, folder, 50000, 9990, 10004), AE_OK);
+    assert_int_equal(ae_cifar_read(records[0], &ae_cifar10, folder, 50000, 9990, 10005),
+                     AE_ERROR_DATA);
     assert_non_null(strstr(ae_message(), "record 4"));
     assert_non_null(strstr(ae_message(), "data_batch_2.bin"));
     assert_non_null(strstr(ae_message(), "label 10"));
     batch_put("data_batch_2.bin", 4, 0, 9);
-    assert_int_equal(ae_cifar10_read(records[0], folder, 50000, 9990, 10005), AE_OK);
+    assert_int_equal(ae_cifar_read(records[0], &ae_cifar10, folder, 50000, 9990, 10005), AE_OK);
     assert_int_equal(records[14][0], 9);
 }
 
@@ -302,7 +309,7 @@ static void slices_hold_the_right_records(void **state) {
     }
     uint8_t *records = malloc((size_t)(LAST - FIRST) * AE_CIFAR10_RECORD);
     assert_non_null(records);
-    assert_int_equal(ae_cifar10_read(records, folder, TRAIN, FIRST, LAST), AE_OK);
+    assert_int_equal(ae_cifar_read(records, &ae_cifar10, folder, TRAIN, FIRST, LAST), AE_OK);
     /* {number in the whole, label, first pixel, last pixel} */
     static const int want[][4] = {{9998, 0, 0, 0},   {9999, 1, 0, 100},  {10000, 2, 0, 101},
                                   {10002, 0, 12, 0}, {19999, 2, 0, 101}, {20000, 3, 0, 102},
@@ -320,7 +327,7 @@ static void slices_hold_the_right_records(void **state) {
 /* Reading an empty slice touches nothing, not even the folder. */
 static void empty_slices_are_no_work(void **state) {
     (void)state;
-    assert_int_equal(ae_cifar10_read(NULL, "/nonexistent", 50000, 60000, 60000), AE_OK);
+    assert_int_equal(ae_cifar_read(NULL, &ae_cifar10, "/nonexistent", 50000, 60000, 60000), AE_OK);
 }
 
 int main(void) {

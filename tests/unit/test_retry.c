@@ -433,7 +433,7 @@ static void test_a_stale_file_of_images(void **state) {
     assert_int_equal(truncate(path, size), 0);
     let_fail(NONE, 0, 0);
     goes_stale = true;
-    check_ok(ae_cifar10_read(records[0], folder, AE_CIFAR10_TRAIN, 0, 3));
+    check_ok(ae_cifar_read(records[0], &ae_cifar10, folder, AE_CIFAR10_TRAIN, 0, 3));
     assert_true(stale >= 0 && slept_s > 0);
     assert_memory_equal(records[0], "\003abc\0", 5);
     stale = -1;

@@ -23,7 +23,9 @@ static const char layers[] = "conv 3 1 none, conv 3 1 none";
 
 /* sums[SIZE + AE_BLOCK_SUMS] of the block, on a kernel path. */
 static void train(int64_t *sums, const float *parameters, double bound, const ae_kernels *kernels) {
-    static const uint8_t records[IMAGES][1 + 3 * 4 * 4];
+    static const uint8_t pixels[3 * 4 * 4];
+    static const ae_image_place places[IMAGES] = {{.height = 4, .width = 4},
+                                                  {.height = 4, .width = 4}};
     static const uint32_t order[IMAGES] = {1, 0};
     ae_model model = {.kernels = kernels};
     ae_team *team;
@@ -34,7 +36,11 @@ static void train(int64_t *sums, const float *parameters, double bound, const ae
     assert_non_null(model.packed);
     ae_model_take(&model, parameters);
     assert_int_equal(ae_team_create(&team, &model, picture, 1), AE_OK);
-    const ae_step step = {.images = {records[0], IMAGES, sizeof records[0]},
+    const ae_step step = {.images = {.samples = pixels,
+                                     .places = places,
+                                     .count = IMAGES,
+                                     .channels = 3,
+                                     .high = UINT8_MAX},
                           .order = order,
                           .shard = {0, IMAGES, 1, 1, IMAGES},
                           .block = IMAGES,
