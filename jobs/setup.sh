@@ -8,7 +8,7 @@ libxxhash-dev python3 python3-h5py python3-numpy python3-matplotlib"
 AE_TEST_PACKAGES="$AE_RUN_PACKAGES git libcmocka-dev python3-pytest python3-xarray \
 python3-h5netcdf"
 # Formats of pictures, each of which the program can do without.
-AE_PICTURE_PACKAGES="libpng-dev libjpeg62-turbo-dev libtiff-dev"
+AE_PICTURE_PACKAGES="libpng-dev libjpeg62-turbo-dev libtiff-dev zlib1g-dev"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
 slurmctld slurmd slurm-client munge iproute2 procps libsimgrid-dev"
@@ -117,6 +117,7 @@ ae_has() {
     libpng-dev) pkg-config --exists libpng ;;
     libjpeg62-turbo-dev) pkg-config --exists libjpeg ;;
     libtiff-dev) pkg-config --exists libtiff-4 ;;
+    zlib1g-dev) echo '#include <zlib.h>' | cc -E - ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     libomp-dev) echo '#include <omp.h>' | clang -fopenmp -E - ;;
     libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
@@ -188,7 +189,7 @@ ae_need() {
         cat <<'NAMES'
 Needed in all: a C11 compiler with OpenMP, CMake >= 3.25, Ninja or make, pkg-config, an MPI library
 with mpicc and mpirun (Open MPI), HDF5's C library, xxHash >= 0.8, and Python 3 with h5py, numpy
-and matplotlib; for pictures libpng, libjpeg-turbo and libtiff; for the tests also git, cmocka, and
+and matplotlib; for pictures libpng, libjpeg-turbo, libtiff and zlib; for the tests also git, cmocka, and
 Python's pytest, xarray and h5netcdf.
 NAMES
     fi >&2

@@ -10,7 +10,14 @@
 #include "base/status.h"
 
 typedef enum ae_resume { AE_RESUME_AUTO, AE_RESUME_NEVER } ae_resume;
-typedef enum ae_source { AE_SOURCE_CIFAR10, AE_SOURCE_DEADLEAVES } ae_source;
+typedef enum ae_source {
+    AE_SOURCE_CIFAR10,
+    AE_SOURCE_CIFAR100,
+    AE_SOURCE_IDX,
+    AE_SOURCE_DEADLEAVES
+} ae_source;
+typedef enum ae_channels { AE_CHANNELS_COLOUR, AE_CHANNELS_GREY } ae_channels;
+typedef enum ae_axes { AE_AXES_NCHW, AE_AXES_NHWC, AE_AXES_NHW } ae_axes;
 typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
 typedef enum ae_output { AE_OUTPUT_DIRECT, AE_OUTPUT_RESIDUAL } ae_output;
 typedef enum ae_init { AE_INIT_PYTORCH, AE_INIT_HE, AE_INIT_ORTHOGONAL } ae_init;
@@ -28,7 +35,8 @@ enum {
     AE_CONFIG_SIZE_MAX = 1 << 20 /* bytes an ini file may have */
 };
 
-/* The effective values; an int64_t for whole numbers and choices, a double for real ones. */
+/* The effective values; an int64_t for whole numbers and choices, a double for real ones, two for
+ * pairs. */
 typedef struct ae_settings {
     struct {
         char dir[AE_TEXT_SIZE];
@@ -40,6 +48,11 @@ typedef struct ae_settings {
     struct {
         int64_t source; /* ae_source */
         char dir[AE_TEXT_SIZE];
+        char train[AE_TEXT_SIZE], test[AE_TEXT_SIZE]; /* "" = none */
+        double test_fraction;
+        int64_t axes;                      /* ae_axes */
+        double size[2];                    /* height, width */
+        int64_t channels;                  /* ae_channels */
         int64_t train_images, test_images; /* 0 = all */
     } data;
     struct {

@@ -8,15 +8,16 @@
 #include "config/config.h"
 #include "config/ini.h"
 
-enum { AE_CHOICES_MAX = 4, AE_OPTION_QUOTED_SIZE = 2 * AE_VALUE_SIZE + 1 };
+enum { AE_CHOICES_MAX = 8, AE_OPTION_QUOTED_SIZE = 2 * AE_VALUE_SIZE + 1 };
 
 /* What a value looks like, and the type of its member of ae_settings. */
 typedef enum ae_option_kind {
-    AE_OPTION_TEXT,  /* char[] */
-    AE_OPTION_PATH,  /* char[AE_TEXT_SIZE]; ~/ and $NAME are expanded (config/paths.h) */
-    AE_OPTION_WHOLE, /* int64_t */
-    AE_OPTION_REAL,  /* double */
-    AE_OPTION_CHOICE /* int64_t: the index of one of `choices` */
+    AE_OPTION_TEXT,   /* char[] */
+    AE_OPTION_PATH,   /* char[AE_TEXT_SIZE]; ~/ and $NAME are expanded (config/paths.h) */
+    AE_OPTION_WHOLE,  /* int64_t */
+    AE_OPTION_REAL,   /* double */
+    AE_OPTION_CHOICE, /* int64_t: the index of one of `choices` */
+    AE_OPTION_SIDES   /* double[2]: whole numbers; one that is given alone is both */
 } ae_option_kind;
 
 typedef struct ae_option {
@@ -93,6 +94,7 @@ static inline int64_t *ae_option_whole(const ae_option *option, ae_settings *set
     return (int64_t *)(void *)((char *)settings + option->offset);
 }
 
+/* The first of two for a pair. */
 static inline double *ae_option_real(const ae_option *option, ae_settings *settings) {
     return (double *)(void *)((char *)settings + option->offset);
 }

@@ -41,10 +41,11 @@ void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_S
         write_real(option->high, high, sizeof high);
         const char *to = option->low_open ? ", up to " : " to ";
         const char *word = option->has_auto ? auto_word : option->follows;
-        snprintf(allowed, size, "%s%s%s%s%s%s%s",
-                 option->kind == AE_OPTION_WHOLE ? "a whole number" : "a number",
-                 option->low_open ? " above " : " from ", low,
-                 option->high_open ? " to below " : to, high, word ? ", or the word " : "",
+        const char *what = option->kind == AE_OPTION_REAL    ? "a number"
+                           : option->kind == AE_OPTION_WHOLE ? "a whole number"
+                                                             : "one or two whole numbers";
+        snprintf(allowed, size, "%s%s%s%s%s%s%s", what, option->low_open ? " above " : " from ",
+                 low, option->high_open ? " to below " : to, high, word ? ", or the word " : "",
                  word ? word : "");
     }
 }
@@ -120,6 +121,26 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
     return AE_OK;
 }
 
+/* One whole number, or two with blanks between them. */
+static ae_status read_sides(const ae_option *option, ae_settings *settings, const ae_value *value,
+                            const char *where) {
+    double *sides = ae_option_real(option, settings);
+    const char *text = value->text;
+    int count = 0;
+    for (; *text && count < 2; text += strspn(text, " \t")) {
+        const size_t length = number_length(text, false);
+        if (length == 0) return refuse(option, value->written, where, "is not a whole number");
+        if (length > 9 || atof(text) < option->low || atof(text) > option->high)
+            return refuse(option, value->written, where, "is out of range");
+        sides[count++] = atof(text);
+        text += length;
+        if (*text && *text != ' ' && *text != '\t') break;
+    }
+    if (*text) return refuse(option, value->written, where, "has text after the whole numbers");
+    if (count == 1) sides[1] = sides[0];
+    return AE_OK;
+}
+
 static ae_status read_choice(const ae_option *option, ae_settings *settings, const ae_value *value,
                              const char *where) {
     for (int i = 0; i < AE_CHOICES_MAX && option->choices[i]; ++i) {
@@ -168,6 +189,7 @@ ae_status ae_option_read(const ae_option *option, ae_settings *settings, const a
                          const char *where) {
     if (ae_option_is_text(option)) return read_text(option, settings, value, where);
     if (option->kind == AE_OPTION_CHOICE) return read_choice(option, settings, value, where);
+    if (option->kind == AE_OPTION_SIDES) return read_sides(option, settings, value, where);
     return read_number(option, settings, value, where);
 }
 
@@ -176,6 +198,13 @@ static void write_whole(const ae_option *option, int64_t whole, char value[AE_VA
         strcpy(value, auto_word);
     else
         snprintf(value, AE_VALUE_SIZE, "%" PRId64, whole);
+}
+
+static void write_sides(const double sides[2], char value[AE_VALUE_SIZE]) {
+    if (sides[0] == sides[1])
+        snprintf(value, AE_VALUE_SIZE, "%.0f", sides[0]);
+    else
+        snprintf(value, AE_VALUE_SIZE, "%.0f %.0f", sides[0], sides[1]);
 }
 
 void ae_option_write(const ae_option *option, const ae_settings *settings,
@@ -191,6 +220,9 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
         break;
     case AE_OPTION_REAL:
         write_real(*(const double *)(const void *)member, value, AE_VALUE_SIZE);
+        break;
+    case AE_OPTION_SIDES:
+        write_sides((const double *)(const void *)member, value);
         break;
     case AE_OPTION_CHOICE:
         snprintf(value, AE_VALUE_SIZE, "%s",

@@ -91,18 +91,15 @@ static ae_status check_labels(const ae_cifar *set, const ae_data_file *file, con
 }
 
 static ae_status refuse_folder(const ae_cifar *set, const char *dir, int error) {
-    char found[AE_FOUND_SIZE];
-    const ae_data_file folder = {.key = "data.dir", .cure = set->cure};
-    const bool is_missing = error == ENOENT || error == ENOTDIR;
-    if (!is_missing)
-        return ae_fail(AE_ERROR_DATA,
-                       "the data folder '%s' cannot be used: %s; there is %s; change its "
-                       "permissions, or point %s at another copy",
-                       dir, strerror(error), ae_found_at(found, dir), folder.key);
-    return ae_fail(AE_ERROR_DATA, "the data folder '%s' %s%s; there is %s; %s", dir,
-                   error == ENOENT ? "does not exist" : "cannot be used: ",
-                   error == ENOENT ? "" : strerror(error), ae_found_at(found, dir),
-                   set->advice(dir));
+    char found[AE_FOUND_SIZE], fault[256] = "does not exist";
+    if (error != ENOENT) snprintf(fault, sizeof fault, "cannot be used: %s", strerror(error));
+    ae_found_at(found, dir);
+    if (error == ENOENT || error == ENOTDIR)
+        return ae_fail(AE_ERROR_DATA, "the data folder '%s' %s; there is %s; %s", dir, fault, found,
+                       set->advice(dir));
+    return ae_fail(AE_ERROR_DATA,
+                   "the data folder '%s' %s; there is %s; %s, or point data.dir at another copy",
+                   dir, fault, found, ae_data_file_remedy(error));
 }
 
 ae_status ae_cifar_check(const ae_cifar *set, const char *dir) {
@@ -166,6 +163,11 @@ ae_status ae_cifar_read(uint8_t *records, const ae_cifar *set, const char *dir, 
 }
 
 /* ---- the source ---- */
+
+int ae_cifar_channels(const ae_settings *settings) {
+    (void)settings;
+    return AE_CIFAR_CHANNELS;
+}
 
 ae_status ae_cifar_describe(ae_catalog *catalog, const ae_cifar *set, const ae_settings *settings) {
     const ae_shape shape = {AE_CIFAR_CHANNELS, AE_CIFAR_SIDE, AE_CIFAR_SIDE};

@@ -19,4 +19,4 @@ static void review(ae_comm *comm, const uint8_t *samples, const ae_settings *set
 }
 
 const ae_source_row ae_source_cifar10 = {
-    .channels = AE_CIFAR_CHANNELS, .describe = describe, .fill = fill, .review = review};
+    .channels = ae_cifar_channels, .describe = describe, .fill = fill, .review = review};

@@ -37,15 +37,17 @@ void ae_data_file_close(ae_data_file *file) {
     file->descriptor = -1;
 }
 
+const char *ae_data_file_remedy(int error) {
+    return error == EACCES || error == EPERM ? "change the permissions" : "check that disk";
+}
+
 static ae_status fail_at(const ae_data_file *file, const char *what, const char *place, int error) {
     const bool is_missing = error == ENOENT || error == ENOTDIR;
-    const bool is_closed = error == EACCES || error == EPERM;
     if (is_missing)
         return ae_fail(AE_ERROR_DATA, "cannot %s '%s'%s: %s; %s", what, file->path, place,
                        strerror(error), file->cure);
     return ae_fail(AE_ERROR_DATA, "cannot %s '%s'%s: %s; %s, or point %s at another copy", what,
-                   file->path, place, strerror(error),
-                   is_closed ? "change the permissions" : "check that disk", file->key);
+                   file->path, place, strerror(error), ae_data_file_remedy(error), file->key);
 }
 
 ae_status ae_data_file_fail(const ae_data_file *file, const char *what, int error) {

@@ -24,6 +24,9 @@ void ae_data_file_close(ae_data_file *file);
 /* Reads bytes[size] from `offset` on. AE_ERROR_DATA: it can't be read, or ends before. */
 ae_status ae_data_file_read(ae_data_file *file, void *bytes, int64_t offset, size_t size);
 
+/* What to do about a disk or file that refuses: "change the permissions", "check that disk". */
+const char *ae_data_file_remedy(int error);
+
 /* AE_ERROR_DATA: "cannot WHAT PATH: ", what the errno means, and its cure. */
 ae_status ae_data_file_fail(const ae_data_file *file, const char *what, int error);
 

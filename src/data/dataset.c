@@ -9,6 +9,8 @@
 
 static const ae_source_row *const sources[] = {
     [AE_SOURCE_CIFAR10] = &ae_source_cifar10,
+    [AE_SOURCE_CIFAR100] = &ae_source_cifar100,
+    [AE_SOURCE_IDX] = &ae_source_idx,
     [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
 };
 
@@ -29,7 +31,7 @@ size_t ae_sample_size(ae_sample_type type) {
 }
 
 const char *ae_sample_name(ae_sample_type type) {
-    static const char *const names[] = {"8-bit", "16-bit", "float"};
+    static const char *const names[] = {"8 bits", "16 bits", "32-bit floats"};
     return names[type];
 }
 
@@ -63,12 +65,37 @@ static void release_catalog(ae_catalog *catalog) {
     *catalog = (ae_catalog){0};
 }
 
+/* What a source leaves to its caller. On rank 0. */
+static ae_status check_catalog(const ae_catalog *catalog) {
+    const ae_image_set *train = &catalog->info.train, *test = &catalog->info.test;
+    if (catalog->has_test && train->shape.channels != test->shape.channels)
+        return ae_fail(AE_ERROR_DATA,
+                       "the training images have %d channels and the test images %d; give both "
+                       "the same",
+                       train->shape.channels, test->shape.channels);
+    if (train->count + test->count <= UINT32_MAX) return AE_OK;
+    return ae_fail(AE_ERROR_DATA,
+                   "there are %lld images, which is more than can be numbered (%lld)",
+                   (long long)(train->count + test->count), (long long)UINT32_MAX);
+}
+
+/* On rank 0. */
+static ae_status describe(ae_dataset *dataset) {
+    const ae_settings *settings = dataset->settings;
+    const bool is_of_files = dataset->source->channels == NULL;
+    if (is_of_files && !settings->data.train[0])
+        return ae_fail(AE_ERROR_USAGE,
+                       "data.train is empty; name the images to train on, or choose "
+                       "another data.source");
+    ae_status status = dataset->source->describe(&dataset->catalog, settings);
+    return status == AE_OK ? check_catalog(&dataset->catalog) : status;
+}
+
 /* Collective. */
 static ae_status look(ae_dataset *dataset) {
     ae_status status = AE_OK;
     ae_watchdog_doing("looking for the images");
-    if (ae_comm_rank(dataset->comm) == 0)
-        status = dataset->source->describe(&dataset->catalog, dataset->settings);
+    if (ae_comm_rank(dataset->comm) == 0) status = describe(dataset);
     status = ae_comm_agree(dataset->comm, status);
     if (status == AE_OK) status = share_catalog(&dataset->catalog, dataset->comm);
     if (status != AE_OK) return status;
@@ -109,8 +136,11 @@ const ae_data_info *ae_dataset_info(const ae_dataset *dataset) {
 
 ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings) {
     ae_dataset *dataset;
-    *channels = sources[settings->data.source]->channels;
-    if (*channels > 0) return AE_OK;
+    const ae_source_row *source = sources[settings->data.source];
+    if (source->channels) {
+        *channels = source->channels(settings);
+        return AE_OK;
+    }
     ae_status status = ae_dataset_create(&dataset, comm, settings);
     if (status == AE_OK) *channels = dataset->info.train.shape.channels;
     ae_dataset_destroy(&dataset);

@@ -255,9 +255,13 @@ bool ae_deadleaves_make(uint8_t *samples, ae_shape shape, uint64_t seed, uint32_
 
 /* ---- the source ---- */
 
+static int channels(const ae_settings *settings) {
+    return settings->data.channels == AE_CHANNELS_GREY ? 1 : COLOURS;
+}
+
 static ae_status describe(ae_catalog *catalog, const ae_settings *settings) {
-    (void)settings;
-    const ae_shape shape = {3, 32, 32};
+    const ae_shape shape = {channels(settings), (int)settings->data.size[0],
+                            (int)settings->data.size[1]};
     catalog->info = (ae_data_info){.type = AE_SAMPLE_U8,
                                    .high = UINT8_MAX,
                                    .train = {.count = AE_DEADLEAVES_TRAIN, .shape = shape},
@@ -288,4 +292,5 @@ static ae_status fill(const ae_filling *filling) {
     return ae_fail(AE_STOPPED, "stopped while the pictures were being made");
 }
 
-const ae_source_row ae_source_deadleaves = {.channels = 3, .describe = describe, .fill = fill};
+const ae_source_row ae_source_deadleaves = {
+    .channels = channels, .describe = describe, .fill = fill};

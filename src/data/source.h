@@ -34,7 +34,8 @@ typedef struct ae_filling {
 } ae_filling;
 
 typedef struct ae_source_row {
-    int channels; /* of its images, whatever files there are; 0: they tell */
+    /* NULL: files tell; or of its images, whatever files there are. */
+    int (*channels)(const ae_settings *settings);
 
     /* Fills *catalog, which is zeroed, without reading any pixel. On rank 0. AE_ERROR_DATA: files
      * that are missing or of a wrong size, with the cure; AE_ERROR_USAGE: options. */
@@ -50,6 +51,7 @@ typedef struct ae_source_row {
                    int64_t train, int64_t test);
 } ae_source_row;
 
-extern const ae_source_row ae_source_cifar10, ae_source_deadleaves;
+extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx,
+    ae_source_deadleaves;
 
 #endif

@@ -9,6 +9,18 @@
 
 /* ---- made ---- */
 
+/* Are all images of one shape? */
+static ae_status check_shapes(const ae_data_info *images) {
+    const ae_shape *train = &images->train.shape, *test = &images->test.shape;
+    if (!ae_image_set_is_mixed(&images->train) && train->height == test->height &&
+        train->width == test->width)
+        return AE_OK;
+    return ae_fail(AE_ERROR_DATA,
+                   "the training images are of %d x %d pixels and the test images of %d x %d (0: "
+                   "of different sizes); give all one size",
+                   train->height, train->width, test->height, test->width);
+}
+
 /* Takes the validation images off the end of the training images. Local, alike on all ranks. */
 static ae_status split_validation(ae_plan *plan, const ae_config *config) {
     const int64_t wanted = plan->settings->train.validation_images;
@@ -32,9 +44,10 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
                       .picture = images->train.shape,
                       .train_images = images->train.count,
                       .test_images = images->test.count,
-                      .image_bytes = images->bytes,
+                      .images = *images,
                       .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
-    ae_status status = split_validation(plan, config);
+    ae_status status = check_shapes(images);
+    if (status == AE_OK) status = split_validation(plan, config);
     if (status != AE_OK) return status;
     plan->steps_per_epoch = ae_order_steps(plan->train_images, settings->train.batch);
     return AE_OK;
@@ -116,6 +129,19 @@ static void print_network(const char *layers, const ae_network *network) {
            ae_network_size(network));
 }
 
+/* Where the images come from. */
+static const char *source_of(const ae_settings *settings) {
+    switch ((ae_source)settings->data.source) {
+    case AE_SOURCE_CIFAR10:
+    case AE_SOURCE_CIFAR100:
+        return settings->data.dir;
+    case AE_SOURCE_DEADLEAVES:
+        return "dead leaves";
+    default:
+        return settings->data.train;
+    }
+}
+
 void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model) {
     const ae_settings *settings = plan->settings;
     const ae_placement *placement = &plan->placement;
@@ -129,8 +155,7 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
     if (plan->validation_images > 0)
         snprintf(validation, sizeof validation, ", %lld to validate with",
                  (long long)plan->validation_images);
-    ae_say("images   %s, %lld to train on%s and %lld to test on",
-           settings->data.source == AE_SOURCE_CIFAR10 ? settings->data.dir : "dead leaves",
+    ae_say("images   %s, %lld to train on%s and %lld to test on", source_of(settings),
            (long long)plan->train_images, validation, (long long)plan->test_images);
     ae_say("steps    %lld epoch%s on clean images, then %lld with noise %g, in blocks of %lld: "
            "%lld steps each, %lld images a step",
@@ -152,17 +177,35 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
                placement->quota_cores, plural(placement->quota_cores == 1 ? 1 : 2));
 }
 
+/* "3 x 32 x 32", "1 x different sizes". */
+static const char *shape_text(char text[64], const ae_image_set *set) {
+    char sides[48] = "different sizes";
+    if (!ae_image_set_is_mixed(set))
+        snprintf(sides, sizeof sides, "%d x %d", set->shape.height, set->shape.width);
+    snprintf(text, 64, "%d x %s", set->shape.channels, sides);
+    return text;
+}
+
+/* What the source told of the images. */
+static void print_images(const ae_data_info *images) {
+    char train[64], test[64];
+    ae_say("pixels   %s to train on, %s to test on, of %s%s", shape_text(train, &images->train),
+           shape_text(test, &images->test), ae_sample_name(images->type),
+           images->has_labels ? "; with labels" : "");
+}
+
 void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moments,
                           size_t message_bytes) {
     const double size = (double)ae_network_size(model->network);
     const double threads = plan->placement.threads;
+    print_images(&plan->images);
     double a_rank = threads * (double)ae_member_bytes(model, plan->picture) +
                     size * sizeof(float) * (2 + moments) +
                     (double)ae_network_packed_size(model->network, model->kernels) * sizeof(float) +
                     (double)message_bytes + (double)plan->train_images * (double)sizeof(uint32_t);
     double results = (double)plan->test_images * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",
-           a_rank / 1e6, (double)plan->image_bytes / 1e6, results / 1e6);
+           a_rank / 1e6, (double)plan->images.bytes / 1e6, results / 1e6);
     ae_say("message  %.1f kB a step", (double)message_bytes / 1e3);
     ae_say("total    %lld steps", (long long)(plan->steps_per_epoch * plan->total_epochs));
 }

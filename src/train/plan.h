@@ -19,8 +19,8 @@ typedef struct ae_plan {
     ae_shape picture;
     int64_t train_images, validation_images, test_images; /* the training images come first */
     int64_t steps_per_epoch, total_epochs;
-    int64_t image_bytes; /* a node */
-    int64_t block;       /* images; by the network too, and set when that is made */
+    ae_data_info images;
+    int64_t block; /* images; by the network too, and set when that is made */
 } ae_plan;
 
 /* For what there is to train on, and the machine there is to work with. Borrows the configuration.

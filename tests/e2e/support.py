@@ -62,6 +62,14 @@ def write_cifar10(folder, images=200):
     return folder
 
 
+def write_idx(path, count=200, side=8):
+    """A file of grey pictures in MNIST's format."""
+    pixels = np.random.default_rng(2).integers(0, 256, (count, side, side), dtype=np.uint8)
+    path.write_bytes(bytes([0, 0, 8, 3]) + np.array(pixels.shape, ">u4").tobytes()
+                     + pixels.tobytes())
+    return path
+
+
 def cores():
     """How many cores this process may use, and has the time of: a container may have a quota."""
     count = len(os.sched_getaffinity(0))

@@ -13,11 +13,15 @@ from support import (STALLED, STOPPED, USAGE, Run, assert_refused, checkpoints, 
 OPTIONS = {"train.epochs": 2, "data.source": "cifar10", "data.dir": "cifar", "output.keep": 9}
 EPOCHS, STEPS = 3, 7  # of the run, and of an epoch
 ENDLESS = 100000
+GREY = "conv 2 3 relu, tconv 1 3 sigmoid"
 
 # Another value of each option that changes the numbers: refused by name.
 NUMBERS = {
     "run.seed": 1,
     "data.source": "deadleaves",
+    "data.axes": "NHWC",
+    "data.size": "32 33",
+    "data.channels": 1,
     "data.train_images": 129,
     "data.test_images": 19,
     "model.layers": "conv 4 3 relu, tconv 3 3 sigmoid",
@@ -47,12 +51,14 @@ NUMBERS = {
     "schedule.step_factor": 0.2,
     "schedule.min_lr": 0.0001,
 }
+# The same, of a run whose test images are kept from the training images.
+FRACTION = {"data.test_fraction": 0.5}
 # Values that go with another option's.
 FOLLOW = {"noise.sigma": ["noise.test_sigma"]}
 
 # Options of which another value is taken: see test_taken_...
 TAKEN = ["run.dir", "run.resume", "run.time_limit", "run.stall_seconds", "run.slow_percent",
-         "data.dir", "output.checkpoint_epochs", "output.checkpoint_steps",
+         "data.dir", "data.train", "data.test", "output.checkpoint_epochs", "output.checkpoint_steps",
          "output.checkpoint_minutes", "output.keep", "output.reconstructions",
          "output.reconstruction_epochs"]
 
@@ -107,7 +113,7 @@ def tree(folder):
 
 def test_every_option_has_its_entry(template):
     """A new option belongs into one of the tables above."""
-    entries = [*NUMBERS, *TAKEN, *CONTENT, *GROWS]
+    entries = [*NUMBERS, *FRACTION, *TAKEN, *CONTENT, *GROWS]
     options = set(stored(template / "run")) - {"description"}
     assert sorted(entries) == sorted(options)
 
@@ -126,6 +132,15 @@ def test_refused_by_name(folder, template, name):
     named = [option for option in was if f"\n    {option} was " in done.stderr]
     assert sorted(named) == sorted([name, *FOLLOW.get(name, [])])
     assert tree(folder / "run") == before
+
+
+def test_fraction_refused_by_name(tmp_path):
+    support.write_idx(tmp_path / "images", count=300)
+    write_config(tmp_path, {"data.source": "idx", "data.train": "images",
+                            "data.test_fraction": 0.25, "model.layers": GREY})
+    run(tmp_path, "small.ini")
+    assert_refused(go_on(tmp_path, FRACTION, expect=None, ranks=None), USAGE,
+                   "\n    data.test_fraction was 0.25, is 0.5\n")
 
 
 @pytest.mark.parametrize("epochs", [1, 0])
@@ -212,6 +227,24 @@ def test_taken_data_dir(folder, template):
     assert go_on(folder, {}, expect=None, ranks=None).code == support.DATA
     go_on(folder, {"data.dir": "moved"})
     assert_taken(folder, {"data.dir": "moved"}, template)
+
+
+@pytest.mark.parametrize("name", ["data.train", "data.test"])
+def test_taken_data_paths(tmp_path, name):
+    """The same images elsewhere; and they are read, not what they were before."""
+    support.write_idx(tmp_path / "images", count=150)
+    options = {"data.source": "idx", "data.train": "images", "data.test": "images",
+               "train.epochs": 2, "model.layers": GREY}
+    config = write_config(tmp_path, options)
+    run(tmp_path, config)
+    before = numbers(tmp_path / "run")
+    checkpoints(tmp_path / "run")[-1].unlink()
+    assert_refused(go_on(tmp_path, {name: "nothing"}, expect=None, ranks=None), support.DATA,
+                   "'nothing'")
+    shutil.copy(tmp_path / "images", tmp_path / "moved")
+    go_on(tmp_path, {name: "moved"})
+    assert_taken(tmp_path, {name: "moved"})
+    assert differences(numbers(tmp_path / "run"), before) == []
 
 
 def test_taken_checkpoint_epochs(folder):

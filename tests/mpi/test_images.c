@@ -80,8 +80,10 @@ static void test_once_in_memory(void **state) {
     (void)state;
     const size_t size = (size_t)(TRAIN + TEST) * AE_CIFAR10_RECORD;
     const ae_shape shape = {3, 32, 32};
-    ae_settings settings = {
-        .data = {.source = AE_SOURCE_DEADLEAVES, .train_images = TRAIN, .test_images = TEST}};
+    ae_settings settings = {.data = {.source = AE_SOURCE_DEADLEAVES,
+                                     .size = {32, 32},
+                                     .train_images = TRAIN,
+                                     .test_images = TEST}};
     ae_dataset *dataset = NULL;
     assert_int_equal(ae_dataset_create(&dataset, comm, &settings), AE_OK);
     assert_int_equal(ae_dataset_load(dataset), AE_OK);
@@ -170,7 +172,7 @@ static void check_too_many(const ae_settings *settings) {
 
 /* As many images as there are can be had by their number too, and not one more. */
 static void check_counts(ae_source source, int64_t train, int64_t test) {
-    ae_settings settings = {.data = {.source = source}};
+    ae_settings settings = {.data = {.source = source, .size = {32, 32}}};
     snprintf(settings.data.dir, sizeof settings.data.dir, "%s", folder);
     for (int64_t less = 2; less >= 0; --less) {
         settings.data.train_images = train - less;

@@ -35,6 +35,7 @@ static const bounds table[] = {
     {"run.slow_percent", WHOLE(0, 1000000)},
     {"data.train_images", WHOLE(0, 10000000)},
     {"data.test_images", WHOLE(0, 10000000)},
+    {"data.test_fraction", BELOW(0, 1)},
     {"train.pretrain_epochs", WHOLE(0, 1000000)},
     {"train.epochs", WHOLE(0, 1000000)},
     {"train.batch", WHOLE(1, 1000000)},
@@ -163,6 +164,13 @@ static void test_documented(void **state) {
     }
 }
 
+static bool may_be_empty(const char *name) {
+    static const char *const names[] = {"train.init_from", "data.train", "data.test"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; ++n)
+        if (strcmp(name, names[n]) == 0) return true;
+    return false;
+}
+
 /* Paths of 1 to 1023 bytes, or of none where that means something; layers of up to 16383. */
 static void test_texts(void **state) {
     (void)state;
@@ -178,9 +186,32 @@ static void test_texts(void **state) {
         text[1] = '\0';
         assert_true(takes("", ae_config_name(i), text));
         text[0] = '\0';
-        bool may_be_empty = strcmp(ae_config_name(i), "train.init_from") == 0;
-        assert_int_equal(takes("", ae_config_name(i), text), may_be_empty);
+        assert_int_equal(takes("", ae_config_name(i), text), may_be_empty(ae_config_name(i)));
     }
+}
+
+/* One or two whole numbers. */
+static void test_sides(void **state) {
+    (void)state;
+    static const char *const taken[] = {"1", "4096", "1 4096", "4096 1", "7\t 8"};
+    static const char *const refused[] = {"0",  "4097", "1 0", "0 1", "1 4097", "1 2 3",
+                                          "-1", "1,2",  "1.5", "x",   "1 x",    "12345678901"};
+    for (size_t t = 0; t < sizeof taken / sizeof *taken; ++t)
+        assert_true(takes("", "data.size", taken[t]));
+    for (size_t r = 0; r < sizeof refused / sizeof *refused; ++r)
+        assert_false(takes("", "data.size", refused[r]));
+    const char *override = "data.size=20 30";
+    ae_config *config;
+    assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
+    char value[AE_VALUE_SIZE];
+    ae_config_value(config, AE_OPTION(data, size), value);
+    assert_string_equal(value, "20 30");
+    assert_true(ae_config_settings(config)->data.size[0] == 20);
+    assert_true(ae_config_settings(config)->data.size[1] == 30);
+    ae_config_destroy(&config);
+    char allowed[AE_OPTION_ALLOWED_SIZE];
+    ae_option_allowed(ae_option_at(AE_OPTION(data, size)), allowed);
+    assert_string_equal(allowed, "one or two whole numbers from 1 to 4096");
 }
 
 /* Each choice, and none that is a letter shorter or longer. */
@@ -260,7 +291,7 @@ int main(void) {
         cmocka_unit_test(test_numbers),    cmocka_unit_test(test_numbers_of_pairs),
         cmocka_unit_test(test_documented), cmocka_unit_test(test_texts),
         cmocka_unit_test(test_choices),    cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_sides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

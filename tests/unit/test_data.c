@@ -212,6 +212,40 @@ static void pictures_differ(void **state) {
     }
 }
 
+/* Pictures of other sizes and of one channel: every pixel is covered, whatever the sides. */
+static void pictures_have_any_size(void **state) {
+    (void)state;
+    const ae_shape shapes[] = {{3, 1, 1}, {1, 1, 70}, {1, 17, 5}, {3, 50, 33}, {1, 130, 64}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; ++s) {
+        const size_t values = ae_shape_values(shapes[s]);
+        uint8_t *pixels = malloc(values + 1), *again = malloc(values);
+        assert_true(pixels && again);
+        pixels[values] = 0xa5;
+        assert_true(ae_deadleaves_make(pixels, shapes[s], 3, 7));
+        assert_true(ae_deadleaves_make(again, shapes[s], 3, 7));
+        assert_memory_equal(pixels, again, values);
+        assert_int_equal(pixels[values], 0xa5);
+        free(pixels), free(again);
+    }
+}
+
+/* Of a large picture each part has its share of light: none is left uncovered, which is black. */
+static void large_pictures_are_covered(void **state) {
+    (void)state;
+    enum { TALL = 96, WIDE = 160, PARTS = 4 };
+    static uint8_t pixels[TALL * WIDE];
+    double sums[PARTS] = {0};
+    for (uint32_t i = 0; i < 40; ++i) {
+        assert_true(ae_deadleaves_make(pixels, (ae_shape){1, TALL, WIDE}, 4, i));
+        for (int p = 0; p < TALL * WIDE; ++p)
+            sums[p / (TALL * WIDE / 2) * 2 + p % WIDE / (WIDE / 2)] += pixels[p] / 255.0;
+    }
+    for (int part = 0; part < PARTS; ++part) {
+        const double mean = sums[part] / (40 * TALL * WIDE / PARTS);
+        assert_true(mean > 0.4 && mean < 0.6); /* 0.48, deviation of a picture's mean 0.13 / 6 */
+    }
+}
+
 /* A folder of six files of the right size, with all bytes zero (they take no room on disk). */
 static char folder[64];
 
@@ -340,6 +374,8 @@ int main(void) {
         cmocka_unit_test(pictures_keep_their_bits),
         cmocka_unit_test(pictures_look_natural),
         cmocka_unit_test(pictures_differ),
+        cmocka_unit_test(pictures_have_any_size),
+        cmocka_unit_test(large_pictures_are_covered),
         cmocka_unit_test_setup_teardown(files_are_checked, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(labels_are_checked, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(slices_hold_the_right_records, folder_make, folder_remove),
