@@ -14,6 +14,7 @@ typedef enum ae_source {
     AE_SOURCE_CIFAR10,
     AE_SOURCE_CIFAR100,
     AE_SOURCE_IDX,
+    AE_SOURCE_HDF5,
     AE_SOURCE_DEADLEAVES
 } ae_source;
 typedef enum ae_channels { AE_CHANNELS_COLOUR, AE_CHANNELS_GREY } ae_channels;
@@ -51,6 +52,7 @@ typedef struct ae_settings {
         char train[AE_TEXT_SIZE], test[AE_TEXT_SIZE]; /* "" = none */
         double test_fraction;
         int64_t axes;                      /* ae_axes */
+        double range[2];                   /* what becomes 0 and 1; alike: chosen by the program */
         double size[2];                    /* height, width */
         int64_t channels;                  /* ae_channels */
         int64_t train_images, test_images; /* 0 = all */

@@ -29,6 +29,8 @@
     .kind = AE_OPTION_REAL, low_, high_, REST(initial_, unit_, effect_, help_)
 #define SIDES(initial_, low_, high_, unit_, effect_, help_)                                        \
     .kind = AE_OPTION_SIDES, low_, high_, REST(initial_, unit_, effect_, help_)
+#define RANGE(low_, high_, unit_, effect_, help_)                                                  \
+    .kind = AE_OPTION_RANGE, low_, high_, REST("auto", unit_, effect_, help_)
 #define REAL_LIKE(follows_, low_, high_, unit_, effect_, help_)                                    \
     .kind = AE_OPTION_REAL, low_, high_, .follows = #follows_,                                     \
     REST(#follows_, unit_, effect_, help_)

@@ -17,7 +17,8 @@ typedef enum ae_option_kind {
     AE_OPTION_WHOLE,  /* int64_t */
     AE_OPTION_REAL,   /* double */
     AE_OPTION_CHOICE, /* int64_t: the index of one of `choices` */
-    AE_OPTION_SIDES   /* double[2]: whole numbers; one that is given alone is both */
+    AE_OPTION_SIDES,  /* double[2]: whole numbers; one that is given alone is both */
+    AE_OPTION_RANGE   /* double[2]: two that differ, or the word auto for two zeros */
 } ae_option_kind;
 
 typedef struct ae_option {

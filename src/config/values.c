@@ -21,6 +21,19 @@ static void write_real(double value, char *text, size_t size) {
     }
 }
 
+static const char *number_word(ae_option_kind kind) {
+    switch (kind) {
+    case AE_OPTION_WHOLE:
+        return "a whole number";
+    case AE_OPTION_SIDES:
+        return "one or two whole numbers";
+    case AE_OPTION_RANGE:
+        return "two numbers";
+    default:
+        return "a number";
+    }
+}
+
 void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_SIZE]) {
     size_t size = AE_OPTION_ALLOWED_SIZE;
     if (ae_option_is_text(option)) {
@@ -40,12 +53,11 @@ void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_S
         write_real(option->low, low, sizeof low);
         write_real(option->high, high, sizeof high);
         const char *to = option->low_open ? ", up to " : " to ";
-        const char *word = option->has_auto ? auto_word : option->follows;
-        const char *what = option->kind == AE_OPTION_REAL    ? "a number"
-                           : option->kind == AE_OPTION_WHOLE ? "a whole number"
-                                                             : "one or two whole numbers";
-        snprintf(allowed, size, "%s%s%s%s%s%s%s", what, option->low_open ? " above " : " from ",
-                 low, option->high_open ? " to below " : to, high, word ? ", or the word " : "",
+        const bool has_auto = option->has_auto || option->kind == AE_OPTION_RANGE;
+        const char *word = has_auto ? auto_word : option->follows;
+        snprintf(allowed, size, "%s%s%s%s%s%s%s", number_word(option->kind),
+                 option->low_open ? " above " : " from ", low,
+                 option->high_open ? " to below " : to, high, word ? ", or the word " : "",
                  word ? word : "");
     }
 }
@@ -121,24 +133,46 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
     return AE_OK;
 }
 
-/* One whole number, or two with blanks between them. */
+/* *count = the numbers of a text with blanks between them, two at most. */
+static ae_status read_pair(double pair[2], int *count, const ae_option *option,
+                           const ae_value *value, const char *where) {
+    const bool real = option->kind == AE_OPTION_RANGE;
+    const char *text = value->text;
+    for (*count = 0; *text && *count < 2; text += strspn(text, " \t")) {
+        const size_t length = number_length(text, real);
+        const char *end = text + length;
+        if (length == 0)
+            return refuse(option, value->written, where,
+                          real ? "is not a number" : "is not a whole number");
+        if (*end && *end != ' ' && *end != '\t') break;
+        pair[*count] = strtod(text, NULL) + 0.0; /* -0 becomes 0 */
+        if (pair[*count] < option->low || pair[*count] > option->high)
+            return refuse(option, value->written, where, "is out of range");
+        *count += 1;
+        text = end;
+    }
+    return *text ? refuse(option, value->written, where, "has text after the numbers") : AE_OK;
+}
+
 static ae_status read_sides(const ae_option *option, ae_settings *settings, const ae_value *value,
                             const char *where) {
     double *sides = ae_option_real(option, settings);
-    const char *text = value->text;
-    int count = 0;
-    for (; *text && count < 2; text += strspn(text, " \t")) {
-        const size_t length = number_length(text, false);
-        if (length == 0) return refuse(option, value->written, where, "is not a whole number");
-        if (length > 9 || atof(text) < option->low || atof(text) > option->high)
-            return refuse(option, value->written, where, "is out of range");
-        sides[count++] = atof(text);
-        text += length;
-        if (*text && *text != ' ' && *text != '\t') break;
-    }
-    if (*text) return refuse(option, value->written, where, "has text after the whole numbers");
-    if (count == 1) sides[1] = sides[0];
-    return AE_OK;
+    int count;
+    ae_status status = read_pair(sides, &count, option, value, where);
+    if (status == AE_OK && count == 1) sides[1] = sides[0];
+    return status;
+}
+
+static ae_status read_range(const ae_option *option, ae_settings *settings, const ae_value *value,
+                            const char *where) {
+    double *range = ae_option_real(option, settings);
+    int count;
+    range[0] = range[1] = 0;
+    if (strcmp(value->text, auto_word) == 0) return AE_OK;
+    ae_status status = read_pair(range, &count, option, value, where);
+    if (status == AE_OK && (count < 2 || range[0] == range[1]))
+        status = refuse(option, value->written, where, "is not two numbers that differ");
+    return status;
 }
 
 static ae_status read_choice(const ae_option *option, ae_settings *settings, const ae_value *value,
@@ -190,6 +224,7 @@ ae_status ae_option_read(const ae_option *option, ae_settings *settings, const a
     if (ae_option_is_text(option)) return read_text(option, settings, value, where);
     if (option->kind == AE_OPTION_CHOICE) return read_choice(option, settings, value, where);
     if (option->kind == AE_OPTION_SIDES) return read_sides(option, settings, value, where);
+    if (option->kind == AE_OPTION_RANGE) return read_range(option, settings, value, where);
     return read_number(option, settings, value, where);
 }
 
@@ -205,6 +240,16 @@ static void write_sides(const double sides[2], char value[AE_VALUE_SIZE]) {
         snprintf(value, AE_VALUE_SIZE, "%.0f", sides[0]);
     else
         snprintf(value, AE_VALUE_SIZE, "%.0f %.0f", sides[0], sides[1]);
+}
+
+static void write_range(const double range[2], char value[AE_VALUE_SIZE]) {
+    char low[32], high[32];
+    write_real(range[0], low, sizeof low);
+    write_real(range[1], high, sizeof high);
+    if (range[0] == range[1])
+        strcpy(value, auto_word);
+    else
+        snprintf(value, AE_VALUE_SIZE, "%s %s", low, high);
 }
 
 void ae_option_write(const ae_option *option, const ae_settings *settings,
@@ -223,6 +268,9 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
         break;
     case AE_OPTION_SIDES:
         write_sides((const double *)(const void *)member, value);
+        break;
+    case AE_OPTION_RANGE:
+        write_range((const double *)(const void *)member, value);
         break;
     case AE_OPTION_CHOICE:
         snprintf(value, AE_VALUE_SIZE, "%s",

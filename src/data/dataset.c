@@ -1,8 +1,9 @@
 #include "data/dataset.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include "base/log.h"
 #include "base/watchdog.h"
 #include "data/selection.h"
 #include "data/source.h"
@@ -11,6 +12,7 @@ static const ae_source_row *const sources[] = {
     [AE_SOURCE_CIFAR10] = &ae_source_cifar10,
     [AE_SOURCE_CIFAR100] = &ae_source_cifar100,
     [AE_SOURCE_IDX] = &ae_source_idx,
+    [AE_SOURCE_HDF5] = &ae_source_hdf5,
     [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
 };
 
@@ -170,10 +172,12 @@ typedef struct share {
 
 /* Can a rank's share begin at this place? What is best read together stays so. */
 static bool may_begin(const ae_dataset *dataset, int64_t place) {
-    const int64_t together = dataset->catalog.together;
+    const bool is_test = place > dataset->selection.train;
+    const int64_t first = is_test ? dataset->catalog.info.train.count : 0;
+    const int64_t together = dataset->catalog.together[is_test];
     const uint32_t *numbers = dataset->selection.numbers;
     return together <= 1 || place == 0 || place == dataset->selection.train ||
-           numbers[place] / together != numbers[place - 1] / together;
+           (numbers[place] - first) / together != (numbers[place - 1] - first) / together;
 }
 
 /* Ranks of a node share the images by their bytes. */
@@ -229,6 +233,84 @@ static ae_status fill(const ae_dataset *dataset, share mine) {
     return mine.begin < mine.end ? dataset->source->fill(&filling) : AE_OK;
 }
 
+/* The lowest and highest sample of the images to train on. */
+typedef struct extremes {
+    double low, high;
+} extremes;
+
+/* Takes floats into the extremes, if they are to be counted. False: one is not a finite number. */
+static bool take_floats(extremes *found, const float *samples, size_t count, bool is_counted) {
+    float low = samples[0], high = samples[0];
+    bool finite = true;
+    for (size_t i = 0; i < count; ++i) {
+        finite &= isfinite(samples[i]) != 0;
+        low = samples[i] < low ? samples[i] : low;
+        high = samples[i] > high ? samples[i] : high;
+    }
+    if (is_counted && low < found->low) found->low = low;
+    if (is_counted && high > found->high) found->high = high;
+    return finite;
+}
+
+/* Are this rank's floats finite? And their extremes. Local. */
+static ae_status check_floats(const ae_dataset *dataset, share mine, extremes *found) {
+    const ae_image_place *places = places_of(dataset);
+    const ae_selection *selection = &dataset->selection;
+    *found = (extremes){INFINITY, -INFINITY};
+    if (dataset->info.type != AE_SAMPLE_F32) return AE_OK;
+    for (int64_t p = mine.begin; p < mine.end; ++p) {
+        const ae_shape shape = {dataset->info.train.shape.channels, places[p].height,
+                                places[p].width};
+        const float *samples =
+            (const float *)(const void *)(samples_of(dataset) + places[p].offset);
+        if (take_floats(found, samples, ae_shape_values(shape), ae_selection_trains(selection, p)))
+            continue;
+        char name[AE_TEXT_SIZE + 64];
+        ae_catalog_name(name, sizeof name, &dataset->catalog, dataset->settings,
+                        selection->numbers[p]);
+        return ae_fail(AE_ERROR_DATA,
+                       "%s holds a NaN or an infinity, and every pixel must be a finite number",
+                       name);
+    }
+    return AE_OK;
+}
+
+/* A whole number that rises as the double does. */
+static int64_t key_of(double value) {
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits < 0 ? INT64_MIN - bits : bits;
+}
+
+static double value_of(int64_t key) {
+    double value;
+    const int64_t bits = key < 0 ? INT64_MIN - key : key;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The samples that become 0 and 1: those that the settings name, or the type's, or those measured.
+ * Collective. */
+static ae_status choose_range(ae_dataset *dataset, extremes mine) {
+    ae_data_info *info = &dataset->info;
+    const double *given = dataset->settings->data.range;
+    if (given[0] != given[1]) {
+        info->low = given[0];
+        info->high = given[1];
+    }
+    if (info->low != info->high) return AE_OK;
+    info->low = value_of(ae_comm_min(dataset->comm, key_of(mine.low)));
+    info->high = -value_of(ae_comm_min(dataset->comm, key_of(-mine.high)));
+    ae_say("range    %.9g becomes 0 and %.9g becomes 1: the least and the largest of the training "
+           "images' values",
+           info->low, info->high);
+    if (info->low < info->high) return AE_OK;
+    return ae_fail(AE_ERROR_DATA,
+                   "every value of the training images is %.9g; set data.range to the values that "
+                   "are to become 0 and 1",
+                   info->low);
+}
+
 /* Shares what each rank has filled with those of its node. Collective. */
 static ae_status publish(ae_dataset *dataset, share mine) {
     const size_t records = places_size(dataset);
@@ -273,26 +355,19 @@ static ae_status compare_hashes(ae_dataset *dataset) {
     return ae_comm_agree(dataset->comm, status);
 }
 
-/* Can a node hold them at all? Local. */
-static ae_status check_memory(const ae_data_info *info) {
-    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    if ((double)info->bytes <= have) return AE_OK;
-    return ae_fail(AE_ERROR_DATA,
-                   "the images take %.1f GB and this host has %.1f GB of memory; take fewer "
-                   "(data.train_images, data.test_images)",
-                   (double)info->bytes / 1e9, have / 1e9);
-}
-
 ae_status ae_dataset_load(ae_dataset *dataset) {
     ae_comm *comm = dataset->comm;
     const ae_data_info *info = &dataset->info;
-    ae_status status = ae_comm_agree(comm, check_memory(info));
-    if (status == AE_OK) status = ae_shared_create(&dataset->shared, comm, (size_t)info->bytes);
+    ae_status status = ae_shared_create(&dataset->shared, comm, (size_t)info->bytes);
     if (status != AE_OK) return status;
     const share mine = share_of(dataset);
-    status = ae_comm_agree(comm, fill(dataset, mine));
+    extremes found;
+    status = fill(dataset, mine);
+    if (status == AE_OK) status = check_floats(dataset, mine, &found);
+    status = ae_comm_agree(comm, status);
     if (status == AE_OK) status = publish(dataset, mine);
     if (status == AE_OK) status = compare_hashes(dataset);
+    if (status == AE_OK) status = choose_range(dataset, found);
     if (status == AE_OK && dataset->source->review)
         dataset->source->review(comm, samples_of(dataset), dataset->settings, info->train.count,
                                 info->test.count);

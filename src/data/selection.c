@@ -1,6 +1,9 @@
 #include "data/selection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "base/random.h"
 
 ae_size ae_catalog_size(const ae_catalog *catalog, int64_t number) {
@@ -14,6 +17,24 @@ size_t ae_catalog_bytes(const ae_catalog *catalog, int64_t number) {
     const ae_size size = ae_catalog_size(catalog, number);
     const ae_shape shape = {catalog->info.train.shape.channels, size.height, size.width};
     return (size_t)catalog->prefix + ae_shape_values(shape) * ae_sample_size(catalog->info.type);
+}
+
+/* Its file, where it has one of its own. */
+static const char *file_of(const ae_catalog *catalog, int64_t number) {
+    const char *name = catalog->names;
+    for (int64_t n = 0; n < number; ++n) name += strlen(name) + 1;
+    return name;
+}
+
+void ae_catalog_name(char *name, size_t size, const ae_catalog *catalog,
+                     const ae_settings *settings, int64_t number) {
+    const int64_t train = catalog->info.train.count;
+    if (catalog->names)
+        snprintf(name, size, "'%s'", file_of(catalog, number));
+    else
+        snprintf(name, size, "image %lld (from 0) of '%s'",
+                 (long long)(number < train ? number : number - train),
+                 number < train ? settings->data.train : settings->data.test);
 }
 
 /* The number of images `asked` for of the `have` there are; 0 asks for all. */
@@ -33,6 +54,11 @@ static bool is_held_out(int64_t number, double fraction) {
     uint32_t words[4];
     ae_random_words(words, stream, 0);
     return words[0] < fraction * 0x1p32;
+}
+
+bool ae_selection_trains(const ae_selection *selection, int64_t place) {
+    if (selection->chosen[0]) return !is_held_out(selection->numbers[place], selection->fraction);
+    return place < selection->train;
 }
 
 static int64_t count_held_out(int64_t count, double fraction) {
@@ -115,6 +141,25 @@ static ae_status split(int64_t *train, int64_t *test, const ae_catalog *catalog,
     return AE_OK;
 }
 
+/* Can a node hold so many images? Where they are of one size, this is known before any is numbered.
+ */
+static ae_status check_memory(double bytes) {
+    const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (bytes <= have) return AE_OK;
+    return ae_fail(AE_ERROR_DATA,
+                   "the images take %.1f GB and this host has %.1f GB of memory; take fewer "
+                   "(data.train_images, data.test_images)",
+                   bytes / 1e9, have / 1e9);
+}
+
+/* Bytes of one record of each set, or a byte where they are of many sizes. */
+static double least_bytes(const ae_data_info *info, const ae_catalog *catalog) {
+    const int64_t first_test = catalog->has_test ? catalog->info.train.count : 0;
+    if (catalog->sizes) return (double)(info->train.count + info->test.count);
+    return (double)info->train.count * (double)ae_catalog_bytes(catalog, 0) +
+           (double)info->test.count * (double)ae_catalog_bytes(catalog, first_test);
+}
+
 /* The images' places. AE_FAILED: memory. */
 static ae_status choose(ae_selection *selection, const ae_data_info *info,
                         const ae_catalog *catalog, double fraction) {
@@ -129,7 +174,7 @@ ae_status ae_selection_make(ae_selection *selection, ae_data_info *info, const a
                             const ae_settings *settings) {
     const double fraction = settings->data.test_fraction;
     int64_t train, test;
-    *selection = (ae_selection){0};
+    *selection = (ae_selection){.fraction = fraction};
     *info = catalog->info;
     ae_status status = split(&train, &test, catalog, fraction);
     if (status == AE_OK)
@@ -138,6 +183,7 @@ ae_status ae_selection_make(ae_selection *selection, ae_data_info *info, const a
     if (status == AE_OK)
         status =
             choose_count(&info->test.count, "data.test_images", settings->data.test_images, test);
+    if (status == AE_OK) status = check_memory(least_bytes(info, catalog));
     if (status == AE_OK) status = choose(selection, info, catalog, fraction);
     if (status != AE_OK) return status;
     measure(&info->train, selection, catalog, selection->chosen[0], 0);
@@ -145,7 +191,7 @@ ae_status ae_selection_make(ae_selection *selection, ae_data_info *info, const a
     info->bytes = selection->count * (int64_t)sizeof(ae_image_place);
     for (int64_t p = 0; p < selection->count; ++p)
         info->bytes += (int64_t)ae_catalog_bytes(catalog, selection->numbers[p]);
-    return AE_OK;
+    return check_memory((double)info->bytes);
 }
 
 void ae_selection_release(ae_selection *selection) {

@@ -12,14 +12,14 @@ typedef struct ae_size {
 /* What a source found, all images counted: its training images are numbered from 0, and its test
  * images go on from them. Made on rank 0, the same on every rank. */
 typedef struct ae_catalog {
-    ae_data_info info; /* its `bytes` and the least sides are filled in later */
-    bool has_test;     /* are there test images of its own? */
-    bool is_bare;      /* its hash is that of the samples and their prefixes alone */
-    int prefix;        /* bytes of a record before its samples, which the source fills too */
-    int64_t together;  /* images that are best read together: a rank reads all of these */
-    ae_size *sizes;    /* [train + test], owned; NULL: as the info tells */
-    char *names;       /* of the images' files, a NUL after each, owned; NULL: none */
-    size_t names_size; /* bytes */
+    ae_data_info info;   /* its `bytes` and the least sides are filled in later */
+    bool has_test;       /* are there test images of its own? */
+    bool is_bare;        /* its hash is that of the samples and their prefixes alone */
+    int prefix;          /* bytes of a record before its samples, which the source fills too */
+    int64_t together[2]; /* training and test images that are best read together, by one rank */
+    ae_size *sizes;      /* [train + test], owned; NULL: as the info tells */
+    char *names;         /* of the images' files, a NUL after each, owned; NULL: none */
+    size_t names_size;   /* bytes */
 } ae_catalog;
 
 /* What a rank is to read, and where to. */
@@ -51,7 +51,7 @@ typedef struct ae_source_row {
                    int64_t train, int64_t test);
 } ae_source_row;
 
-extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx,
+extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx, ae_source_hdf5,
     ae_source_deadleaves;
 
 #endif

@@ -20,6 +20,7 @@ NUMBERS = {
     "run.seed": 1,
     "data.source": "deadleaves",
     "data.axes": "NHWC",
+    "data.range": "0 254",
     "data.size": "32 33",
     "data.channels": 1,
     "data.train_images": 129,

@@ -42,11 +42,30 @@ def make_idx_fraction(folder):
             "data.train_images": 130, "data.test_images": 20}
 
 
+def make_hdf5(folder):
+    pixels = np.random.default_rng(5).integers(0, 4096, (180, 9, 12, 3), dtype=np.uint16)
+    with h5py.File(folder / "stack.h5", "w") as file:
+        file.create_dataset("scan/train", data=pixels[:150], chunks=(16, 9, 6, 3),
+                            compression="gzip", shuffle=True, fletcher32=True)
+        file.create_dataset("scan/test", data=pixels[150:])
+    return {"data.train": "stack.h5:/scan/train", "data.test": "stack.h5:/scan/test",
+            "data.axes": "NHWC", "data.range": "0 4095", "model.layers": COLOUR}
+
+
+def make_hdf5_floats(folder):
+    pixels = np.random.default_rng(6).normal(100, 30, (200, 10, 10))
+    with h5py.File(folder / "stack.h5", "w") as file:
+        file.create_dataset("images", data=pixels.astype(np.float16), chunks=(7, 10, 10))
+    return {"data.train": "stack.h5:/images", "data.test_fraction": 0.2, "data.axes": "NHW",
+            "model.layers": GREY, "data.test_images": 20}
+
+
 def make_deadleaves(folder):
     return {"data.size": "20 28", "data.channels": 1, "model.layers": GREY}
 
 
 SOURCES = {"cifar100": make_cifar100, "idx": make_idx, "idx, fraction": make_idx_fraction,
+           "hdf5": make_hdf5, "hdf5, floats": make_hdf5_floats,
            "deadleaves": make_deadleaves}
 
 
@@ -89,10 +108,55 @@ def test_labels_are_stored(tmp_path):
 @pytest.mark.parametrize("case", SOURCES)
 def test_check_tells_what_there_is(tmp_path, case):
     done = run(tmp_path, "--check", begin(tmp_path, case), ranks=1)
-    shape = {"cifar100": "3 x 32 x 32", "deadleaves": "1 x 20 x 28"}.get(case, "1 x 8 x 8")
+    shape = {"cifar100": "3 x 32 x 32", "deadleaves": "1 x 20 x 28", "hdf5": "3 x 9 x 12",
+             "hdf5, floats": "1 x 10 x 10"}.get(case, "1 x 8 x 8")
+    kind = {"hdf5": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
     labels = "; with labels" if case == "cifar100" else ""
-    assert f"pixels   {shape} to train on, {shape} to test on, of 8 bits{labels}\n" in done.stdout
+    assert f"pixels   {shape} to train on, {shape} to test on, of {kind}{labels}\n" in done.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_range_is_measured_over_the_training_images(tmp_path):
+    """Not over those for testing, which are brighter."""
+    pixels = np.linspace(-3, 5, 200 * 64, dtype=np.float32).reshape(200, 8, 8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["train"], file["test"] = pixels[50:], 100 * pixels
+    options = {"data.source": "hdf5", "data.train": "a.h5:/train", "data.test": "a.h5:/test",
+               "data.axes": "NHW", "model.layers": GREY}
+    done = run(tmp_path, write_config(tmp_path, {**options, "data.train_images": 0}), ranks=3)
+    low, high = pixels[50:].min(), pixels.max()
+    assert f"range    {low:.9g} becomes 0 and {high:.9g} becomes 1" in done.stdout
+    with h5py.File(tmp_path / "run" / "results.h5", "r") as file:
+        clean = file["reconstructions/clean"][()]
+    wanted = ((100 * pixels[:10]).astype(np.float64) - low) / (np.float64(high) - low)
+    assert np.array_equal(clean[:, 0], wanted.astype(np.float32))
+
+
+HDF5_FAULTS = {
+    "nan": (np.full((3, 8, 8), np.nan), {},
+            ["image 0 (from 0) of 'a.h5:/images' holds a NaN or an infinity"]),
+    "beyond float": (np.full((3, 8, 8), 1e60), {}, ["holds a NaN or an infinity"]),
+    "all alike": (np.full((3, 8, 8), 2.5), {},
+                  ["every value of the training images is 2.5; set data.range"]),
+    "complex": (np.zeros((3, 8, 8), complex), {}, ["holds neither integers nor floating point"]),
+    "no filter": (np.zeros((3, 8, 8), np.uint8), {"compression": "lzf"},
+                  ["with the filter 32000 (lzf), which this HDF5 library lacks"]),
+    "too many": (None, {"shape": (10 ** 9, 1000, 1000), "dtype": "u1", "chunks": (1, 100, 100)},
+                 ["the images take 2000000.0 GB", "of memory; take fewer"]),
+    "no room": (None, {"shape": (1, 10 ** 6, 10 ** 6), "dtype": "u1", "chunks": (1, 100, 100)},
+                ["which is more than any can have"]),
+}
+
+
+@pytest.mark.parametrize("fault", HDF5_FAULTS)
+def test_hdf5_faults(tmp_path, fault):
+    values, how, fragments = HDF5_FAULTS[fault]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", data=values, **how)
+    config = write_config(tmp_path, {
+        "data.source": "hdf5", "data.train": "a.h5:/images", "data.test": "a.h5:/images",
+        "data.axes": "NHW", "model.layers": GREY, "data.train_images": 0, "data.test_images": 0})
+    assert_refused(run(tmp_path, config, expect=None, ranks=3), DATA, *fragments)
 
 
 def test_other_images_are_noticed(tmp_path):

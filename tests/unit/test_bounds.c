@@ -214,6 +214,30 @@ static void test_sides(void **state) {
     assert_string_equal(allowed, "one or two whole numbers from 1 to 4096");
 }
 
+/* Two numbers that differ, or none. */
+static void test_range(void **state) {
+    (void)state;
+    static const char *const taken[] = {"auto", "0 1", "1 0", "-1e30 1e30", "0.5 \t-2.5"};
+    static const char *const refused[] = {"1",   "1 1",    "1 2 3",  "0 1.1e30", "-1.1e30 0",
+                                          "1,2", "auto 1", "1 auto", "x y",      "1 2x"};
+    for (size_t t = 0; t < sizeof taken / sizeof *taken; ++t)
+        assert_true(takes("", "data.range", taken[t]));
+    for (size_t r = 0; r < sizeof refused / sizeof *refused; ++r)
+        assert_false(takes("", "data.range", refused[r]));
+    const char *override = "data.range=-0.5 4095";
+    ae_config *config;
+    assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
+    char value[AE_VALUE_SIZE];
+    ae_config_value(config, AE_OPTION(data, range), value);
+    assert_string_equal(value, "-0.5 4095");
+    assert_true(ae_config_settings(config)->data.range[0] == -0.5);
+    assert_true(ae_config_settings(config)->data.range[1] == 4095);
+    ae_config_destroy(&config);
+    char allowed[AE_OPTION_ALLOWED_SIZE];
+    ae_option_allowed(ae_option_at(AE_OPTION(data, range)), allowed);
+    assert_string_equal(allowed, "two numbers from -1e+30 to 1e+30, or the word auto");
+}
+
 /* Each choice, and none that is a letter shorter or longer. */
 static void test_choices(void **state) {
     (void)state;
@@ -292,6 +316,7 @@ int main(void) {
         cmocka_unit_test(test_documented), cmocka_unit_test(test_texts),
         cmocka_unit_test(test_choices),    cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_sizes),      cmocka_unit_test(test_sides),
+        cmocka_unit_test(test_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

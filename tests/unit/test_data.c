@@ -206,9 +206,7 @@ static void pictures_differ(void **state) {
     static uint8_t records[PICTURES][RECORD];
     for (uint32_t i = 0; i < PICTURES; ++i) {
         make_record(records[i], 2, i);
-        for (uint32_t j = 0; j < i; ++j) {
-            assert_memory_not_equal(records[i], records[j], RECORD);
-        }
+        for (uint32_t j = 0; j < i; ++j) assert_memory_not_equal(records[i], records[j], RECORD);
     }
 }
 
