@@ -18,6 +18,7 @@ typedef enum ae_source {
     AE_SOURCE_DEADLEAVES
 } ae_source;
 typedef enum ae_channels { AE_CHANNELS_COLOUR, AE_CHANNELS_GREY } ae_channels;
+typedef enum ae_augment { AE_AUGMENT_NONE, AE_AUGMENT_FLIP, AE_AUGMENT_SYMMETRIES } ae_augment;
 typedef enum ae_axes { AE_AXES_NCHW, AE_AXES_NHWC, AE_AXES_NHW } ae_axes;
 typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
 typedef enum ae_output { AE_OUTPUT_DIRECT, AE_OUTPUT_RESIDUAL } ae_output;
@@ -51,8 +52,11 @@ typedef struct ae_settings {
         char dir[AE_TEXT_SIZE];
         char train[AE_TEXT_SIZE], test[AE_TEXT_SIZE]; /* "" = none */
         double test_fraction;
-        int64_t axes;                      /* ae_axes */
-        double range[2];                   /* what becomes 0 and 1; alike: chosen by the program */
+        int64_t axes;    /* ae_axes */
+        double range[2]; /* what becomes 0 and 1; alike: chosen by the program */
+        int64_t patch;   /* 0 = whole */
+        int64_t crops;
+        int64_t augment;                   /* ae_augment */
         double size[2];                    /* height, width */
         int64_t channels;                  /* ae_channels */
         int64_t train_images, test_images; /* 0 = all */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "data/dataset.h"
 #include "data/order.h"
+#include "data/sample.h"
 #include "team/model.h"
 
 /* What the samples of a loop have in common: Gaussian noise (0: none) in units of the pixel range,
@@ -18,6 +19,7 @@ typedef struct ae_noise {
 /* One thread's memory, touched first by it. */
 typedef struct ae_member {
     ae_workspace *workspace;
+    void *room;            /* [values of a picture], 4 bytes each: of a cut */
     float *normals;        /* [values of a picture, rounded up to 4] */
     int64_t *sums;         /* [parameters + AE_BLOCK_SUMS], of the step */
     double load_s, work_s; /* time spent in the step */
@@ -42,10 +44,10 @@ enum {
 /* The blocks of a step that are this rank's. */
 typedef struct ae_step {
     ae_images images;
-    const uint32_t *order; /* [of a whole epoch]: the image at each position */
+    const uint32_t *order; /* [of a whole epoch]: the sample at each position */
     ae_shard shard;
     int64_t block; /* images */
-    uint64_t seed;
+    ae_sampling sampling;
     uint32_t epoch;
     ae_noise noise;
     ae_loss loss;
@@ -60,9 +62,10 @@ void ae_team_destroy(ae_team **team);
 /* Bytes of one member. */
 size_t ae_member_bytes(const ae_model *model, ae_shape picture);
 
-/* Fills the member's target with an image, and its input with the same and noise from `stream`. */
+/* Fills the member's target with a cut of image `index`, and its input with the same and noise from
+ * `stream`. */
 void ae_team_load(const ae_team *team, ae_member *member, const ae_images *images, int64_t index,
-                  ae_stream stream, const ae_noise *noise);
+                  ae_cut cut, ae_stream stream, const ae_noise *noise);
 
 /* Adds the gradient and loss of block `b` of the step to the member's sums. */
 void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b);

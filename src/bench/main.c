@@ -50,6 +50,7 @@ static ae_status create_step(ae_bench_task *task) {
                                       .channels = task->picture.channels,
                                       .high = UINT8_MAX},
                            .order = order,
+                           .sampling = {.crops = 1},
                            .shard = {0, 1, 1, 1, 1},
                            .block = 1,
                            .noise = {0.1, -1, 1},

@@ -11,7 +11,6 @@
 #include "base/timer.h"
 #include "base/watchdog.h"
 #include "comm/machine.h"
-#include "data/sample.h"
 
 /* ---- members ---- */
 
@@ -26,16 +25,18 @@ static size_t quarter_of(ae_shape picture) {
 
 size_t ae_member_bytes(const ae_model *model, ae_shape picture) {
     return ae_workspace_bytes(model->network, model->kernels, picture.height, picture.width) +
-           4 * quarter_of(picture) * sizeof(float) + sums_of(model->network) * sizeof(int64_t);
+           (4 * quarter_of(picture) + ae_shape_values(picture)) * sizeof(float) +
+           sums_of(model->network) * sizeof(int64_t);
 }
 
 /* Called by the thread itself. */
 static bool member_create(ae_member *member, const ae_team *team) {
     member->normals = ae_calloc(4 * quarter_of(team->picture), sizeof *member->normals);
     member->sums = ae_calloc(sums_of(team->model->network), sizeof *member->sums);
+    member->room = ae_calloc(ae_shape_values(team->picture), sizeof(float));
     return ae_workspace_create(&member->workspace, team->model->network, team->picture.height,
                                team->picture.width, team->model->kernels) == AE_OK &&
-           member->normals && member->sums;
+           member->normals && member->sums && member->room;
 }
 
 ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int threads) {
@@ -67,6 +68,7 @@ void ae_team_destroy(ae_team **team) {
         ae_workspace_destroy(&member->workspace);
         free(member->normals);
         free(member->sums);
+        free(member->room);
     }
     free((*team)->members);
     free(*team);
@@ -76,18 +78,17 @@ void ae_team_destroy(ae_team **team) {
 /* ---- samples ---- */
 
 void ae_team_load(const ae_team *team, ae_member *member, const ae_images *images, int64_t index,
-                  ae_stream stream, const ae_noise *noise) {
-    const void *samples = ae_images_samples(images, index);
+                  ae_cut cut, ae_stream stream, const ae_noise *noise) {
     const ae_kernels *kernels = team->model->kernels;
     const ae_planes *input = ae_workspace_input(member->workspace);
     const ae_planes *target = ae_workspace_target(member->workspace);
-    ae_sample_to_planes(target, samples, images, kernels);
+    ae_sample_load(target, images, index, cut, kernels, member->room);
     if (noise->sigma > 0) {
         kernels->normals(member->normals, quarter_of(team->picture), stream);
         kernels->add_noise(input, target, member->normals, (float)noise->sigma,
                            (float)noise->clamp_min, (float)noise->clamp_max);
     } else {
-        ae_sample_to_planes(input, samples, images, kernels);
+        ae_sample_load(input, images, index, cut, kernels, member->room);
     }
 }
 
@@ -96,8 +97,11 @@ static double train_image(const ae_team *team, ae_member *member, const ae_step 
                           int64_t position) {
     const double begin_s = ae_now_s();
     const uint32_t sample = step->order[position];
-    const ae_stream stream = {step->seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
-    ae_team_load(team, member, &step->images, sample, stream, &step->noise);
+    const int64_t picture = sample / step->sampling.crops;
+    const ae_stream stream = {step->sampling.seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
+    const ae_cut cut = ae_sample_draw(&step->sampling, ae_images_place(&step->images, picture),
+                                      step->epoch, sample);
+    ae_team_load(team, member, &step->images, picture, cut, stream, &step->noise);
     const double loaded_s = ae_now_s();
     ae_network_forward(member->workspace, team->model->packed);
     const double loss = ae_network_backward(member->workspace, team->model->packed, step->loss);

@@ -64,7 +64,7 @@ static void load_test_image(const ae_evaluation *e, ae_member *member, int64_t i
                             const ae_noise *noise) {
     ae_images images = ae_dataset_test(e->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_TEST_NOISE, .sample = (uint32_t)index};
-    ae_team_load(e->team, member, &images, index, stream, noise);
+    ae_team_load(e->team, member, &images, index, (ae_cut){0}, stream, noise);
 }
 
 /* AE_ERROR_NUMERIC: so many of the images had figures that are no numbers. */
@@ -91,7 +91,8 @@ static void validate_image(ae_member *member, int64_t *sums, int64_t index, void
     const ae_evaluation *e = l->evaluation;
     ae_images images = ae_dataset_train(e->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
-    ae_team_load(e->team, member, &images, index, stream, &l->noise);
+    const ae_cut cut = ae_sample_middle(&e->plan->sampling, ae_images_place(&images, index));
+    ae_team_load(e->team, member, &images, index, cut, stream, &l->noise);
     ae_network_forward(member->workspace, e->team->model->packed);
     int faults = 0;
     double loss = ae_network_loss(member->workspace, (ae_loss)e->plan->settings->train.loss);

@@ -17,7 +17,7 @@ struct ae_trainer {
     ae_model model;
     ae_state state;
     ae_dataset *dataset;
-    uint32_t *order; /* [plan.train_images], of this epoch */
+    uint32_t *order; /* [plan.samples], of this epoch */
     ae_team *team;
     ae_reduction reduction;
     ae_evaluation evaluation;

@@ -9,16 +9,65 @@
 
 /* ---- made ---- */
 
-/* Are all images of one shape? */
-static ae_status check_shapes(const ae_data_info *images) {
-    const ae_shape *train = &images->train.shape, *test = &images->test.shape;
-    if (!ae_image_set_is_mixed(&images->train) && train->height == test->height &&
-        train->width == test->width)
+static int least_side(const ae_image_set *set) {
+    return set->least_height < set->least_width ? set->least_height : set->least_width;
+}
+
+/* AE_ERROR_USAGE: data.patch, as it was given, doesn't fit the training images. */
+static ae_status refuse_patch(const ae_config *config, const char *fault,
+                              const ae_image_set *train) {
+    return ae_fail(AE_ERROR_USAGE,
+                   "%s %s; the smallest training image has %d x %d pixels: set it to at most %d",
+                   ae_config_where(config, AE_OPTION(data, patch)), fault, train->least_height,
+                   train->least_width, least_side(train));
+}
+
+/* The shape of samples, which are all of one. Local, alike on all ranks. */
+static ae_status choose_picture(ae_plan *plan, const ae_config *config) {
+    const ae_image_set *train = &plan->images.train;
+    const int patch = (int)plan->settings->data.patch;
+    plan->picture = train->shape;
+    if (patch > least_side(train))
+        return refuse_patch(config, "is larger than a training image", train);
+    if (patch == 0 && ae_image_set_is_mixed(train))
+        return refuse_patch(config, "= 0 takes whole images, and these are of different sizes",
+                            train);
+    if (patch > 0) plan->picture.height = plan->picture.width = patch;
+    if (plan->settings->data.augment != AE_AUGMENT_SYMMETRIES ||
+        plan->picture.height == plan->picture.width)
         return AE_OK;
+    return ae_fail(AE_ERROR_USAGE,
+                   "%s = symmetries turns samples by quarter turns, and they have %d x %d pixels: "
+                   "take squares of them (data.patch), or data.augment = flip",
+                   ae_config_where(config, AE_OPTION(data, augment)), plan->picture.height,
+                   plan->picture.width);
+}
+
+/* Are test images of the samples' shape? */
+static ae_status check_test_shape(const ae_plan *plan) {
+    const ae_shape *test = &plan->images.test.shape;
+    if (test->height == plan->picture.height && test->width == plan->picture.width) return AE_OK;
     return ae_fail(AE_ERROR_DATA,
-                   "the training images are of %d x %d pixels and the test images of %d x %d (0: "
-                   "of different sizes); give all one size",
-                   train->height, train->width, test->height, test->width);
+                   "test images are of %d x %d pixels (0: of different sizes), and samples of %d x "
+                   "%d; give all one size",
+                   test->height, test->width, plan->picture.height, plan->picture.width);
+}
+
+/* How many samples an epoch has. */
+static ae_status count_samples(ae_plan *plan, const ae_config *config) {
+    const int64_t crops = plan->settings->data.crops;
+    plan->sampling = (ae_sampling){.seed = (uint64_t)plan->settings->run.seed,
+                                   .crops = crops,
+                                   .patch = (int)plan->settings->data.patch,
+                                   .augment = (ae_augment)plan->settings->data.augment};
+    plan->samples = plan->train_images * crops;
+    if (plan->samples <= UINT32_MAX) return AE_OK;
+    return ae_fail(
+        AE_ERROR_USAGE,
+        "%s = %lld of each of %lld training images are more samples than can be numbered "
+        "(%lld); lower it",
+        ae_config_where(config, AE_OPTION(data, crops)), (long long)crops,
+        (long long)plan->train_images, (long long)UINT32_MAX);
 }
 
 /* Takes the validation images off the end of the training images. Local, alike on all ranks. */
@@ -41,15 +90,16 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
                       .rank = ae_comm_rank(comm),
                       .ranks = ae_comm_size(comm),
                       .placement = ae_placement_find(comm),
-                      .picture = images->train.shape,
                       .train_images = images->train.count,
                       .test_images = images->test.count,
                       .images = *images,
                       .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
-    ae_status status = check_shapes(images);
+    ae_status status = choose_picture(plan, config);
+    if (status == AE_OK) status = check_test_shape(plan);
     if (status == AE_OK) status = split_validation(plan, config);
+    if (status == AE_OK) status = count_samples(plan, config);
     if (status != AE_OK) return status;
-    plan->steps_per_epoch = ae_order_steps(plan->train_images, settings->train.batch);
+    plan->steps_per_epoch = ae_order_steps(plan->samples, settings->train.batch);
     return AE_OK;
 }
 
@@ -76,7 +126,7 @@ double ae_plan_lr(const ae_plan *plan, int64_t update) {
 
 /* Rank `rank`'s part of step `step` of an epoch. */
 static ae_shard shard_of(const ae_plan *plan, int64_t step, int rank) {
-    return ae_order_shard(plan->train_images, plan->settings->train.batch, plan->block, step, rank,
+    return ae_order_shard(plan->samples, plan->settings->train.batch, plan->block, step, rank,
                           plan->ranks);
 }
 
@@ -86,7 +136,7 @@ ae_shard ae_plan_shard(const ae_plan *plan, const ae_position *position) {
 
 bool ae_plan_can_reach(const ae_plan *plan, const ae_position *position) {
     return position->epoch <= plan->total_epochs && position->step <= plan->steps_per_epoch &&
-           position->images <= plan->train_images &&
+           position->images <= plan->samples &&
            position->skipped <= plan->settings->train.skip_steps &&
            (position->images > 0 || position->step <= position->skipped) &&
            position->best_epoch <= position->epoch;
@@ -202,7 +252,7 @@ void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moment
     double a_rank = threads * (double)ae_member_bytes(model, plan->picture) +
                     size * sizeof(float) * (2 + moments) +
                     (double)ae_network_packed_size(model->network, model->kernels) * sizeof(float) +
-                    (double)message_bytes + (double)plan->train_images * (double)sizeof(uint32_t);
+                    (double)message_bytes + (double)plan->samples * (double)sizeof(uint32_t);
     double results = (double)plan->test_images * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",
            a_rank / 1e6, (double)plan->images.bytes / 1e6, results / 1e6);

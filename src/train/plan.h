@@ -16,8 +16,10 @@ typedef struct ae_plan {
     const ae_settings *settings; /* borrowed */
     int rank, ranks;
     ae_placement placement;
-    ae_shape picture;
+    ae_shape picture;                                     /* a sample's */
     int64_t train_images, validation_images, test_images; /* the training images come first */
+    ae_sampling sampling;
+    int64_t samples; /* of an epoch */
     int64_t steps_per_epoch, total_epochs;
     ae_data_info images;
     int64_t block; /* images; by the network too, and set when that is made */

@@ -29,7 +29,7 @@ void ae_progress_step(const ae_plan *plan, const ae_position *position, const ae
     shown_s = now_s;
     double rate = (double)clock->images_seen / (now_s - clock->steps_begin_s);
     int64_t epochs_left = plan->total_epochs - position->epoch;
-    double images_left = (double)(epochs_left * plan->train_images - position->images);
+    double images_left = (double)(epochs_left * plan->samples - position->images);
     char left[32], line[160];
     duration_text(left, images_left / rate + (double)epochs_left * clock->evaluation_s);
     snprintf(line, sizeof line,

@@ -111,7 +111,7 @@ static ae_status load_images(ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
     ae_status status = ae_dataset_load(trainer->dataset);
     if (status != AE_OK) return status;
-    trainer->order = calloc((size_t)plan->train_images, sizeof *trainer->order);
+    trainer->order = calloc((size_t)plan->samples, sizeof *trainer->order);
     if (!trainer->order) status = ae_fail_memory("the order of the images");
     return ae_comm_agree(trainer->comm, status);
 }
@@ -169,7 +169,7 @@ static ae_status stop_early(ae_trainer *trainer) {
 
 /* The order of the images in the state's epoch. */
 static void shuffle(ae_trainer *trainer) {
-    ae_order_shuffle(trainer->order, (uint32_t)trainer->plan.train_images,
+    ae_order_shuffle(trainer->order, (uint32_t)trainer->plan.samples,
                      (uint64_t)trainer->plan.settings->run.seed,
                      (uint32_t)trainer->state.position.epoch);
 }
@@ -183,7 +183,7 @@ static ae_step next_step(const ae_trainer *trainer) {
                      .order = trainer->order,
                      .shard = shard,
                      .block = plan->block,
-                     .seed = (uint64_t)plan->settings->run.seed,
+                     .sampling = plan->sampling,
                      .epoch = (uint32_t)position->epoch,
                      .noise = ae_plan_train_noise(plan, position->epoch),
                      .loss = (ae_loss)plan->settings->train.loss,

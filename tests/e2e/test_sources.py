@@ -60,12 +60,23 @@ def make_hdf5_floats(folder):
             "model.layers": GREY, "data.test_images": 20}
 
 
+def make_hdf5_crops(folder):
+    generator = np.random.default_rng(7)
+    with h5py.File(folder / "stack.h5", "w") as file:
+        file["train"] = generator.integers(0, 256, (70, 3, 13, 17), dtype=np.uint8)
+        file["test"] = generator.integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
+    return {"data.train": "stack.h5:/train", "data.test": "stack.h5:/test", "model.layers": COLOUR,
+            "data.train_images": 70, "data.patch": 8, "data.crops": 3,
+            "data.augment": "symmetries", "train.validation_images": 13}
+
+
 def make_deadleaves(folder):
     return {"data.size": "20 28", "data.channels": 1, "model.layers": GREY}
 
 
 SOURCES = {"cifar100": make_cifar100, "idx": make_idx, "idx, fraction": make_idx_fraction,
            "hdf5": make_hdf5, "hdf5, floats": make_hdf5_floats,
+           "hdf5, crops": make_hdf5_crops,
            "deadleaves": make_deadleaves}
 
 
@@ -108,11 +119,58 @@ def test_labels_are_stored(tmp_path):
 @pytest.mark.parametrize("case", SOURCES)
 def test_check_tells_what_there_is(tmp_path, case):
     done = run(tmp_path, "--check", begin(tmp_path, case), ranks=1)
+    test = {"hdf5, crops": "3 x 8 x 8"}
     shape = {"cifar100": "3 x 32 x 32", "deadleaves": "1 x 20 x 28", "hdf5": "3 x 9 x 12",
-             "hdf5, floats": "1 x 10 x 10"}.get(case, "1 x 8 x 8")
+             "hdf5, floats": "1 x 10 x 10", "hdf5, crops": "3 x 13 x 17"}.get(case, "1 x 8 x 8")
     kind = {"hdf5": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
     labels = "; with labels" if case == "cifar100" else ""
-    assert f"pixels   {shape} to train on, {shape} to test on, of {kind}{labels}\n" in done.stdout
+    assert f"pixels   {shape} to train on, {test.get(case, shape)} to test on, of {kind}{labels}\n" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def train_once(folder, options):
+    """The parameters' hash after an epoch on the hdf5 source with crops, and the steps in all."""
+    config = write_config(folder, {"data.source": "hdf5", **make_hdf5_crops(folder),
+                                   "train.pretrain_epochs": 0, **options})
+    done = run(folder, config, "--set", f"run.dir=run{len(list(folder.iterdir()))}")
+    return done.hash, done.stdout
+
+
+def test_crops_and_symmetries_change_what_is_learnt(tmp_path):
+    """Each of the options, and the seed by which they are drawn."""
+    hashes = [train_once(tmp_path, options)[0] for options in (
+        {}, {"data.crops": 2}, {"data.augment": "flip"}, {"data.augment": "none"},
+        {"data.train_images": 60})]
+    assert len(set(hashes)) == len(hashes)
+    _, said = train_once(tmp_path, {})
+    assert "9 steps each, 20 images a step" in said  # 57 pictures x 3
+
+
+def test_whole_pictures_once_are_as_without_the_options(tmp_path):
+    """A patch as large as the pictures: there is one place for it."""
+    config = write_config(tmp_path, {"data.size": 16})
+    plain = run(tmp_path, config, "--set", "run.dir=plain")
+    patch = run(tmp_path, config, "--set", "run.dir=patch", "--set", "data.patch=16")
+    assert plain.hash == patch.hash
+
+
+PATCH_FAULTS = {
+    "larger than the images": ({"data.size": "32 20", "data.patch": 21},
+                               ["[data] patch is larger than a training image; the smallest training"
+                                " image has 32 x 20 pixels: set it to at most 20"]),
+    "quarter turns": ({"data.size": "32 20", "data.augment": "symmetries"},
+                      ["[data] augment = symmetries turns samples by quarter turns, and they have "
+                       "32 x 20 pixels"]),
+    "too many": ({"data.train_images": 50000, "data.crops": 1000000},
+                 ["[data] crops = 1000000 of each of 50000 training images are more samples"]),
+}
+
+
+@pytest.mark.parametrize("fault", PATCH_FAULTS)
+def test_patches_that_do_not_fit(tmp_path, fault):
+    options, fragments = PATCH_FAULTS[fault]
+    done = run(tmp_path, write_config(tmp_path, options), expect=None, ranks=3)
+    assert_refused(done, USAGE, *fragments)
     assert not (tmp_path / "run").exists()
 
 

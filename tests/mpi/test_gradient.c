@@ -32,7 +32,7 @@ static void train(ae_team *team, int64_t *sums, const ae_images *images, int ran
                           .order = order,
                           .shard = ae_order_shard(IMAGES, IMAGES, BLOCK, 0, rank, size),
                           .block = BLOCK,
-                          .seed = 7,
+                          .sampling = {.seed = 7, .crops = 1},
                           .epoch = 3,
                           .noise = {0.1, -1, 1},
                           .loss = AE_LOSS_MSE,

@@ -36,6 +36,8 @@ static const bounds table[] = {
     {"data.train_images", WHOLE(0, 10000000)},
     {"data.test_images", WHOLE(0, 10000000)},
     {"data.test_fraction", BELOW(0, 1)},
+    {"data.patch", WHOLE(0, 4096)},
+    {"data.crops", WHOLE(1, 1000000)},
     {"train.pretrain_epochs", WHOLE(0, 1000000)},
     {"train.epochs", WHOLE(0, 1000000)},
     {"train.batch", WHOLE(1, 1000000)},

@@ -44,6 +44,7 @@ static void train(int64_t *sums, const float *parameters, double bound, const ae
                           .order = order,
                           .shard = {0, IMAGES, 1, 1, IMAGES},
                           .block = IMAGES,
+                          .sampling = {.crops = 1},
                           .loss = AE_LOSS_MSE,
                           .bound = bound};
     ae_team_train(team, &step, sums);
