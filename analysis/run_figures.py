@@ -123,9 +123,11 @@ def phases(run):
 
 
 def draw_line(axis, run, column, label, color, linestyle="-"):
-    """A curve that is broken where pretraining ends."""
+    """A curve of the epochs that have a figure, broken where pretraining ends."""
     few = len(run.epochs["epoch"]) < 40
+    known = ~np.isnan(run.epochs[column])
     for phase in phases(run):
+        phase = phase & known
         axis.plot(run.epochs["epoch"][phase], run.epochs[column][phase], color=color, label=label,
                   linestyle=linestyle, linewidth=1.5, marker="o" if few else None,
                   markersize=3)

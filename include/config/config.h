@@ -91,9 +91,9 @@ typedef struct ae_settings {
         double min_lr;
     } schedule;
     struct {
-        int64_t checkpoint_epochs, checkpoint_steps; /* steps: 0 = off */
-        double checkpoint_minutes;                   /* 0 = off */
-        int64_t keep, reconstructions, reconstruction_epochs;
+        int64_t checkpoint_epochs, checkpoint_steps;                       /* steps: 0 = off */
+        double checkpoint_minutes;                                         /* 0 = off */
+        int64_t keep, test_epochs, reconstructions, reconstruction_epochs; /* test: 0 = the last */
     } output;
 } ae_settings;
 

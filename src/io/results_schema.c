@@ -16,7 +16,8 @@ static const ae_column epoch_columns[] = {
      "Mean over the epoch's images, each taken before its step's update; not a number where it was "
      "lost with an earlier file"},
     {"test_loss", AE_H5_DOUBLE, 0, EPOCH(test_loss), "1", "Test loss",
-     "Mean over the test images after the epoch"},
+     "Mean over the test images after the epoch; not a number, like the test images' other "
+     "figures, where they were not evaluated"},
     {"validation_loss", AE_H5_DOUBLE, 0, EPOCH(validation_loss), "1", "Validation loss",
      "Mean over the training images kept from training; not a number where there are none"},
     {"psnr_db", AE_H5_DOUBLE, 0, EPOCH(psnr_db), "dB", "PSNR",

@@ -227,7 +227,6 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
         return fail_faults(plan, epoch, sums[SUM_FAULTS], count,
                            "test images gave a loss, PSNR or SSIM");
     fill_row(row, sums, count);
-    row->test_noise_sigma = l.noise.sigma;
     gather_images(evaluation, (int)(end - l.begin), l.with_input);
     evaluation->input_sigma = l.noise.sigma;
     clock->evaluation_s = ae_now_s() - begin_s;

@@ -200,7 +200,7 @@ static ae_status add_pictures(ae_files *files, const ae_evaluation *evaluation, 
 static ae_status write_results(ae_files *files, const ae_evaluation *e, const ae_epoch_row *row) {
     const int64_t every = files->plan->settings->output.reconstruction_epochs;
     ae_status status = ae_results_add_epoch(files->results, row);
-    if (status == AE_OK)
+    if (status == AE_OK && ae_plan_tests(files->plan, row->epoch - 1))
         status = ae_results_set_test(files->results, e->psnr_db, e->ssim, e->input_psnr_db,
                                      e->input_ssim);
     if (status == AE_OK && is_due(files->plan, row->epoch, every))

@@ -119,6 +119,11 @@ ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch) {
     return noise_of(plan, epoch, plan->settings->noise.test_sigma);
 }
 
+bool ae_plan_tests(const ae_plan *plan, int64_t epoch) {
+    const int64_t every = plan->settings->output.test_epochs;
+    return epoch + 1 == plan->total_epochs || (every > 0 && (epoch + 1) % every == 0);
+}
+
 double ae_plan_lr(const ae_plan *plan, int64_t update) {
     return ae_schedule_lr(plan->settings, update, plan->steps_per_epoch,
                           plan->steps_per_epoch * plan->total_epochs);

@@ -41,11 +41,13 @@ void ae_progress_step(const ae_plan *plan, const ae_position *position, const ae
 
 void ae_progress_epoch(const ae_plan *plan, const ae_epoch_row *row) {
     double share = row->seconds > 0 ? row->part_s[AE_PART_ALLREDUCE][1] / row->seconds : 0;
-    ae_say("epoch %*lld/%lld  loss %.5f  test %.5f  PSNR %.2f dB  SSIM %.4f  %.0f images/s  "
-           "allreduce %.0f %%",
+    char test[96] = "";
+    if (ae_plan_tests(plan, row->epoch - 1))
+        snprintf(test, sizeof test, "test %.5f  PSNR %.2f dB  SSIM %.4f  ", row->test_loss,
+                 row->psnr_db, row->ssim);
+    ae_say("epoch %*lld/%lld  loss %.5f  %s%.0f images/s  allreduce %.0f %%",
            plan->total_epochs > 99 ? 3 : 2, (long long)row->epoch, (long long)plan->total_epochs,
-           row->train_loss, row->test_loss, row->psnr_db, row->ssim, row->images_per_s,
-           100 * share);
+           row->train_loss, test, row->images_per_s, 100 * share);
 }
 
 void ae_progress_end(const ae_plan *plan) {

@@ -235,6 +235,13 @@ static ae_epoch_row begin_row(const ae_trainer *trainer) {
     ae_epoch_row row = {.epoch = position->epoch + 1,
                         .learning_rate = ae_plan_lr(plan, trainer->state.optimizer.steps - 1),
                         .skipped_steps = position->skipped,
+                        .test_loss = NAN, /* this, and what follows, unless it is evaluated */
+                        .psnr_db = NAN,
+                        .psnr_pooled_db = NAN,
+                        .ssim = NAN,
+                        .psnr_first10_db = NAN,
+                        .ssim_first10_range2 = NAN,
+                        .test_noise_sigma = ae_plan_test_noise(plan, position->epoch).sigma,
                         .noise_sigma = ae_plan_train_noise(plan, position->epoch).sigma};
     row.train_loss = position->images > 0
                          ? ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images
@@ -246,9 +253,13 @@ static ae_epoch_row begin_row(const ae_trainer *trainer) {
  * Collective. */
 static ae_status evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *is_best, bool *complete,
                           bool *stop) {
+    const int64_t epoch = trainer->state.position.epoch;
     bool stop_too = false;
-    ae_status status = ae_evaluation_test(&trainer->evaluation, row, trainer->state.position.epoch,
-                                          &trainer->clock, complete, stop);
+    ae_status status = AE_OK;
+    *complete = true;
+    if (ae_plan_tests(&trainer->plan, epoch))
+        status =
+            ae_evaluation_test(&trainer->evaluation, row, epoch, &trainer->clock, complete, stop);
     if (status != AE_OK || !*complete) return status;
     status = ae_evaluation_validate(&trainer->evaluation, &trainer->state.position,
                                     &row->validation_loss, is_best, &trainer->clock, complete,

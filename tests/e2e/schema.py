@@ -87,7 +87,8 @@ RESULTS = {
         ("train_loss", DOUBLE, "1", "Training loss",
          "Mean over the epoch's images, each taken before its step's update; not a number where it "
          "was lost with an earlier file"),
-        ("test_loss", DOUBLE, "1", "Test loss", "Mean over the test images after the epoch"),
+        ("test_loss", DOUBLE, "1", "Test loss", "Mean over the test images after the epoch; not a number, like the test images' other "
+         "figures, where they were not evaluated"),
         ("validation_loss", DOUBLE, "1", "Validation loss",
          "Mean over the training images kept from training; not a number where there are none"),
         ("psnr_db", DOUBLE, "dB", "PSNR",

@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import h5py
+import numpy as np
 import pytest
 import support
 from support import (STALLED, STOPPED, USAGE, Run, assert_refused, checkpoints, differences,
@@ -63,7 +64,7 @@ FOLLOW = {"noise.sigma": ["noise.test_sigma"]}
 # Options of which another value is taken: see test_taken_...
 TAKEN = ["run.dir", "run.resume", "run.time_limit", "run.stall_seconds", "run.slow_percent",
          "data.dir", "data.train", "data.test", "output.checkpoint_epochs", "output.checkpoint_steps",
-         "output.checkpoint_minutes", "output.keep", "output.reconstructions",
+         "output.checkpoint_minutes", "output.keep", "output.test_epochs", "output.reconstructions",
          "output.reconstruction_epochs"]
 
 # Its content counts, not its value: see test_init_from.py, and below.
@@ -277,6 +278,19 @@ def test_taken_keep(folder, template):
     go_on(folder, {"output.keep": 1})
     assert names(folder / "run") == ["epoch-0003.h5"]
     assert_taken(folder, {"output.keep": 1}, template)
+
+
+@pytest.mark.parametrize("every, tested", [(0, [7]), (3, [3, 6, 7]), (100, [7])])
+def test_taken_test_epochs(folder, every, tested):
+    """The first two epochs are of before."""
+    go_on(folder, {"output.test_epochs": every, "train.epochs": 6})
+    with h5py.File(folder / "run" / "results.h5", "r") as file:
+        epochs = file["epochs/epoch"][()]
+        for name in ("test_loss", "psnr_db", "ssim", "psnr_first10_db"):
+            known = epochs[~np.isnan(file["epochs"][name][()])]
+            assert known.tolist() == [1, 2, *tested]
+        assert len(file["test/psnr_db"]) == 20
+    assert_taken(folder, {"output.test_epochs": every})
 
 
 def test_taken_reconstructions(folder, template):

@@ -63,6 +63,7 @@ static const bounds table[] = {
     {"output.checkpoint_steps", WHOLE(0, 1000000000)},
     {"output.checkpoint_minutes", REAL(0, 1000000)},
     {"output.keep", WHOLE(1, 1000000)},
+    {"output.test_epochs", WHOLE(0, 1000000)},
     {"output.reconstructions", WHOLE(0, 1000000)},
     {"output.reconstruction_epochs", WHOLE(1, 1000000)},
 };
