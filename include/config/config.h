@@ -15,6 +15,7 @@ typedef enum ae_source {
     AE_SOURCE_CIFAR100,
     AE_SOURCE_IDX,
     AE_SOURCE_HDF5,
+    AE_SOURCE_PICTURES,
     AE_SOURCE_DEADLEAVES
 } ae_source;
 typedef enum ae_channels { AE_CHANNELS_COLOUR, AE_CHANNELS_GREY } ae_channels;

@@ -96,6 +96,11 @@ ae_images ae_dataset_test(const ae_dataset *dataset);
 /* Hash of all images, the same on every rank. Borrowed. */
 const char *ae_dataset_hash(const ae_dataset *dataset);
 
+/* What decoded the images, where that may differ from host to host: names and versions of
+ * libraries; else "". Returns `text`. */
+enum { AE_DECODERS_SIZE = 192 };
+const char *ae_dataset_decoders(const ae_dataset *dataset, char text[AE_DECODERS_SIZE]);
+
 /* *channels = those of the source's images. Looks for files only where it depends on them.
  * Collective; fails as ae_dataset_create(). */
 ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings);

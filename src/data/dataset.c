@@ -9,11 +9,9 @@
 #include "data/source.h"
 
 static const ae_source_row *const sources[] = {
-    [AE_SOURCE_CIFAR10] = &ae_source_cifar10,
-    [AE_SOURCE_CIFAR100] = &ae_source_cifar100,
-    [AE_SOURCE_IDX] = &ae_source_idx,
-    [AE_SOURCE_HDF5] = &ae_source_hdf5,
-    [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
+    [AE_SOURCE_CIFAR10] = &ae_source_cifar10,   [AE_SOURCE_CIFAR100] = &ae_source_cifar100,
+    [AE_SOURCE_IDX] = &ae_source_idx,           [AE_SOURCE_HDF5] = &ae_source_hdf5,
+    [AE_SOURCE_PICTURES] = &ae_source_pictures, [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
 };
 
 struct ae_dataset {
@@ -39,30 +37,36 @@ const char *ae_sample_name(ae_sample_type type) {
 
 /* ---- looked for ---- */
 
+/* Rank 0's array of so many bytes on all ranks, the others' owned by the caller; none where rank 0
+ * has none. Collective. */
+static ae_status share_array(void **array, size_t size, ae_comm *comm) {
+    const bool is_first = ae_comm_rank(comm) == 0;
+    ae_status status = AE_OK;
+    if (!*array) return AE_OK;
+    if (!is_first && !(*array = malloc(size))) status = ae_fail_memory("the list of images");
+    status = ae_comm_agree(comm, status);
+    if (status == AE_OK) ae_comm_broadcast(comm, *array, size);
+    return status;
+}
+
 /* Rank 0's catalog on all ranks. Collective. */
 static ae_status share_catalog(ae_catalog *catalog, ae_comm *comm) {
-    const bool is_first = ae_comm_rank(comm) == 0;
     ae_catalog all = *catalog;
     ae_comm_broadcast(comm, &all, sizeof all);
-    const size_t sizes_size =
-        all.sizes ? (size_t)(all.info.train.count + all.info.test.count) * sizeof *all.sizes : 0;
+    const size_t images = (size_t)(all.info.train.count + all.info.test.count);
+    void *arrays[] = {all.sizes, all.pages, all.names};
+    const size_t sizes[] = {images * sizeof *all.sizes, images * sizeof *all.pages, all.names_size};
     ae_status status = AE_OK;
-    if (!is_first) {
-        all.sizes = sizes_size > 0 ? malloc(sizes_size) : NULL;
-        all.names = all.names_size > 0 ? malloc(all.names_size) : NULL;
-        if ((sizes_size > 0 && !all.sizes) || (all.names_size > 0 && !all.names))
-            status = ae_fail_memory("the list of images");
-        *catalog = all;
-    }
-    status = ae_comm_agree(comm, status);
-    if (status != AE_OK) return status;
-    if (sizes_size > 0) ae_comm_broadcast(comm, catalog->sizes, sizes_size);
-    if (catalog->names_size > 0) ae_comm_broadcast(comm, catalog->names, catalog->names_size);
-    return AE_OK;
+    for (int a = 0; a < 3 && status == AE_OK; ++a) status = share_array(&arrays[a], sizes[a], comm);
+    if (ae_comm_rank(comm) == 0) return status;
+    *catalog = all;
+    catalog->sizes = arrays[0], catalog->pages = arrays[1], catalog->names = arrays[2];
+    return status;
 }
 
 static void release_catalog(ae_catalog *catalog) {
     free(catalog->sizes);
+    free(catalog->pages);
     free(catalog->names);
     *catalog = (ae_catalog){0};
 }
@@ -343,15 +347,25 @@ static ae_status take_hash(ae_dataset *dataset) {
     return AE_OK;
 }
 
+const char *ae_dataset_decoders(const ae_dataset *dataset, char text[AE_DECODERS_SIZE]) {
+    text[0] = '\0';
+    return dataset->source->decoders ? dataset->source->decoders(text) : text;
+}
+
 /* Have all ranks the same images? Collective. */
 static ae_status compare_hashes(ae_dataset *dataset) {
+    char mine[AE_DECODERS_SIZE] = "", first[AE_DECODERS_SIZE];
     ae_status status = ae_comm_agree(dataset->comm, take_hash(dataset));
     if (status != AE_OK) return status;
+    ae_dataset_decoders(dataset, mine);
+    memcpy(first, mine, sizeof first);
+    ae_comm_broadcast(dataset->comm, first, sizeof first);
     if (!ae_comm_equals_first(dataset->comm, dataset->hash, sizeof dataset->hash))
         status = ae_fail(AE_ERROR_DATA,
                          "its images (hash %s) are not those of rank 0; give every host the same "
-                         "files in data.dir",
-                         dataset->hash);
+                         "files%s%s%s%s",
+                         dataset->hash, mine[0] ? ", and the same libraries: here are " : "", mine,
+                         mine[0] ? ", there " : "", first);
     return ae_comm_agree(dataset->comm, status);
 }
 

@@ -29,7 +29,10 @@ static const char *file_of(const ae_catalog *catalog, int64_t number) {
 void ae_catalog_name(char *name, size_t size, const ae_catalog *catalog,
                      const ae_settings *settings, int64_t number) {
     const int64_t train = catalog->info.train.count;
-    if (catalog->names)
+    if (catalog->names && catalog->pages[number] > 0)
+        snprintf(name, size, "page %d of '%s'", catalog->pages[number] + 1,
+                 file_of(catalog, number));
+    else if (catalog->names)
         snprintf(name, size, "'%s'", file_of(catalog, number));
     else
         snprintf(name, size, "image %lld (from 0) of '%s'",

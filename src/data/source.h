@@ -18,7 +18,8 @@ typedef struct ae_catalog {
     int prefix;          /* bytes of a record before its samples, which the source fills too */
     int64_t together[2]; /* training and test images that are best read together, by one rank */
     ae_size *sizes;      /* [train + test], owned; NULL: as the info tells */
-    char *names;         /* of the images' files, a NUL after each, owned; NULL: none */
+    int32_t *pages;      /* [train + test], of their files, owned; NULL with `sizes` */
+    char *names;         /* [train + test], their files, a NUL after each, owned; NULL: none */
     size_t names_size;   /* bytes */
 } ae_catalog;
 
@@ -45,6 +46,10 @@ typedef struct ae_source_row {
      * process is asked to stop. */
     ae_status (*fill)(const ae_filling *filling);
 
+    /* NULL, or puts into text[AE_DECODERS_SIZE] what may decode files otherwise on another host.
+     * Returns `text`. */
+    const char *(*decoders)(char text[AE_DECODERS_SIZE]);
+
     /* NULL, or warns of images that may not be what was meant; `samples` are all that was read, on
      * every rank. Collective. */
     void (*review)(ae_comm *comm, const uint8_t *samples, const ae_settings *settings,
@@ -52,6 +57,8 @@ typedef struct ae_source_row {
 } ae_source_row;
 
 extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx, ae_source_hdf5,
+    ae_source_pictures,
+
     ae_source_deadleaves;
 
 #endif

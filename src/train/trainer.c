@@ -135,11 +135,14 @@ static ae_status create_evaluation(ae_trainer *trainer) {
 static ae_status check_images(ae_trainer *trainer) {
     char *begun_with = trainer->state.data_hash;
     const char *hash = ae_dataset_hash(trainer->dataset);
+    char decoders[AE_DECODERS_SIZE];
+    ae_dataset_decoders(trainer->dataset, decoders);
     if (begun_with[0] && strcmp(begun_with, hash) != 0)
         return ae_fail(AE_ERROR_DATA,
-                       "the images (hash %s) are not those the run in %s was begun with (hash %s); "
-                       "give it the same ones, or choose another run.dir",
-                       hash, trainer->plan.settings->run.dir, begun_with);
+                       "the images (hash %s%s%s) are not those the run in %s was begun with (hash "
+                       "%s); give it the same ones, or choose another run.dir",
+                       hash, decoders[0] ? "; decoded by " : "", decoders,
+                       trainer->plan.settings->run.dir, begun_with);
     memcpy(begun_with, hash, AE_HASH_TEXT_SIZE);
     return AE_OK;
 }

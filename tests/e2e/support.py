@@ -5,9 +5,11 @@ run by hand against the program in build/.
 """
 import os
 import signal
+import struct
 import subprocess
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -68,6 +70,22 @@ def write_idx(path, count=200, side=8):
     path.write_bytes(bytes([0, 0, 8, 3]) + np.array(pixels.shape, ">u4").tobytes()
                      + pixels.tobytes())
     return path
+
+
+def write_png(path, pixels):
+    """Pixels [row][column] or [row][column][channel], of 8 or 16 bits."""
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+    size = len(rows) // height
+    filtered = b"".join(b"\0" + rows[row * size:(row + 1) * size] for row in range(height))
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, colour, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+                     + chunk(b"IDAT", zlib.compress(filtered)) + chunk(b"IEND", b""))
 
 
 def cores():

@@ -1,5 +1,7 @@
 """Each source of images is trained on: the same bits on any layout, and through a kill."""
 import gzip
+import struct
+import zlib
 
 import h5py
 import numpy as np
@@ -70,13 +72,27 @@ def make_hdf5_crops(folder):
             "data.augment": "symmetries", "train.validation_images": 13}
 
 
+def make_pictures(folder):
+    generator = np.random.default_rng(8)
+    for kind, count in (("train", 30), ("test", 20)):
+        (folder / kind).mkdir()
+        for index in range(count):
+            sides = generator.integers(9, 40, 2) if kind == "train" else (9, 9)
+            depth = np.uint16 if index % 3 == 0 else np.uint8
+            pixels = generator.integers(0, np.iinfo(depth).max + 1, (*sides, 3 + index % 2))
+            support.write_png(folder / kind / f"{index:03}.png", pixels.astype(depth))
+    return {"data.train": "train", "data.test": "test", "model.layers": COLOUR, "data.patch": 9,
+            "data.train_images": 30, "data.crops": 5, "data.augment": "symmetries",
+            "train.validation_images": 3}
+
+
 def make_deadleaves(folder):
     return {"data.size": "20 28", "data.channels": 1, "model.layers": GREY}
 
 
 SOURCES = {"cifar100": make_cifar100, "idx": make_idx, "idx, fraction": make_idx_fraction,
            "hdf5": make_hdf5, "hdf5, floats": make_hdf5_floats,
-           "hdf5, crops": make_hdf5_crops,
+           "hdf5, crops": make_hdf5_crops, "pictures": make_pictures,
            "deadleaves": make_deadleaves}
 
 
@@ -119,10 +135,10 @@ def test_labels_are_stored(tmp_path):
 @pytest.mark.parametrize("case", SOURCES)
 def test_check_tells_what_there_is(tmp_path, case):
     done = run(tmp_path, "--check", begin(tmp_path, case), ranks=1)
-    test = {"hdf5, crops": "3 x 8 x 8"}
+    test = {"hdf5, crops": "3 x 8 x 8", "pictures": "3 x 9 x 9"}
     shape = {"cifar100": "3 x 32 x 32", "deadleaves": "1 x 20 x 28", "hdf5": "3 x 9 x 12",
-             "hdf5, floats": "1 x 10 x 10", "hdf5, crops": "3 x 13 x 17"}.get(case, "1 x 8 x 8")
-    kind = {"hdf5": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
+             "hdf5, floats": "1 x 10 x 10", "hdf5, crops": "3 x 13 x 17", "pictures": "3 x different sizes"}.get(case, "1 x 8 x 8")
+    kind = {"hdf5": "16 bits", "pictures": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
     labels = "; with labels" if case == "cifar100" else ""
     assert f"pixels   {shape} to train on, {test.get(case, shape)} to test on, of {kind}{labels}\n" in done.stdout
     assert not (tmp_path / "run").exists()
@@ -152,6 +168,60 @@ def test_whole_pictures_once_are_as_without_the_options(tmp_path):
     plain = run(tmp_path, config, "--set", "run.dir=plain")
     patch = run(tmp_path, config, "--set", "run.dir=patch", "--set", "data.patch=16")
     assert plain.hash == patch.hash
+
+
+def png(folder, name, sides, depth=np.uint8):
+    folder.mkdir(exist_ok=True)
+    support.write_png(folder / name, np.zeros(sides, depth))
+
+
+def many_sizes(folder):
+    png(folder / "in", "a.png", (9, 8))
+    png(folder / "in", "b.png", (12, 20))
+
+
+def a_broken_one(folder):
+    many_sizes(folder)
+    (folder / "in" / "c.png").write_bytes((folder / "in" / "b.png").read_bytes()[:60])
+
+
+def colour_among_grey(folder):
+    many_sizes(folder)
+    png(folder / "in", "d.png", (10, 10, 3))
+
+
+def a_bomb(folder):
+    """A header that tells of 10^12 pixels."""
+    many_sizes(folder)
+    head = struct.pack(">IIBBBBB", 10 ** 6, 10 ** 6, 8, 0, 0, 0, 0)
+    (folder / "in" / "e.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + head
+        + struct.pack(">I", zlib.crc32(b"IHDR" + head)))
+
+
+PICTURE_FAULTS = {
+    "different sizes": (many_sizes, {}, USAGE,
+                        ["patch (default) = 0 takes whole images, and these are of different sizes",
+                         "has 9 x 8 pixels: set it to at most 8"]),
+    "broken": (a_broken_one, {"data.patch": 8}, DATA, ["in/c.png"]),
+    "colour among grey": (colour_among_grey, {"data.patch": 8}, DATA, ["in/d.png' has 3 channels"]),
+    "bomb": (a_bomb, {"data.patch": 8}, DATA, ["in/e.png"]),
+    "nothing": (lambda folder: (folder / "in").mkdir(), {"data.patch": 8}, DATA, ["in"]),
+}
+
+
+@pytest.mark.parametrize("fault", PICTURE_FAULTS)
+def test_picture_faults(tmp_path, fault):
+    make, options, code, fragments = PICTURE_FAULTS[fault]
+    make(tmp_path)
+    png(tmp_path / "test", "t.png", (8, 8))
+    config = write_config(tmp_path, {"data.source": "pictures", "data.train": "in",
+                                     "data.test": "test", "model.layers": GREY, **options,
+                                     "data.train_images": 0, "data.test_images": 0})
+    done = run(tmp_path, config, expect=None, ranks=3)
+    assert done.code == code and done.text.count("ae_dist: error:") == 1, done.tail
+    for fragment in fragments:
+        assert fragment in done.stderr, done.tail
 
 
 PATCH_FAULTS = {

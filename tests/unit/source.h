@@ -60,6 +60,7 @@ static inline ae_status source_fill(loaded *l, const ae_source_row *source,
 static inline void source_release(loaded *l) {
     ae_selection_release(&l->selection);
     free(l->catalog.sizes);
+    free(l->catalog.pages);
     free(l->catalog.names);
     free(l->places);
     free(l->samples);
