@@ -18,7 +18,7 @@ typedef enum ae_purpose {
     AE_RANDOM_HOLD_OUT = 7,         /* seed 0; sample: image, kept for testing or not */
     AE_RANDOM_CROP = 8,             /* epoch; sample: training sample */
     AE_RANDOM_SYMMETRY = 9,         /* epoch; sample: training sample */
-    AE_RANDOM_APPLY_NOISE = 16,     /* seed: of the picture's name; epoch: its page; sample: row */
+    AE_RANDOM_APPLY_NOISE = 16      /* seed: of the picture's name; epoch: its page; sample: row */
 } ae_purpose;
 
 /* Names a stream of random numbers. */

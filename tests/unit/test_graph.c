@@ -1,4 +1,4 @@
-/* The language of networks: text to nodes and back, shapes, and what is refused. */
+/* The language of networks: text to nodes and back, shapes, what is refused, and the contract. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/graph.h"
+#include "nn/network.h"
 
 static const char where[] = "a.ini:12: [model] layers";
 
@@ -313,6 +313,26 @@ static void test_number_of_layers(void **state) {
     assert_non_null(strstr(ae_message(), "  conv 2 1 none "));
 }
 
+/* Networks of few channels have the numbers they had before those of many got theirs. */
+static void test_contract(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int version;
+    } cases[] = {{"conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid", 2},
+                 {"conv 32 3 relu same, conv 15 3 relu same, conv 3 3 none same", 2},
+                 {"conv 16 3 relu same, conv 16 3 relu same, conv 3 3 none same", 3},
+                 {"conv 16 3 relu same, conv 16 1 relu same, conv 3 3 none same", 3}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
+        const ae_shape picture = {3, 16, 16};
+        ae_network *network;
+        assert_int_equal(
+            ae_network_create(&network, cases[c].text, where, picture, AE_OUTPUT_DIRECT), AE_OK);
+        assert_int_equal(ae_network_contract(network), cases[c].version);
+        ae_network_destroy(&network);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
@@ -326,6 +346,7 @@ int main(void) {
         cmocka_unit_test(test_refused_options),
         cmocka_unit_test(test_refused_shapes),
         cmocka_unit_test(test_number_of_layers),
+        cmocka_unit_test(test_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,23 +159,6 @@ static void test_table(void **state) {
     ae_network_destroy(&network);
 }
 
-/* Networks of few channels have the numbers they had before those of many got theirs. */
-static void test_contract(void **state) {
-    (void)state;
-    static const struct {
-        const char *text;
-        int version;
-    } cases[] = {{"conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid", 2},
-                 {"conv 32 3 relu same, conv 15 3 relu same, conv 3 3 none same", 2},
-                 {"conv 16 3 relu same, conv 16 3 relu same, conv 3 3 none same", 3},
-                 {"conv 16 3 relu same, conv 16 1 relu same, conv 3 3 none same", 3}};
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
-        ae_network *network = make_network(cases[c].text, 3, 16, 16);
-        assert_int_equal(ae_network_contract(network), cases[c].version);
-        ae_network_destroy(&network);
-    }
-}
-
 /* Activations count as modules; the decoder begins with the first transposed layer and keeps what
  * follows. */
 static void test_names(void **state) {
@@ -500,12 +483,11 @@ static void test_losses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),       cmocka_unit_test(test_contract),
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_initialize),
-        cmocka_unit_test(test_pack),        cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_paths),       cmocka_unit_test(test_block),
-        cmocka_unit_test(test_differences), cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_initialize), cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_reuse),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_block),      cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_losses),     cmocka_unit_test(test_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
