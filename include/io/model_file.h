@@ -29,7 +29,7 @@ typedef struct ae_model_file {
     char data_hash[AE_HASH_TEXT_SIZE]; /* of the images */
     int64_t epoch, updates;            /* whole epochs, and updates */
 
-    int64_t contract; /* version of the order of operations of the program that wrote it */
+    int64_t contract; /* version of the contract, the network's (ae_network_contract) */
     char parameters_hash[AE_HASH_TEXT_SIZE]; /* XXH3-128 */
     size_t size;                             /* floats: ae_network_size() */
     float *parameters;                       /* [size], owned */

@@ -19,7 +19,7 @@ static void check_model(const ae_model_file *model, const stored_run *run, const
     assert_string_equal(model->data_hash, "0123456789abcdef0123456789abcdef");
     assert_int_equal(model->epoch, 3);
     assert_int_equal(model->updates, 1234);
-    assert_int_equal(model->contract, AE_CONTRACT_VERSION);
+    assert_int_equal(model->contract, 2);
     assert_string_equal(model->parameters_hash, hash);
     assert_int_equal(model->size, ae_network_size(run->network));
     assert_memory_equal(model->parameters, run->state.parameters, bytes);
