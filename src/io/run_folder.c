@@ -12,7 +12,6 @@
  */
 #include "io/run_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +29,7 @@
 #include "base/stop.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
+#include "io/folder.h"
 
 enum { NAME_ROOM = 300 }; /* bytes of AE_PATH_SIZE that names in the folder may need */
 
@@ -68,27 +68,6 @@ static bool parse_name(const char *name, entry *found) {
     return strcmp(name, again) == 0;
 }
 
-/* Keeps errno. */
-static bool is_folder(const char *path) {
-    const int error = errno;
-    struct stat info;
-    bool is = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    errno = error;
-    return is;
-}
-
-/* Makes one folder, which lasts, or finds it there. 0, or the errno. */
-static int make_folder(const char *path) {
-    double waited_s = 0;
-    int result;
-    /* Some systems answer otherwise (EROFS, EACCES) for a folder that is there. */
-    while ((result = mkdir(path, 0777)) != 0 && !is_folder(path) && ae_retry(&waited_s, errno))
-        continue;
-    if (result != 0 && !is_folder(path)) return errno == EEXIST ? ENOTDIR : errno;
-    const bool is_new = result == 0 || waited_s > 0; /* the first try may have made it after all */
-    return is_new ? ae_file_sync_name(path) : 0;
-}
-
 /* Makes a folder and its parents. 0, or the errno. */
 static int make_folders(const char *path) {
     char part[AE_PATH_SIZE];
@@ -97,7 +76,7 @@ static int make_folders(const char *path) {
         slash += strcspn(slash, "/");
         char rest = *slash;
         *slash = '\0';
-        int error = make_folder(part);
+        int error = ae_folder_make(part);
         if (error != 0 || !rest) return error;
         *slash = rest;
     }
@@ -232,18 +211,6 @@ void ae_run_folder_best(const ae_run_folder *folder, char *path) {
 
 /* ---- what is there ---- */
 
-/* Names of files in a folder. */
-typedef struct listing {
-    struct dirent **files; /* owned, each of them too */
-    int count;
-} listing;
-
-static void free_listing(listing *list) {
-    for (int i = 0; i < list->count; ++i) free(list->files[i]);
-    free(list->files);
-    *list = (listing){0};
-}
-
 static int is_checkpoint(const struct dirent *file) {
     entry ignored;
     return parse_name(file->d_name, &ignored);
@@ -261,28 +228,15 @@ static int newest_first(const struct dirent **left, const struct dirent **right)
     return (a.step < b.step) - (a.step > b.step);
 }
 
-/* The files in `dir` that are meant, in that order; the caller frees the listing. */
-static ae_status list_files(listing *list, const char *dir, int (*is_meant)(const struct dirent *),
-                            int (*order)(const struct dirent **, const struct dirent **)) {
-    double waited_s = 0;
-    *list = (listing){0};
-    while ((list->count = scandir(dir, &list->files, is_meant, order)) < 0 &&
-           ae_retry(&waited_s, errno))
-        continue;
-    if (list->count >= 0) return AE_OK;
-    *list = (listing){0};
-    return errno == ENOMEM ? ae_fail_memory("a list of files")
-                           : ae_file_fail("look into", dir, errno);
-}
-
 ae_status ae_run_folder_holds_checkpoint(bool *holds, const char *dir) {
     char path[AE_PATH_SIZE];
-    listing list = {0};
+    ae_listing list = {0};
     snprintf(path, sizeof path, "%s/checkpoints", dir);
     ae_status status = ae_file_exists(holds, path);
-    if (status == AE_OK && *holds) status = list_files(&list, path, is_checkpoint, newest_first);
+    if (status == AE_OK && *holds)
+        status = ae_folder_list(&list, path, is_checkpoint, newest_first);
     *holds = list.count > 0;
-    free_listing(&list);
+    ae_listing_release(&list);
     return status;
 }
 
@@ -296,10 +250,10 @@ ae_status ae_run_folder_holds_run(bool *holds, const char *dir) {
 
 ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH_SIZE],
                              int *count) {
-    listing list;
+    ae_listing list;
     *paths = NULL;
     *count = 0;
-    ae_status status = list_files(&list, folder->checkpoints, is_checkpoint, newest_first);
+    ae_status status = ae_folder_list(&list, folder->checkpoints, is_checkpoint, newest_first);
     if (status != AE_OK) return status;
     *paths = calloc((size_t)list.count + 1, AE_PATH_SIZE);
     if (*paths)
@@ -309,7 +263,7 @@ ae_status ae_run_folder_list(const ae_run_folder *folder, char (**paths)[AE_PATH
     for (int i = 0; i < *count; ++i)
         snprintf((*paths)[i], AE_PATH_SIZE, "%.*s/%s", AE_PATH_SIZE - NAME_ROOM,
                  folder->checkpoints, list.files[i]->d_name);
-    free_listing(&list);
+    ae_listing_release(&list);
     return status;
 }
 
@@ -365,47 +319,34 @@ ae_status ae_run_folder_set_aside(const char *path) {
     return error == 0 ? AE_OK : ae_file_fail("rename", path, error);
 }
 
-static ae_status delete_file(const char *path) {
-    double waited_s = 0;
-    while (unlink(path) != 0 && errno != ENOENT)
-        if (!ae_retry(&waited_s, errno)) return ae_file_fail("delete", path, errno);
-    return AE_OK;
-}
-
-static ae_status delete_in(const char *dir, const char *name) {
-    char path[2 * AE_PATH_SIZE];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return delete_file(path);
-}
-
 /* Deletes the half-written files in one folder. */
 static ae_status delete_half_written(const char *dir) {
-    listing list;
-    ae_status status = list_files(&list, dir, is_half_written, NULL);
+    ae_listing list;
+    ae_status status = ae_folder_list(&list, dir, is_half_written, NULL);
     for (int i = 0; i < list.count && status == AE_OK; ++i)
-        status = delete_in(dir, list.files[i]->d_name);
-    free_listing(&list);
+        status = ae_folder_delete(dir, list.files[i]->d_name);
+    ae_listing_release(&list);
     return status;
 }
 
 /* Deletes those checkpoints of a listing, newest first, that newer ones make superfluous. */
-static ae_status delete_superfluous(const char *dir, const listing *list, int64_t keep) {
+static ae_status delete_superfluous(const char *dir, const ae_listing *list, int64_t keep) {
     int64_t whole = 0;
     ae_status status = AE_OK;
     for (int i = 0; i < list->count && status == AE_OK; ++i) {
         entry at;
         parse_name(list->files[i]->d_name, &at);
         bool superfluous = at.step > 0 ? i >= keep : ++whole > keep;
-        if (superfluous) status = delete_in(dir, list->files[i]->d_name);
+        if (superfluous) status = ae_folder_delete(dir, list->files[i]->d_name);
     }
     return status;
 }
 
 ae_status ae_run_folder_prune(const ae_run_folder *folder, int64_t keep) {
-    listing list;
-    ae_status status = list_files(&list, folder->checkpoints, is_checkpoint, newest_first);
+    ae_listing list;
+    ae_status status = ae_folder_list(&list, folder->checkpoints, is_checkpoint, newest_first);
     if (status == AE_OK) status = delete_superfluous(folder->checkpoints, &list, keep);
-    free_listing(&list);
+    ae_listing_release(&list);
     if (status == AE_OK) status = delete_half_written(folder->checkpoints);
     if (status == AE_OK) status = delete_half_written(folder->dir);
     return status;
