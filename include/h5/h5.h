@@ -73,6 +73,24 @@ ae_status ae_h5_member_name(ae_h5 *file, const char *path, int64_t index,
  * chunked, shuffled and deflated. */
 ae_status ae_h5_add(ae_h5 *file, const ae_h5_dataset *dataset, const void *data);
 
+/* Rows that a virtual dataset shows: the first ones of another dataset. */
+enum { AE_H5_ALL_ROWS = -1 }; /* all that it has, however many it comes to have */
+typedef struct ae_h5_source {
+    char file[AE_H5_NAME_SIZE]; /* beside the file itself, "parts/a.h5"; ".": the file itself */
+    char path[AE_H5_NAME_SIZE]; /* of the dataset in it */
+    int64_t rows;               /* of the last source AE_H5_ALL_ROWS, if wanted */
+} ae_h5_source;
+
+/* The same of floats that grow, whose rows are those of the sources, one after the other; rows that
+ * can't be found read as NaN. dataset->shape[0] is not looked at. */
+ae_status ae_h5_add_virtual(ae_h5 *file, const ae_h5_dataset *dataset, const ae_h5_source *sources,
+                            int count);
+
+/* sources[room] = the first ones of the dataset at dataset->path, of those dimensions behind the
+ * rows; *count = how many there are, 0 where it isn't virtual. */
+ae_status ae_h5_sources(ae_h5 *file, const ae_h5_dataset *dataset, ae_h5_source *sources, int room,
+                        int *count);
+
 /* Adds a row to a dataset that grows. */
 ae_status ae_h5_append(ae_h5 *file, const char *path, ae_h5_type type, const void *row);
 
@@ -86,6 +104,9 @@ ae_status ae_h5_check(ae_h5 *file, const char *path, ae_h5_type type, int rank, 
 /* Reads all values of a dataset of exactly that type (not AE_H5_TEXT), rank and shape. */
 ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, const int64_t *shape,
                      void *data);
+
+/* Reads one row (along the first dimension) of a dataset that was checked. */
+ae_status ae_h5_read_row(ae_h5 *file, const char *path, ae_h5_type type, int64_t row, void *data);
 
 /* Replaces all values of such a dataset. */
 ae_status ae_h5_write(ae_h5 *file, const char *path, ae_h5_type type, int rank,

@@ -62,7 +62,7 @@ failed:
 }
 
 /* Makes the dataset, empty. Negative: failed. */
-static hid_t make_dataset(ae_h5 *file, const ae_h5_dataset *dataset, hid_t type) {
+static hid_t make_dataset(ae_h5 *file, const ae_h5_dataset *dataset, hid_t type, hid_t creation) {
     hsize_t now[AE_H5_RANK_MAX], most[AE_H5_RANK_MAX];
     for (int d = 0; d < dataset->rank; ++d) {
         now[d] = (hsize_t)dataset->shape[d];
@@ -71,10 +71,8 @@ static hid_t make_dataset(ae_h5 *file, const ae_h5_dataset *dataset, hid_t type)
     hid_t id = H5I_INVALID_HID;
     hid_t space =
         dataset->rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(dataset->rank, now, most);
-    hid_t creation = creation_properties(dataset, type);
     if (space >= 0 && creation >= 0)
         id = H5Dcreate2(file->id, dataset->path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    if (creation >= 0) H5Pclose(creation);
     if (space >= 0) H5Sclose(space);
     return id;
 }
@@ -97,10 +95,12 @@ static herr_t attach_scales(ae_h5 *file, const ae_h5_dataset *dataset, hid_t id)
     return result;
 }
 
-ae_status ae_h5_add(ae_h5 *file, const ae_h5_dataset *dataset, const void *data) {
+ae_status ae_h5_add_with(ae_h5 *file, const ae_h5_dataset *dataset, hid_t creation,
+                         const void *data) {
     ae_status status = AE_OK;
     hid_t text = ae_h5_text_type(), id = H5I_INVALID_HID;
-    if (text < 0 || (id = make_dataset(file, dataset, ae_h5_file_type(dataset->type, text))) < 0 ||
+    if (text < 0 ||
+        (id = make_dataset(file, dataset, ae_h5_file_type(dataset->type, text), creation)) < 0 ||
         (data &&
          H5Dwrite(id, native_type(dataset->type, text), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) ||
         attach_scales(file, dataset, id) < 0)
@@ -116,17 +116,44 @@ ae_status ae_h5_add(ae_h5 *file, const ae_h5_dataset *dataset, const void *data)
     return status;
 }
 
-/* Writes one row at `start` along the first dimension. */
-static herr_t write_row(hid_t id, int rank, const hsize_t *shape, hid_t type, const void *row) {
-    hsize_t start[AE_H5_RANK_MAX] = {shape[0] - 1}, count[AE_H5_RANK_MAX] = {1};
+ae_status ae_h5_add(ae_h5 *file, const ae_h5_dataset *dataset, const void *data) {
+    hid_t text = ae_h5_text_type();
+    hid_t creation = creation_properties(dataset, ae_h5_file_type(dataset->type, text));
+    ae_status status = ae_h5_add_with(file, dataset, creation, data);
+    if (creation >= 0) H5Pclose(creation);
+    if (text >= 0) H5Tclose(text);
+    return status;
+}
+
+/* One row of a dataset, and memory for it. */
+typedef struct row_place {
+    hid_t place, memory; /* dataspaces; negative: failed */
+} row_place;
+
+static row_place select_row(hid_t id, int rank, const hsize_t *shape, hsize_t row) {
+    hsize_t start[AE_H5_RANK_MAX] = {row}, count[AE_H5_RANK_MAX] = {1};
     for (int d = 1; d < rank; ++d) count[d] = shape[d];
-    hid_t place = H5Dget_space(id), memory = H5Screate_simple(rank, count, NULL);
+    row_place selected = {H5Dget_space(id), H5Screate_simple(rank, count, NULL)};
+    if (selected.place >= 0 &&
+        H5Sselect_hyperslab(selected.place, H5S_SELECT_SET, start, NULL, count, NULL) < 0) {
+        H5Sclose(selected.place);
+        selected.place = H5I_INVALID_HID;
+    }
+    return selected;
+}
+
+static void close_row(row_place *row) {
+    if (row->memory >= 0) H5Sclose(row->memory);
+    if (row->place >= 0) H5Sclose(row->place);
+}
+
+/* Writes the last row. */
+static herr_t write_row(hid_t id, int rank, const hsize_t *shape, hid_t type, const void *row) {
+    row_place last = select_row(id, rank, shape, shape[0] - 1);
     herr_t result = -1;
-    if (place >= 0 && memory >= 0 &&
-        H5Sselect_hyperslab(place, H5S_SELECT_SET, start, NULL, count, NULL) >= 0)
-        result = H5Dwrite(id, type, memory, place, H5P_DEFAULT, row);
-    if (memory >= 0) H5Sclose(memory);
-    if (place >= 0) H5Sclose(place);
+    if (last.place >= 0 && last.memory >= 0)
+        result = H5Dwrite(id, type, last.memory, last.place, H5P_DEFAULT, row);
+    close_row(&last);
     return result;
 }
 
@@ -228,6 +255,22 @@ ae_status ae_h5_write(ae_h5 *file, const char *path, ae_h5_type type, int rank,
     if (status != AE_OK) return status;
     if (H5Dwrite(id, native_type(type, H5I_INVALID_HID), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         status = ae_h5_fail(file, "write", path);
+    H5Dclose(id);
+    return status;
+}
+
+ae_status ae_h5_read_row(ae_h5 *file, const char *path, ae_h5_type type, int64_t row, void *data) {
+    ae_status status = AE_OK;
+    int rank = 0;
+    hsize_t shape[AE_H5_RANK_MAX] = {0};
+    hid_t id = open_dataset(file, path, &rank, shape);
+    if (id < 0) return ae_h5_fail(file, "open", path);
+    row_place one = select_row(id, rank, shape, (hsize_t)row);
+    if (one.place < 0 || one.memory < 0 ||
+        H5Dread(id, native_type(type, H5I_INVALID_HID), one.memory, one.place, H5P_DEFAULT, data) <
+            0)
+        status = ae_h5_fail(file, "read", path);
+    close_row(&one);
     H5Dclose(id);
     return status;
 }

@@ -20,6 +20,10 @@ hid_t ae_h5_file_type(ae_h5_type type, hid_t text);
 /* A new variable-length UTF-8 string type. */
 hid_t ae_h5_text_type(void);
 
+/* ae_h5_add() with those creation properties; negative: they couldn't be made. */
+ae_status ae_h5_add_with(ae_h5 *file, const ae_h5_dataset *dataset, hid_t creation,
+                         const void *data);
+
 /* Which of our types this is; false: none. */
 bool ae_h5_type_of(hid_t type, ae_h5_type *found);
 
