@@ -20,6 +20,25 @@ PARTS = {
 }
 
 
+class Gallery:
+    """Pictures of one size, with the newest outputs."""
+
+    def __init__(self, group):
+        self.epoch = int(group["epoch"][-1])
+        self.clean, self.noisy = group["clean"][()], group["noisy"][()]
+        self.output = group["output"][-1]
+        self.labels = group["label"][()] if "label" in group else None
+
+
+def galleries(file):
+    """By the end of their figures' name: "", or of each size "-321x481"."""
+    top = file["reconstructions"]
+    groups = [("", top)] if "epoch" in top else [(f"-{name}", top[name]) for name in top]
+    for name, group in groups:
+        if len(group["epoch"]) > 0:
+            yield name, Gallery(group)
+
+
 class Run:
     """What the figures need of a results.h5, a file of FORMAT."""
 
@@ -37,12 +56,7 @@ class Run:
             self.workers = f"{last['ranks']} ranks, {last['threads']} threads in all"
             inputs = file["test"].get("input_psnr_db")
             self.input_psnr_db = None if inputs is None else inputs[()]
-            self.pictures = self.output_epoch = None
-            if "reconstructions" in file and len(file["reconstructions/epoch"]) > 0:
-                group = file["reconstructions"]
-                self.output_epoch = int(group["epoch"][-1])
-                self.pictures = {name: group[name][()] for name in ("label", "clean", "noisy")}
-                self.pictures["output"] = group["output"][-1]
+            self.galleries = dict(galleries(file)) if "reconstructions" in file else {}
         if len(self.epochs["epoch"]) == 0:
             raise ValueError("it holds no epoch yet")
 
@@ -62,16 +76,16 @@ def psnr_db(image, clean):
         return 10 * np.log10(1 / error)
 
 
-def picture_rows(run):
+def picture_rows(run, gallery):
     """The rows: name, images, captions. The input has one only if it isn't the clean image."""
     clean, noisy, output = (
-        run.pictures[name][:PICTURES_MAX] for name in ("clean", "noisy", "output")
+        images[:PICTURES_MAX] for images in (gallery.clean, gallery.noisy, gallery.output)
     )
     values = {name: [f"{value:.1f} dB" for value in psnr_db(images, clean)]
               for name, images in (("noisy", noisy), ("output", output))}
-    cifar10 = run.config["data.source"] == "cifar10"
-    names = [CIFAR10[label] for label in run.pictures["label"][: len(clean)]] if cifar10 else None
-    sigma = run.test_noise_after(run.output_epoch)
+    cifar10 = run.config["data.source"] == "cifar10" and gallery.labels is not None
+    names = [CIFAR10[label] for label in gallery.labels[: len(clean)]] if cifar10 else None
+    sigma = run.test_noise_after(gallery.epoch)
     rows = [("clean", clean, names)]
     if sigma > 0:
         rows.append((f"noise {sigma:g}", noisy, values["noisy"]))
@@ -79,9 +93,9 @@ def picture_rows(run):
     return rows
 
 
-def draw_reconstructions(run, path):
+def draw_reconstructions(run, gallery, path):
     """Ten across: the clean image, the network's input if that is another, its output."""
-    rows = picture_rows(run)
+    rows = picture_rows(run, gallery)
     count = len(rows[0][1])
     across = min(ACROSS, count)
     # All lengths are in inches.
@@ -107,8 +121,8 @@ def draw_reconstructions(run, path):
                 axis.text(-0.08, 0.5, name, fontsize=9, ha="right", va="center",
                           transform=axis.transAxes)
             y += row_height
-    stored = len(run.pictures["clean"])
-    title = f"Test image{'s' if count > 1 else ''} after epoch {run.output_epoch}, with PSNR"
+    stored = len(gallery.clean)
+    title = f"Test image{'s' if count > 1 else ''} after epoch {gallery.epoch}, with PSNR"
     if count < stored:
         title += f", the first {count} of {stored}"
     figure.text(0.08 / width, 1 - 0.22 / height, title, fontsize=10, va="center")
@@ -214,8 +228,9 @@ def draw_curves(run, path):
 
 def draw(run, out):
     """Draws into the folder `out`; yields the path of each figure."""
-    if run.pictures is not None:
-        draw_reconstructions(run, out / "reconstructions.png")
-        yield out / "reconstructions.png"
+    for name, gallery in run.galleries.items():
+        path = out / f"reconstructions{name}.png"
+        draw_reconstructions(run, gallery, path)
+        yield path
     draw_curves(run, out / "curves.png")
     yield out / "curves.png"

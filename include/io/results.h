@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "config/config.h"
+#include "kernels/planes.h"
 #include "nn/state.h"
 
 /* The parts of an epoch's time. */
@@ -59,10 +60,11 @@ typedef struct ae_results_setup {
     const ae_network *network;
     ae_provenance provenance;
     int64_t test_count;
-    const uint8_t *labels;   /* [test_count] */
-    int64_t reconstructions; /* <= test_count */
-    int shape[3];            /* channels, height, width */
-    const float *clean;      /* [reconstructions][channels][height][width] */
+    const uint8_t *labels;   /* [test_count]; NULL: there are none */
+    int64_t reconstructions; /* <= test_count: the first test images as pictures */
+    int shape[3];            /* channels, height, width of each picture, but where there are */
+    const ae_shape *shapes;  /* [reconstructions], of pictures that differ; NULL: they don't */
+    const float *clean;      /* the pictures one after the other, [channels][height][width] each */
     const float *noisy;
 } ae_results_setup;
 
@@ -87,10 +89,14 @@ ae_status ae_results_add_epoch(ae_results *results, const ae_epoch_row *row);
 ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const double *ssim,
                               const double *input_psnr_db, const double *input_ssim);
 
-/* output: [reconstructions][channels][height][width] after `epoch`. */
+/* output: after `epoch`, of the pictures one after the other as in the setup. */
 ae_status ae_results_add_reconstructions(ae_results *results, int64_t epoch, const float *output);
 
-/* Writes the file. AE_ERROR_IO: the one there before stands. */
+/* Writes the file; many pictures move into files beside it (src/io/parts.h), so that what this
+ * writes doesn't grow with them. AE_ERROR_IO: the one there before stands. */
 ae_status ae_results_publish(ae_results *results);
+
+/* The same with all pictures in the file, as the last one of a run. */
+ae_status ae_results_finish(ae_results *results);
 
 #endif

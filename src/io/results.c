@@ -13,10 +13,13 @@
  *                        [index][channel][row][column]; output [epoch][index][channel][row]
  *                        [column], the epochs being those of the scale `epoch` of this group.
  *                        noisy is what the training phase's network sees; while pretraining it
- *                        sees clean
+ *                        sees clean. Of pictures of several sizes a group for each in it, "321x481"
+ *                        (rows x columns), with all these
+ *     /recent            (while a run with many pictures goes on, see parts.h) the newest outputs
  *
- * Every dimension has a scale of its name in the same group. The columns of the two tables are
- * those of results_schema.c. `epoch` and `start` can grow.
+ * `label` is there where the images have labels. Every dimension has a scale of its name in the
+ * same group. The columns of the two tables are those of results_schema.c. `epoch` and `start` can
+ * grow.
  *
  * A run that goes on cuts the tables back to the epochs its checkpoint knows of. */
 #include "io/results.h"
@@ -27,11 +30,12 @@
 #include "base/build.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/timer.h"
 #include "h5/h5.h"
 #include "io/config_group.h"
+#include "io/images_group.h"
 #include "io/origin_group.h"
+#include "io/parts.h"
 #include "io/results_schema.h"
 
 static const char format[] = "ae_dist results";
@@ -39,8 +43,10 @@ enum { FORMAT_VERSION = 1 };
 
 struct ae_results {
     ae_h5 *file;
-    int64_t test_count, reconstructions;
-    int shape[3];
+    char *path; /* owned */
+    int64_t test_count;
+    ae_pictures pictures;
+    ae_parts parts; /* of the pictures */
 };
 
 /* ---- groups ---- */
@@ -89,156 +95,14 @@ static ae_status write_config(ae_h5 *file, const ae_config *config) {
     return ae_h5_add(file, &ini, &text);
 }
 
-/* Adds the scale `index` and the dataset `label` of the first `count` test images. */
-static ae_status add_images(ae_h5 *file, const char *group, const uint8_t *labels, int64_t count) {
-    char index_path[AE_H5_NAME_SIZE], label_path[AE_H5_NAME_SIZE];
-    snprintf(index_path, sizeof index_path, "%s/index", group);
-    snprintf(label_path, sizeof label_path, "%s/label", group);
-    ae_h5_dataset index = {.path = index_path,
-                           .type = AE_H5_INT64,
-                           .rank = 1,
-                           .shape = {count},
-                           .units = "1",
-                           .long_name = "Test image",
-                           .description = "Position in the test set, counted from 0",
-                           .scales = {index_path}};
-    ae_h5_dataset label = index;
-    label.path = label_path;
-    label.long_name = "Label";
-    label.description = "Class of the image, as the data set numbers them";
-    int64_t *values = ae_calloc((size_t)count, sizeof *values);
-    if (!values) return ae_fail_memory("the labels");
-    for (int64_t i = 0; i < count; ++i) values[i] = i;
-    ae_status status = ae_h5_add(file, &index, values);
-    for (int64_t i = 0; i < count; ++i) values[i] = labels[i];
-    if (status == AE_OK) status = ae_h5_add(file, &label, values);
-    free(values);
-    return status;
-}
-
 static ae_status write_test(ae_results *results, const uint8_t *labels) {
     ae_status status = replace_group(results->file, "/test", "Every test image, evaluated last");
-    if (status == AE_OK) status = add_images(results->file, "/test", labels, results->test_count);
-    return status;
-}
-
-/* Adds the scales of a picture's dimensions to /reconstructions. */
-static ae_status add_picture_scales(ae_results *results) {
-    static const char *const colours[] = {"red", "green", "blue"};
-    static const char *const paths[] = {"/reconstructions/channel", "/reconstructions/row",
-                                        "/reconstructions/column"};
-    static const char *const names[] = {"Colour channel", "Pixel row", "Pixel column"};
-    static const char *const descriptions[] = {"", "From the top, counted from 0",
-                                               "From the left, counted from 0"};
-    ae_status status = AE_OK;
-    for (int d = 0; d < 3 && status == AE_OK; ++d) {
-        bool named = d == 0 && results->shape[0] == 3;
-        int64_t *numbers = ae_calloc((size_t)results->shape[d], sizeof *numbers);
-        if (!numbers) return ae_fail_memory(paths[d]);
-        for (int i = 0; i < results->shape[d]; ++i) numbers[i] = i;
-        ae_h5_dataset scale = {.path = paths[d],
-                               .type = named ? AE_H5_TEXT : AE_H5_INT64,
-                               .rank = 1,
-                               .shape = {results->shape[d]},
-                               .units = named ? "text" : "1",
-                               .long_name = names[d],
-                               .description = d == 0 ? "In the images' order" : descriptions[d],
-                               .scales = {paths[d]}};
-        status = ae_h5_add(results->file, &scale, named ? (const void *)colours : numbers);
-        free(numbers);
-    }
-    return status;
-}
-
-/* The description of a dataset of pictures. */
-static ae_h5_dataset picture_dataset(const ae_results *results, const char *path) {
-    ae_h5_dataset dataset = {.path = path,
-                             .type = AE_H5_FLOAT,
-                             .rank = 4,
-                             .shape = {results->reconstructions, results->shape[0],
-                                       results->shape[1], results->shape[2]},
-                             .units = "1",
-                             .scales = {"/reconstructions/index", "/reconstructions/channel",
-                                        "/reconstructions/row", "/reconstructions/column"}};
-    return dataset;
-}
-
-static ae_h5_dataset output_dataset(const ae_results *results) {
-    ae_h5_dataset dataset = picture_dataset(results, "/reconstructions/output");
-    dataset.rank = 5;
-    dataset.grows = true;
-    memmove(&dataset.shape[1], &dataset.shape[0], 4 * sizeof dataset.shape[0]);
-    memmove(&dataset.scales[1], &dataset.scales[0], 4 * sizeof dataset.scales[0]);
-    dataset.shape[0] = 0;
-    dataset.scales[0] = "/reconstructions/epoch";
-    dataset.long_name = "Output";
-    dataset.description = "What the network made of them after the epoch, between 0 and 1";
-    return dataset;
-}
-
-static ae_status write_reconstructions(ae_results *results, const ae_results_setup *setup) {
-    ae_h5 *file = results->file;
-    ae_h5_dataset epoch = {.path = "/reconstructions/epoch",
-                           .type = AE_H5_INT64,
-                           .rank = 1,
-                           .grows = true,
-                           .units = "1",
-                           .long_name = "Epoch",
-                           .description = "Those after which outputs were stored",
-                           .scales = {"/reconstructions/epoch"}};
-    ae_h5_dataset clean = picture_dataset(results, "/reconstructions/clean");
-    ae_h5_dataset noisy = picture_dataset(results, "/reconstructions/noisy");
-    ae_h5_dataset output = output_dataset(results);
-    clean.long_name = "Clean image";
-    clean.description = "Pixels between 0 and 1: what the output should be, and the network's "
-                        "input while pretraining";
-    noisy.long_name = "Noisy image";
-    noisy.description = "The clean image with the test noise: the network's input after "
-                        "pretraining";
-    ae_status status = replace_group(file, "/reconstructions", "The first test images as pictures");
     if (status == AE_OK)
-        status = add_images(file, "/reconstructions", setup->labels, setup->reconstructions);
-    if (status == AE_OK) status = add_picture_scales(results);
-    if (status == AE_OK) status = ae_h5_add(file, &epoch, NULL);
-    if (status == AE_OK) status = ae_h5_add(file, &clean, setup->clean);
-    if (status == AE_OK) status = ae_h5_add(file, &noisy, setup->noisy);
-    if (status == AE_OK) status = ae_h5_add(file, &output, NULL);
+        status = ae_images_group_write(results->file, "/test", NULL, labels, results->test_count);
     return status;
 }
 
 /* ---- going on ---- */
-
-/* *kept = how many of the first values of a scale of epochs are at most `epochs`. */
-static ae_status count_kept(ae_h5 *file, const char *scale, int64_t epochs, int64_t *kept) {
-    int64_t rows = -1;
-    ae_status status = ae_h5_check(file, scale, AE_H5_INT64, 1, &rows);
-    if (status != AE_OK) return status;
-    int64_t *values = ae_calloc((size_t)rows, sizeof *values);
-    if (!values) return ae_fail_memory(scale);
-    status = ae_h5_read(file, scale, AE_H5_INT64, 1, &rows, values);
-    for (*kept = 0; status == AE_OK && *kept < rows && values[*kept] <= epochs;) ++*kept;
-    free(values);
-    return status;
-}
-
-/* Cuts the stored outputs back to those of the first `epochs` epochs. */
-static ae_status cut_reconstructions(ae_results *results, int64_t epochs) {
-    int64_t kept;
-    ae_status status = count_kept(results->file, "/reconstructions/epoch", epochs, &kept);
-    if (status == AE_OK) status = ae_h5_cut(results->file, "/reconstructions/epoch", kept);
-    if (status == AE_OK) status = ae_h5_cut(results->file, "/reconstructions/output", kept);
-    return status;
-}
-
-/* Does the file hold the reconstructions that are asked for now? */
-static bool holds_reconstructions(ae_results *results) {
-    ae_h5_dataset clean = picture_dataset(results, "/reconstructions/clean");
-    ae_h5_dataset output = output_dataset(results);
-    output.shape[0] = -1;
-    return ae_h5_has(results->file, "/reconstructions") &&
-           ae_h5_check(results->file, clean.path, clean.type, clean.rank, clean.shape) == AE_OK &&
-           ae_h5_check(results->file, output.path, output.type, output.rank, output.shape) == AE_OK;
-}
 
 static ae_status compare_origin(ae_differences *list, ae_h5 *file, const ae_origin *is) {
     ae_origin was;
@@ -300,13 +164,44 @@ static ae_status load(ae_results *results, const char *path, const ae_results_se
     if (status == AE_OK) status = ae_table_check(file, &ae_provenance_table, starts);
     if (status == AE_OK) status = ae_table_check(file, &ae_epochs_table, &epochs);
     if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(file, path, setup, epochs);
-    if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epochs_kept, &kept);
+    if (status == AE_OK) status = ae_scale_count(file, "/epochs/epoch", epochs_kept, &kept);
     if (status != AE_OK) return status;
     if (kept < epochs_kept)
         ae_warn("%s lacks figures of %lld of the first %lld epochs", path,
                 (long long)(epochs_kept - kept), (long long)epochs_kept);
     status = ae_table_cut(file, &ae_provenance_table, *starts);
     if (status == AE_OK) status = ae_table_cut(file, &ae_epochs_table, kept);
+    return status;
+}
+
+/* Takes the outputs stored so far, up to those after `epochs` epochs. *taken: false where there are
+ * none, or of other pictures. */
+static ae_status take_outputs(ae_results *results, int64_t epochs, bool *taken) {
+    *taken = ae_pictures_are_held(&results->pictures, results->file);
+    ae_status status = *taken ? ae_parts_load(&results->parts, results->file) : AE_OK;
+    return status == AE_OK && *taken ? ae_parts_cut(&results->parts, results->file, epochs)
+                                     : status;
+}
+
+static ae_status delete_pictures(ae_h5 *file) {
+    static const char *const groups[] = {AE_PICTURES_GROUP, AE_RECENT_GROUP};
+    ae_status status = AE_OK;
+    for (size_t i = 0; i < sizeof groups / sizeof *groups && status == AE_OK; ++i)
+        if (ae_h5_has(file, groups[i])) status = ae_h5_delete(file, groups[i]);
+    return status;
+}
+
+/* The pictures that are asked for now: those that are there, or new ones. */
+static ae_status enter_pictures(ae_results *results, const ae_results_setup *setup,
+                                int64_t epochs_kept) {
+    bool taken = false;
+    ae_status status = epochs_kept > 0 ? take_outputs(results, epochs_kept, &taken) : AE_OK;
+    if (status != AE_OK || taken) return status;
+    if (epochs_kept > 0 && ae_h5_has(results->file, AE_PICTURES_GROUP))
+        ae_warn("output.reconstructions has changed: the pictures stored so far go");
+    status = delete_pictures(results->file);
+    if (status == AE_OK && results->pictures.gallery_count > 0)
+        status = ae_pictures_write(&results->pictures, results->file, setup);
     return status;
 }
 
@@ -319,16 +214,7 @@ static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
     status = write_test(results, setup->labels); /* its figures are of an epoch that may be cut */
     if (status != AE_OK) return status;
 
-    bool holds = epochs_kept > 0 && ae_h5_has(results->file, "/reconstructions");
-    bool fits = holds && results->reconstructions > 0 && holds_reconstructions(results);
-    if (holds && !fits)
-        ae_warn("output.reconstructions has changed: the pictures stored so far go");
-    if (fits)
-        status = cut_reconstructions(results, epochs_kept);
-    else if (results->reconstructions > 0)
-        status = write_reconstructions(results, setup);
-    else if (ae_h5_has(results->file, "/reconstructions"))
-        status = ae_h5_delete(results->file, "/reconstructions");
+    status = enter_pictures(results, setup, epochs_kept);
     if (status != AE_OK) return status;
 
     char time[32];
@@ -344,30 +230,41 @@ static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
     return ae_table_append(results->file, &ae_provenance_table, &record);
 }
 
-ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
-                            int64_t epochs_kept) {
-    ae_results *made = *results = calloc(1, sizeof *made);
+/* The handle, with no file yet. */
+static ae_status make(ae_results **results, const char *path, const ae_results_setup *setup) {
+    ae_results *made = calloc(1, sizeof *made);
+    *results = NULL;
     if (!made) return ae_fail_memory(path);
     made->test_count = setup->test_count;
-    made->reconstructions = setup->reconstructions;
-    memcpy(made->shape, setup->shape, sizeof setup->shape);
+    made->path = strdup(path);
+    ae_parts_init(&made->parts, &made->pictures, made->path);
+    ae_status status = made->path ? ae_pictures_init(&made->pictures, setup) : ae_fail_memory(path);
+    *results = made;
+    if (status != AE_OK) ae_results_destroy(results);
+    return status;
+}
+
+ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
+                            int64_t epochs_kept) {
+    ae_status status = make(results, path, setup);
+    if (status != AE_OK) return status;
 
     int64_t starts = 0;
     bool exists = false;
-    ae_status status = ae_file_exists(&exists, path);
+    status = ae_file_exists(&exists, path);
     if (status == AE_OK && exists) {
-        status = load(made, path, setup, epochs_kept, &starts);
+        status = load(*results, path, setup, epochs_kept, &starts);
     } else if (status == AE_OK) {
-        status = begin(made, path);
+        status = begin(*results, path);
         if (status == AE_OK && epochs_kept > 0)
             ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs", path,
                     (long long)epochs_kept);
     }
     if (status == AE_ERROR_IO) refuse_file();
-    if (status == AE_OK) status = enter_start(made, setup, epochs_kept, starts);
+    if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);
     if (status == AE_OK)
-        status =
-            ae_origin_group_write(made->file, ae_provenance_table.group, &setup->provenance.origin);
+        status = ae_origin_group_write((*results)->file, ae_provenance_table.group,
+                                       &setup->provenance.origin);
     if (status != AE_OK) ae_results_destroy(results);
     return status;
 }
@@ -379,8 +276,8 @@ ae_status ae_results_look(bool *holds, const char *path, int64_t epoch) {
     if (status != AE_OK || !*holds) return status;
     status = open_file(&file, path);
     if (status == AE_OK) status = ae_table_check(file, &ae_epochs_table, &rows);
-    if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epoch - 1, &before);
-    if (status == AE_OK) status = count_kept(file, "/epochs/epoch", epoch, &through);
+    if (status == AE_OK) status = ae_scale_count(file, "/epochs/epoch", epoch - 1, &before);
+    if (status == AE_OK) status = ae_scale_count(file, "/epochs/epoch", epoch, &through);
     *holds = status == AE_OK && through > before && rows >= through;
     ae_h5_close(&file);
     return status == AE_ERROR_IO ? refuse_file() : status;
@@ -389,6 +286,9 @@ ae_status ae_results_look(bool *holds, const char *path, int64_t epoch) {
 void ae_results_destroy(ae_results **results) {
     if (!*results) return;
     ae_h5_close(&(*results)->file);
+    ae_parts_release(&(*results)->parts);
+    ae_pictures_release(&(*results)->pictures);
+    free((*results)->path);
     free(*results);
     *results = NULL;
 }
@@ -434,13 +334,22 @@ ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const 
 }
 
 ae_status ae_results_add_reconstructions(ae_results *results, int64_t epoch, const float *output) {
-    if (results->reconstructions == 0) return AE_OK;
-    ae_status status = ae_h5_append(results->file, "/reconstructions/epoch", AE_H5_INT64, &epoch);
-    if (status == AE_OK)
-        status = ae_h5_append(results->file, "/reconstructions/output", AE_H5_FLOAT, output);
-    return status;
+    return ae_parts_add(&results->parts, results->file, epoch, output);
+}
+
+/* ---- writing ---- */
+
+static ae_status publish(ae_results *results) {
+    ae_status status = ae_h5_publish(results->file);
+    return status == AE_OK ? ae_parts_tidy(&results->parts) : status;
 }
 
 ae_status ae_results_publish(ae_results *results) {
-    return ae_h5_publish(results->file);
+    ae_status status = ae_parts_settle(&results->parts, results->file);
+    return status == AE_OK ? publish(results) : status;
+}
+
+ae_status ae_results_finish(ae_results *results) {
+    ae_status status = ae_parts_merge(&results->parts, results->file);
+    return status == AE_OK ? publish(results) : status;
 }

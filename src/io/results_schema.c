@@ -1,6 +1,8 @@
 #include "io/results_schema.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include "base/memory.h"
 
 #define EPOCH(member) offsetof(ae_epoch_record, row.member)
 #define START(member) offsetof(ae_start_record, member)
@@ -138,6 +140,18 @@ ae_status ae_table_add(ae_h5 *file, const ae_table *table) {
         ae_h5_dataset dataset = column_dataset(table, &table->columns[c], path);
         status = ae_h5_add(file, &dataset, NULL);
     }
+    return status;
+}
+
+ae_status ae_scale_count(ae_h5 *file, const char *scale, int64_t epochs, int64_t *count) {
+    int64_t rows = -1;
+    ae_status status = ae_h5_check(file, scale, AE_H5_INT64, 1, &rows);
+    if (status != AE_OK) return status;
+    int64_t *values = ae_calloc((size_t)rows, sizeof *values);
+    if (!values) return ae_fail_memory(scale);
+    status = ae_h5_read(file, scale, AE_H5_INT64, 1, &rows, values);
+    for (*count = 0; status == AE_OK && *count < rows && values[*count] <= epochs;) ++*count;
+    free(values);
     return status;
 }
 

@@ -41,6 +41,9 @@ typedef struct ae_start_record {
 extern const ae_table ae_epochs_table;
 extern const ae_table ae_provenance_table;
 
+/* *count = how many of the first values of a scale of epochs are at most `epochs`. */
+ae_status ae_scale_count(ae_h5 *file, const char *scale, int64_t epochs, int64_t *count);
+
 /* Makes the group with its columns, which have no rows yet. */
 ae_status ae_table_add(ae_h5 *file, const ae_table *table);
 

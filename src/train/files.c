@@ -205,8 +205,9 @@ static ae_status write_results(ae_files *files, const ae_evaluation *e, const ae
                                      e->input_ssim);
     if (status == AE_OK && is_due(files->plan, row->epoch, every))
         status = add_pictures(files, e, row->epoch);
-    if (status == AE_OK) status = ae_results_publish(files->results);
-    return status;
+    if (status != AE_OK) return status;
+    return row->epoch == files->plan->total_epochs ? ae_results_finish(files->results)
+                                                   : ae_results_publish(files->results);
 }
 
 /* Rank 0. */
