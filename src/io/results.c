@@ -309,7 +309,10 @@ ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const 
         {"/test/psnr_db", "dB", "PSNR", "10 log10(1 / MSE) of the output; infinite if exact",
          psnr_db},
         {"/test/ssim", "1", "SSIM",
-         "Of the output; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1", ssim},
+         "Of the output; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1; not a "
+         "number "
+         "where a side is below 7",
+         ssim},
         {"/test/input_psnr_db", "dB", "PSNR of the input",
          "The same of the network's input: what doing nothing would give", input_psnr_db},
         {"/test/input_ssim", "1", "SSIM of the input",

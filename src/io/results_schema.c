@@ -29,7 +29,8 @@ static const ae_column epoch_columns[] = {
     {"psnr_pooled_db", AE_H5_DOUBLE, 0, EPOCH(psnr_pooled_db), "dB", "PSNR of the pooled error",
      "10 log10(1 / MSE) of the MSE over all test images together"},
     {"ssim", AE_H5_DOUBLE, 0, EPOCH(ssim), "1", "SSIM",
-     "Mean over the test images; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1"},
+     "Mean over the test images; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1; "
+     "images with a side below 7, of which it isn't defined, are left out"},
     {"psnr_first10_db", AE_H5_DOUBLE, 0, EPOCH(psnr_first10_db), "dB", "PSNR, first 10 images",
      "The reference experiment's figure: mean over the first 10 test images"},
     {"ssim_first10_range2", AE_H5_DOUBLE, 0, EPOCH(ssim_first10_range2), "1",

@@ -98,7 +98,8 @@ RESULTS = {
         ("psnr_pooled_db", DOUBLE, "dB", "PSNR of the pooled error",
          "10 log10(1 / MSE) of the MSE over all test images together"),
         ("ssim", DOUBLE, "1", "SSIM",
-         "Mean over the test images; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1"),
+         "Mean over the test images; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1; "
+         "images with a side below 7, of which it isn't defined, are left out"),
         ("psnr_first10_db", DOUBLE, "dB", "PSNR, first 10 images",
          "The reference experiment's figure: mean over the first 10 test images"),
         ("ssim_first10_range2", DOUBLE, "1", "SSIM, first 10 images, range 2",
@@ -134,7 +135,8 @@ RESULTS = {
     **{f"test/{name}": (DOUBLE, ("index",), units, *texts) for name, units, *texts in [
         ("psnr_db", "dB", "PSNR", "10 log10(1 / MSE) of the output; infinite if exact"),
         ("ssim", "1", "SSIM",
-         "Of the output; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1"),
+         "Of the output; 7 x 7 uniform window, per channel, K1 0.01, K2 0.03, range 1; not a number "
+         "where a side is below 7"),
         ("input_psnr_db", "dB", "PSNR of the input",
          "The same of the network's input: what doing nothing would give"),
         ("input_ssim", "1", "SSIM of the input",
