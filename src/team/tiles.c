@@ -34,11 +34,11 @@ static span input_span(const ae_network *network, span out, int length) {
     return in;
 }
 
-/* The longest input of an output of `side`. */
+/* The longest input of an output of `side`, wherever that begins. */
 static int input_side(const ae_network *network, int side) {
     const ae_margin margin = ae_network_margin(network);
     const int phase = ae_network_phase(network);
-    return round_up(margin.before, phase) + round_up(side + margin.after, phase);
+    return round_up(margin.before + side + margin.after, phase) + phase;
 }
 
 static int rounded_side(const ae_network *network, int side) {

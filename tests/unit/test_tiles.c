@@ -220,7 +220,7 @@ static void test_reuse(void **state) {
     }
 }
 
-/* A strip of the output from no more of the input than it needs. */
+/* A strip of the output from no more of the input than it needs, wherever it begins. */
 static void test_strips(void **state) {
     (void)state;
     const int height = 53, width = 21;
@@ -231,7 +231,7 @@ static void test_strips(void **state) {
         assert_int_equal(ae_tiles_create(&tiles, &model, 8, 2), AE_OK);
         ae_planes in = make_picture(height, width, 3), whole = make_planes(height, width);
         apply_whole(&model, &whole, &in);
-        const int rows = ae_tiles_side(tiles);
+        const int rows = c % 2 ? 13 : ae_tiles_side(tiles);
         for (int first = 0; first < height; first += rows) {
             int begin = first, end = first + rows < height ? first + rows : height;
             ae_strip out = {first, make_planes(end - first, width)};
