@@ -20,7 +20,16 @@
 enum { DONE_BEFORE = -1, TOGETHER = -2 }; /* in place of a rank */
 
 /* Notes that are said once, of all ranks, and what they count. */
-enum { NOTE_CHANNELS, NOTE_GREY, NOTE_RANGE, COUNT_DONE, COUNT_BROKEN, COUNT_PIXELS, COUNTS };
+enum {
+    NOTE_CHANNELS,
+    NOTE_GREY,
+    NOTE_RANGE,
+    NOTE_TYPE,
+    COUNT_DONE,
+    COUNT_BROKEN,
+    COUNT_PIXELS,
+    COUNTS
+};
 
 /* All of one run. */
 typedef struct command {
@@ -182,13 +191,21 @@ typedef struct work {
     int64_t pages;
 } work;
 
+/* Is it black and white of pixels of some type? */
+static bool is_types(const double range[2]) {
+    return range[0] == 0 && (range[1] == 1 || range[1] == 255 || range[1] == 65535);
+}
+
 static void note(command *c, const ae_picture_info *info) {
     c->counts[NOTE_CHANNELS] += info->channels != c->file.channels && c->file.channels == 1;
     c->counts[NOTE_GREY] += info->channels != c->file.channels && info->channels == 1;
-    c->counts[NOTE_RANGE] += info->type == AE_PICTURE_F32 && !c->options.has_range;
+    if (c->options.has_range) return;
+    c->counts[NOTE_RANGE] += info->type == AE_PICTURE_F32;
+    c->counts[NOTE_TYPE] += info->type != AE_PICTURE_F32 && !is_types(c->file.range);
 }
 
-/* The reference is a picture or dataset itself, or has the input's name in a folder. */
+/* The reference is a picture or dataset itself, or has the input's name in a folder, or that of the
+ * output. */
 static ae_status open_reference(command *c, work *w, const ae_input *input) {
     const char *reference = c->options.reference;
     char path[AE_PATH_SIZE];
@@ -200,9 +217,10 @@ static ae_status open_reference(command *c, work *w, const ae_input *input) {
                                   c->file.channels);
     }
     const bool is_folder = stat(reference, &info) == 0 && S_ISDIR(info.st_mode);
-    snprintf(path, sizeof path, is_folder ? "%s/%s" : "%s", reference, input->name);
-    return ae_input_file_open(&w->reference, path, input->dataset, c->options.axes,
-                              c->file.channels);
+    snprintf(path, sizeof path, is_folder ? "%s/%s" : "%s", reference, input->relative);
+    if (is_folder && stat(path, &info) != 0)
+        snprintf(path, sizeof path, "%s/%s", reference, input->name);
+    return ae_input_file_open(&w->reference, path, "", c->options.axes, c->file.channels);
 }
 
 static ae_status open_work(command *c, work *w, const ae_input *input, bool writes) {
@@ -232,7 +250,7 @@ static void close_work(work *w) {
 /* The stream of random numbers of a picture, by its name. */
 static ae_stream stream_of(const ae_input *input, int64_t page) {
     char text[AE_HASH_TEXT_SIZE];
-    ae_hash_of(input->name, strlen(input->name), text);
+    ae_hash_of(input->relative, strlen(input->relative), text);
     text[16] = '\0';
     return (ae_stream){.seed = strtoull(text, NULL, 16),
                        .purpose = AE_RANDOM_APPLY_NOISE,
@@ -385,6 +403,10 @@ static void say_notes(const command *c) {
         ae_say("pixels in floating point: %g and %g were black and white, as in training; --range "
                "changes that",
                c->file.range[0], c->file.range[1]);
+    if (c->counts[NOTE_TYPE] > 0)
+        ae_say("whole numbers were scaled by their type's black and white; in training %g and %g "
+               "were these, which --range %g,%g says here too",
+               c->file.range[0], c->file.range[1], c->file.range[0], c->file.range[1]);
 }
 
 /* Counts, notes, and figures. Collective. */

@@ -14,7 +14,7 @@
 
 /* ---- one text of all texts, so that it can be told to other ranks ---- */
 
-/* An input whose texts are three, one behind the other, at `texts` of the list's. */
+/* An input whose texts are four, one behind the other, at `texts` of the list's. */
 typedef struct entry {
     int64_t texts, bytes, mtime_ns;
 } entry;
@@ -47,7 +47,8 @@ static bool add_text(list *l, const char *text) {
     return true;
 }
 
-static ae_status add(list *l, const char *path, const char *dataset, const char *name) {
+static ae_status add(list *l, const char *path, const char *dataset, const char *relative,
+                     const char *name) {
     struct stat info = {0};
     void *memory = l->entries;
     if (!make_room(&memory, &l->room, l->count + 1, sizeof *l->entries))
@@ -57,7 +58,7 @@ static ae_status add(list *l, const char *path, const char *dataset, const char 
     if (stat(path, &info) != 0) info = (struct stat){0};
     l->entries[l->count++] =
         (entry){l->size, info.st_size, info.st_mtim.tv_sec * 1000000000LL + info.st_mtim.tv_nsec};
-    return add_text(l, path) && add_text(l, dataset) && add_text(l, name)
+    return add_text(l, path) && add_text(l, dataset) && add_text(l, relative) && add_text(l, name)
                ? AE_OK
                : ae_fail_memory("the list of pictures");
 }
@@ -127,7 +128,8 @@ size_t ae_input_split(const char *text) {
 static ae_status add_dataset(list *l, const char *input, size_t length) {
     char path[AE_PATH_SIZE];
     snprintf(path, sizeof path, "%.*s", (int)length, input);
-    return add(l, path, input + length + 1, base_name(path));
+    const char *name = base_name(path);
+    return add(l, path, input + length + 1, input + (name - path), name);
 }
 
 static ae_status add_pictures(list *l, const char *input, ae_apply_format format) {
@@ -136,7 +138,7 @@ static ae_status add_pictures(list *l, const char *input, ae_apply_format format
     for (int64_t f = 0; status == AE_OK && f < found.count; ++f) {
         char name[AE_PATH_SIZE];
         output_name(name, &found.files[f], format);
-        status = add(l, found.files[f].path, "", name);
+        status = add(l, found.files[f].path, "", found.files[f].name, name);
     }
     if (status == AE_OK && found.others > 0)
         ae_say("%s: %lld files are left out, as their names don't end as a picture's do: %s%s",
@@ -218,8 +220,9 @@ static ae_status share(ae_inputs *inputs, list *l, ae_comm *comm) {
     for (int64_t i = 0; i < inputs->count; ++i) {
         const entry *e = &l->entries[i];
         const char *path = inputs->texts + e->texts, *dataset = path + strlen(path) + 1;
-        inputs->all[i] =
-            (ae_input){path, dataset, dataset + strlen(dataset) + 1, e->bytes, e->mtime_ns};
+        const char *relative = dataset + strlen(dataset) + 1,
+                   *name = relative + strlen(relative) + 1;
+        inputs->all[i] = (ae_input){path, dataset, relative, name, e->bytes, e->mtime_ns};
     }
     return AE_OK;
 }

@@ -10,6 +10,7 @@
 typedef struct ae_input {
     const char *path;        /* of the file */
     const char *dataset;     /* in an HDF5 file; "": it is a picture */
+    const char *relative;    /* its own name below what was given; of a dataset both names */
     const char *name;        /* of the output below OUT */
     int64_t bytes, mtime_ns; /* of the file */
 } ae_input;

@@ -27,8 +27,8 @@ ae_status ae_journal_key(char key[AE_HASH_TEXT_SIZE], const char *run, const ae_
     ae_status status = ae_hash_create(&hash);
     if (status != AE_OK) return status;
     ae_hash_add_text(hash, run);
+    ae_hash_add_text(hash, input->relative);
     ae_hash_add_text(hash, input->name);
-    ae_hash_add_text(hash, input->dataset);
     ae_hash_add(hash, &input->bytes, sizeof input->bytes);
     ae_hash_add(hash, &input->mtime_ns, sizeof input->mtime_ns);
     ae_hash_text(hash, key);

@@ -7,7 +7,10 @@
 #include "base/memory.h"
 #include "metrics/metrics.h"
 
-enum { TILES_A_THREAD = 8 }; /* of a strip, that threads end together */
+enum {
+    TILES_A_THREAD = 8, /* of a strip, that threads end together */
+    LEAST_SHARE = 16    /* rows of a strip that are worth another rank's work */
+};
 
 /* ---- workshop ---- */
 
@@ -106,13 +109,19 @@ static size_t needed_bytes(job *j, int strip) {
            ae_tiles_bytes(j->shop->model, ae_tiles_side(j->shop->tiles), j->shop->threads);
 }
 
-/* As many rows a strip as make tiles for all threads, or fewer to fit into memory; all of them
- * where they are compared. */
-static ae_status plan(job *j) {
-    const size_t memory = j->shop->options->memory;
+/* Rows of a strip where memory is no concern: so many that they make tiles for all threads, but no
+ * more than a rank's share; all of what is compared. */
+static int wanted_strip(const job *j) {
     const int side = ae_tiles_side(j->shop->tiles), across = (j->width + side - 1) / side;
     const int down = (TILES_A_THREAD * j->shop->threads + across - 1) / across;
-    int strip = down * side < j->height && !j->compares ? down * side : j->height;
+    const int share = j->height / j->ranks + 1, least = share > LEAST_SHARE ? share : LEAST_SHARE;
+    const int strip = down * side < least ? down * side : least;
+    return strip < j->height && !j->compares ? strip : j->height;
+}
+
+static ae_status plan(job *j) {
+    const size_t memory = j->shop->options->memory;
+    int strip = wanted_strip(j);
     while (needed_bytes(j, strip) > memory && strip > 1 && !j->compares) strip = (strip + 1) / 2;
     const size_t needed = needed_bytes(j, strip);
     if (needed > memory)
@@ -213,11 +222,7 @@ static ae_status move_window(job *j, int begin, int end) {
         memmove(j->raw, raw_row(j, begin), (size_t)(next - begin) * j->row_bytes);
         j->count = next - begin;
     } else {
-        for (int row = next; status == AE_OK && row < begin; row += j->window) {
-            const int left = begin - row;
-            status =
-                ae_input_file_read(j->page->source, left < j->window ? left : j->window, j->raw);
-        }
+        status = ae_input_file_pass(j->page->source, begin - next, j->raw, j->window);
         j->count = 0;
     }
     j->first = begin;

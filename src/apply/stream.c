@@ -82,6 +82,14 @@ ae_status ae_input_file_read(ae_input_file *source, int count, void *rows) {
     return status;
 }
 
+ae_status ae_input_file_pass(ae_input_file *source, int count, void *room, int rows_of_room) {
+    ae_status status = AE_OK;
+    source->row += count; /* of a stack: where it reads next */
+    for (int left = source->stack ? 0 : count; status == AE_OK && left > 0; left -= rows_of_room)
+        status = ae_picture_read(source->reader, left < rows_of_room ? left : rows_of_room, room);
+    return status;
+}
+
 /* ---- writing ---- */
 
 /* Makes the folders that a file at `path` is in. */

@@ -22,6 +22,9 @@ ae_status ae_input_file_select(ae_input_file *source, int64_t page);
 /* rows[count][width][samples] = the next `count` rows of the page. AE_ERROR_DATA. */
 ae_status ae_input_file_read(ae_input_file *source, int count, void *rows);
 
+/* Passes over the next `count` rows; room[rows_of_room][width][samples] is for its use. */
+ae_status ae_input_file_pass(ae_input_file *source, int count, void *room, int rows_of_room);
+
 /* Writes a file like that of a source. */
 typedef struct ae_output_file ae_output_file;
 

@@ -241,6 +241,13 @@ def figures(path):
                  for name in ("psnr_db", "ssim", "input_psnr_db", "input_ssim")})
 
 
+def read_tiff_of_any(folder, name):
+    """By way of a PNG: it may be compressed."""
+    identity = make_model(folder, layers="conv 1 1 none", channels=1, name="identity.h5")
+    apply(folder, identity.name, name, "-o", "as_png", "--format", "png")
+    return read_png(folder / "as_png" / (Path(name).stem + ".png"))
+
+
 def test_sigma(tmp_path):
     """The noise is what an identity leaves of the input; it depends on the name alone."""
     make_model(tmp_path, layers="conv 1 1 none", channels=1)
@@ -267,6 +274,9 @@ def test_sigma(tmp_path):
     apply(tmp_path, "model.h5", "in", "-o", "all", *how, ranks=2)
     apply(tmp_path, "model.h5", "in/b.png", "-o", "one", *how)
     assert files(tmp_path / "all")["b.png"] == files(tmp_path / "one")["b.png"]
+    apply(tmp_path, "model.h5", "in/b.png", "-o", "other", "--format", "tiff", *how)
+    np.testing.assert_array_equal(read_png(tmp_path / "one" / "b.png").ravel(),
+                                  np.ravel(read_tiff_of_any(tmp_path, "other/b.tif")))
     names, found = figures(tmp_path / "all" / "apply.h5")
     _, alone = figures(tmp_path / "one" / "apply.h5")
     for name in found:
@@ -295,6 +305,8 @@ def test_reference(tmp_path):
         assert f"PSNR {want['psnr_db']:6.2f} dB" in done.stdout
     assert "mean of 2" in done.stdout
 
+    apply(tmp_path, "model.h5", "in", "-o", "out", "--reference", "clean", "--format", "tiff")
+    assert figures(tmp_path / "out" / "apply.h5")[1]["psnr_db"].tolist() == found["psnr_db"].tolist()
     write_png(tmp_path / "clean" / "a.png", clean["a"][:-1])
     assert_left_out(apply(tmp_path, "model.h5", "in", "-o", "out", "--reference", "clean",
                           "--force", expect=DATA), "reference has 35 x 32")
@@ -442,6 +454,16 @@ def test_memory(tmp_path):
     assert files(tmp_path / "out") == files(tmp_path / "little")
     assert_left_out(apply(tmp_path, "model.h5", "a.png", "-o", "no", "--memory", "2M", "--sigma",
                           "0.1", expect=DATA), "whole as they are compared")
+
+
+def test_a_disk_that_is_full(tmp_path):
+    """Files may have 8 MiB: what can't be written ends it, with nothing under a final name."""
+    make_model(tmp_path)
+    write_tiff(tmp_path / "a.tif", [np.zeros((1600, 2400, 3), np.uint8)])
+    done = apply(tmp_path, "model.h5", "a.tif", "-o", "out", expect=FILES,
+                 before=["sh", "-c", 'ulimit -f 16384; exec "$@"', "sh"])
+    assert_refused(done, FILES, "a.tif")
+    assert files(tmp_path / "out") == {}
 
 
 def test_help(tmp_path):
