@@ -1,4 +1,5 @@
-/* The test set and the validation images, run through the network. */
+/* The test set, run through the network: by the team, an image a thread, where its images are of
+ * the samples' shape; else each whole, in tiles. */
 #include "train/evaluation.h"
 
 #include <math.h>
@@ -20,10 +21,12 @@ enum {
     SUM_MSE,           /* AE_FIXED_K */
     SUM_PSNR,          /* dB, AE_FIXED_METRIC_K, finite ones */
     SUM_PSNR_INFINITE, /* number */
-    SUM_SSIM,          /* AE_FIXED_METRIC_K */
+    SUM_SSIM,          /* AE_FIXED_METRIC_K, defined ones */
+    SUM_SSIM_DEFINED,  /* number */
     SUM_FIRST_PSNR,    /* dB, AE_FIXED_METRIC_K, finite ones of the first images */
     SUM_FIRST_FINITE,  /* number */
-    SUM_FIRST_SSIM,    /* data range 2, AE_FIXED_METRIC_K */
+    SUM_FIRST_SSIM,    /* data range 2, AE_FIXED_METRIC_K, defined ones */
+    SUM_FIRST_DEFINED, /* number */
     SUM_IMAGES,
     SUM_FAULTS, /* images with a figure that is not a number */
     SUM_STOP,   /* ranks asked to stop */
@@ -34,12 +37,15 @@ ae_status ae_evaluation_init(ae_evaluation *evaluation, const ae_plan *plan, ae_
                              ae_team *team, const ae_dataset *dataset) {
     ae_evaluation *e = evaluation;
     double **arrays[] = {&e->psnr_db, &e->ssim, &e->input_psnr_db, &e->input_ssim};
+    const ae_images images = ae_dataset_test(dataset);
     ae_status status = AE_OK;
     *e = (ae_evaluation){
         .plan = plan, .comm = comm, .team = team, .dataset = dataset, .input_sigma = -1};
     for (int a = 0; a < 4; ++a)
         if (!(*arrays[a] = calloc((size_t)plan->test_images, sizeof(double))))
             status = ae_fail_memory("the results");
+    if (status == AE_OK && !ae_plan_test_fits(plan))
+        status = ae_whole_create(&e->whole, team->model, &images, team->threads);
     return status;
 }
 
@@ -48,7 +54,16 @@ void ae_evaluation_release(ae_evaluation *evaluation) {
     free(evaluation->ssim);
     free(evaluation->input_psnr_db);
     free(evaluation->input_ssim);
+    ae_whole_destroy(&evaluation->whole);
     *evaluation = (ae_evaluation){0};
+}
+
+ae_status ae_evaluation_fail(const ae_plan *plan, int64_t epoch, int64_t faults, int64_t count,
+                             const char *what) {
+    char text[256];
+    snprintf(text, sizeof text, "%lld of %lld %s that is not a finite number", (long long)faults,
+             (long long)count, what);
+    return ae_plan_fail_diverged(plan, epoch, 0, text);
 }
 
 /* What a loop over images needs to know. */
@@ -60,144 +75,153 @@ typedef struct loop {
 } loop;
 
 /* The test images' noise depends on the image alone, so that curves are smooth and runs compare. */
-static void load_test_image(const ae_evaluation *e, ae_member *member, int64_t index,
-                            const ae_noise *noise) {
-    ae_images images = ae_dataset_test(e->dataset);
-    ae_stream stream = {.purpose = AE_RANDOM_TEST_NOISE, .sample = (uint32_t)index};
-    ae_team_load(e->team, member, &images, index, (ae_cut){0}, stream, noise);
+static ae_stream noise_stream(int64_t index) {
+    return (ae_stream){.purpose = AE_RANDOM_TEST_NOISE, .sample = (uint32_t)index};
 }
 
-/* AE_ERROR_NUMERIC: so many of the images had figures that are no numbers. */
-static ae_status fail_faults(const ae_plan *plan, int64_t epoch, int64_t faults, int64_t count,
-                             const char *what) {
-    char text[256];
-    snprintf(text, sizeof text, "%lld of %lld %s that is not a finite number", (long long)faults,
-             (long long)count, what);
-    return ae_plan_fail_diverged(plan, epoch, 0, text);
+/* An image on its way through the network. Borrowed. */
+typedef struct passed {
+    const ae_planes *input, *output, *target;
+} passed;
+
+/* Loads a test image into the memory for whole ones, or the member's. */
+static passed load_image(const ae_evaluation *e, ae_member *member, int64_t index,
+                         const ae_noise *noise) {
+    const ae_images images = ae_dataset_test(e->dataset);
+    ae_whole *whole = e->whole;
+    if (whole) {
+        ae_whole_load(whole, &images, index, noise_stream(index), noise);
+        return (passed){&whole->input, &whole->output, &whole->clean};
+    }
+    ae_team_load(e->team, member, &images, index, (ae_cut){0}, noise_stream(index), noise);
+    return (passed){ae_workspace_input(member->workspace), ae_workspace_output(member->workspace),
+                    ae_workspace_target(member->workspace)};
 }
 
-/* Sums over validation images. */
-enum {
-    VALIDATION_LOSS /* AE_FIXED_K */,
-    VALIDATION_IMAGES,
-    VALIDATION_FAULTS,
-    VALIDATION_STOP,
-    VALIDATION_SUMS
-};
-
-/* Image `index` of the training split, with noise that depends on the image alone. */
-static void validate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
-    const loop *l = context;
-    const ae_evaluation *e = l->evaluation;
-    ae_images images = ae_dataset_train(e->dataset);
-    ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
-    const ae_cut cut = ae_sample_middle(&e->plan->sampling, ae_images_place(&images, index));
-    ae_team_load(e->team, member, &images, index, cut, stream, &l->noise);
+/* Makes its output. False where asked to stop, with a part of it made. */
+static bool forward_image(const ae_evaluation *e, ae_member *member) {
+    if (e->whole) return ae_whole_apply(e->whole);
     ae_network_forward(member->workspace, e->team->model->packed);
-    int faults = 0;
-    double loss = ae_network_loss(member->workspace, (ae_loss)e->plan->settings->train.loss);
-    sums[VALIDATION_LOSS] += ae_fixed_from(
-        loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, e->plan->validation_images), &faults);
-    sums[VALIDATION_IMAGES] += 1;
-    sums[VALIDATION_FAULTS] += faults != 0;
-}
-
-/* Is that sum of losses the phase's lowest? Losses with noise and without don't compare. */
-static bool take_best(ae_position *position, const ae_plan *plan, int64_t sum) {
-    const bool is_first =
-        position->best_epoch == 0 || position->epoch == plan->settings->train.pretrain_epochs;
-    if (!is_first && sum >= position->best_sum) return false;
-    position->best_epoch = position->epoch + 1;
-    position->best_sum = sum;
     return true;
 }
 
-ae_status ae_evaluation_validate(ae_evaluation *evaluation, ae_position *position, double *loss,
-                                 bool *is_best, ae_clock *clock, bool *complete, bool *stop) {
-    const ae_plan *plan = evaluation->plan;
-    const int64_t count = plan->validation_images, first = plan->train_images;
-    loop l = {.evaluation = evaluation, .noise = ae_plan_train_noise(plan, position->epoch)};
-    int64_t sums[VALIDATION_SUMS] = {0}, begin, end;
-    *loss = NAN;
-    *is_best = *stop = false;
-    *complete = true;
-    if (count == 0) return AE_OK;
-    const double begin_s = ae_now_s();
-    ae_team_share(&begin, &end, count, plan->rank, plan->ranks);
-    ae_team_each(evaluation->team, sums, VALIDATION_SUMS, first + begin, first + end,
-                 validate_image, &l);
-    sums[VALIDATION_STOP] = ae_stop_requested();
-    ae_comm_sum(evaluation->comm, sums, VALIDATION_SUMS);
-    clock->part_s[AE_PART_EVALUATE] += ae_now_s() - begin_s;
-    *stop = sums[VALIDATION_STOP] > 0;
-    *complete = sums[VALIDATION_IMAGES] == count;
-    if (!*complete) return AE_OK;
-    if (sums[VALIDATION_FAULTS] > 0)
-        return fail_faults(plan, position->epoch, sums[VALIDATION_FAULTS], count,
-                           "validation images gave a loss");
-    *loss = ae_fixed_to(sums[VALIDATION_LOSS], AE_FIXED_K) / (double)count;
-    *is_best = take_best(position, plan, sums[VALIDATION_LOSS]);
-    return AE_OK;
+static double loss_of_image(const ae_evaluation *e, ae_member *member) {
+    const ae_loss loss = (ae_loss)e->plan->settings->train.loss;
+    return e->whole ? ae_whole_loss(e->whole, loss) : ae_network_loss(member->workspace, loss);
 }
 
-/* One image's figures added to sums; its own to the evaluation's arrays. */
-static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
-    const loop *l = context;
+/* SSIM adds up where it is defined: its window must fit into the image. */
+static void add_ssim(int64_t *sums, int sum, int defined, double ssim, double bound, int *faults) {
+    if (isnan(ssim)) return;
+    sums[sum] += ae_fixed_from(ssim, AE_FIXED_METRIC_K, bound, faults);
+    sums[defined] += 1;
+}
+
+static bool has_ssim(const ae_planes *planes) {
+    return planes->height >= AE_SSIM_WINDOW && planes->width >= AE_SSIM_WINDOW;
+}
+
+/* The image's figures but its loss added to sums; its own to the evaluation's arrays. Returns what
+ * was wrong with them. */
+static int add_figures(const loop *l, int64_t *sums, int64_t index, const passed *p) {
     ae_evaluation *e = l->evaluation;
     const ae_kernels *kernels = e->team->model->kernels;
     const int64_t slot = index - l->begin;
-    load_test_image(e, member, index, &l->noise);
-    ae_network_forward(member->workspace, e->team->model->packed);
-    const ae_planes *input = ae_workspace_input(member->workspace);
-    const ae_planes *output = ae_workspace_output(member->workspace);
-    const ae_planes *target = ae_workspace_target(member->workspace);
-
-    double mse = ae_metrics_mse(kernels, output, target), psnr_db = ae_metrics_psnr_db(mse);
-    double ssim = ae_metrics_ssim(kernels, output, target, 1);
+    const double mse = ae_metrics_mse(kernels, p->output, p->target);
+    const double psnr_db = ae_metrics_psnr_db(mse);
+    const double ssim = ae_metrics_ssim(kernels, p->output, p->target, 1);
     e->psnr_db[slot] = psnr_db;
     e->ssim[slot] = ssim;
 
-    int faults = 0;
+    int faults = has_ssim(p->output) && isnan(ssim) ? AE_FIXED_NONFINITE : 0;
     const double bound = ae_fixed_bound(AE_FIXED_K, e->plan->test_images);
     const double metric_bound = ae_fixed_bound(AE_FIXED_METRIC_K, e->plan->test_images);
-    double loss = ae_network_loss(member->workspace, (ae_loss)e->plan->settings->train.loss);
-    sums[SUM_LOSS] += ae_fixed_from(loss, AE_FIXED_K, bound, &faults);
+    const bool exact = mse == 0;
+    const int64_t psnr =
+        exact ? 0 : ae_fixed_from(psnr_db, AE_FIXED_METRIC_K, metric_bound, &faults);
     sums[SUM_MSE] += ae_fixed_from(mse, AE_FIXED_K, bound, &faults);
-    sums[SUM_SSIM] += ae_fixed_from(ssim, AE_FIXED_METRIC_K, metric_bound, &faults);
-    bool exact = mse == 0;
-    int64_t psnr = exact ? 0 : ae_fixed_from(psnr_db, AE_FIXED_METRIC_K, metric_bound, &faults);
+    add_ssim(sums, SUM_SSIM, SUM_SSIM_DEFINED, ssim, metric_bound, &faults);
     sums[SUM_PSNR] += psnr;
     sums[SUM_PSNR_INFINITE] += exact;
     if (index < FIRST) {
         sums[SUM_FIRST_PSNR] += psnr;
         sums[SUM_FIRST_FINITE] += !exact;
-        double ssim_range2 = ae_metrics_ssim(kernels, output, target, 2);
-        sums[SUM_FIRST_SSIM] +=
-            ae_fixed_from(ssim_range2, AE_FIXED_METRIC_K, metric_bound, &faults);
+        add_ssim(sums, SUM_FIRST_SSIM, SUM_FIRST_DEFINED,
+                 ae_metrics_ssim(kernels, p->output, p->target, 2), metric_bound, &faults);
     }
+    if (l->with_input) {
+        e->input_psnr_db[slot] = ae_metrics_psnr_db(ae_metrics_mse(kernels, p->input, p->target));
+        e->input_ssim[slot] = ae_metrics_ssim(kernels, p->input, p->target, 1);
+    }
+    return faults;
+}
+
+/* One image's figures added to sums; its own to the evaluation's arrays. */
+static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
+    const loop *l = context;
+    const ae_evaluation *e = l->evaluation;
+    const passed p = load_image(e, member, index, &l->noise);
+    if (!forward_image(e, member)) return;
+    int faults = add_figures(l, sums, index, &p);
+    sums[SUM_LOSS] += ae_fixed_from(loss_of_image(e, member), AE_FIXED_K,
+                                    ae_fixed_bound(AE_FIXED_K, e->plan->test_images), &faults);
     sums[SUM_IMAGES] += 1;
     sums[SUM_FAULTS] += faults != 0;
-    if (l->with_input) {
-        e->input_psnr_db[slot] = ae_metrics_psnr_db(ae_metrics_mse(kernels, input, target));
-        e->input_ssim[slot] = ae_metrics_ssim(kernels, input, target, 1);
+}
+
+/* Those of images [begin, end), an image a thread, or all threads at each. */
+static void evaluate_images(loop *l, int64_t *sums, int64_t end) {
+    ae_evaluation *e = l->evaluation;
+    if (!e->whole) {
+        ae_team_each(e->team, sums, SUMS, l->begin, end, evaluate_image, l);
+        return;
     }
+    for (int64_t i = l->begin; i < end && !ae_stop_requested(); ++i) {
+        evaluate_image(NULL, sums, i, l);
+        ae_watchdog_progress();
+    }
+}
+
+static int64_t pixels_of(const ae_images *images, int64_t index) {
+    const ae_image_place *place = ae_images_place(images, index);
+    return (int64_t)place->height * place->width;
+}
+
+/* This rank's run [*begin, *end) of the test images: as many pixels for each. */
+static void share_images(int64_t *begin, int64_t *end, const ae_evaluation *e) {
+    const ae_images images = ae_dataset_test(e->dataset);
+    const ae_plan *plan = e->plan;
+    int64_t all = 0, pixels = 0, first, last;
+    for (int64_t i = 0; i < images.count; ++i) all += pixels_of(&images, i);
+    ae_team_share(&first, &last, all, plan->rank, plan->ranks);
+    *begin = *end = images.count;
+    for (int64_t i = 0; i < images.count; ++i) {
+        if (pixels >= first && *begin == images.count) *begin = i;
+        if (pixels >= last && *end == images.count) *end = i;
+        pixels += pixels_of(&images, i);
+    }
+}
+
+/* Not a number where no image has it. */
+static double mean_ssim(const int64_t *sums, int sum, int defined) {
+    if (sums[defined] == 0) return NAN;
+    return ae_fixed_to(sums[sum], AE_FIXED_METRIC_K) / (double)sums[defined];
 }
 
 static void fill_row(ae_epoch_row *row, const int64_t *sums, int64_t count) {
     const double n = (double)count;
-    const double first = (double)(count < FIRST ? count : FIRST);
     row->test_loss = ae_fixed_to(sums[SUM_LOSS], AE_FIXED_K) / n;
     row->psnr_pooled_db = ae_metrics_psnr_db(ae_fixed_to(sums[SUM_MSE], AE_FIXED_K) / n);
     row->psnr_infinite = sums[SUM_PSNR_INFINITE];
     /* Where every image is exact the mean is infinite too. */
     double finite = n - (double)row->psnr_infinite;
     row->psnr_db = finite > 0 ? ae_fixed_to(sums[SUM_PSNR], AE_FIXED_METRIC_K) / finite : INFINITY;
-    row->ssim = ae_fixed_to(sums[SUM_SSIM], AE_FIXED_METRIC_K) / n;
+    row->ssim = mean_ssim(sums, SUM_SSIM, SUM_SSIM_DEFINED);
     double first_finite = (double)sums[SUM_FIRST_FINITE];
     row->psnr_first10_db = first_finite > 0
                                ? ae_fixed_to(sums[SUM_FIRST_PSNR], AE_FIXED_METRIC_K) / first_finite
                                : INFINITY;
-    row->ssim_first10_range2 = ae_fixed_to(sums[SUM_FIRST_SSIM], AE_FIXED_METRIC_K) / first;
+    row->ssim_first10_range2 = mean_ssim(sums, SUM_FIRST_SSIM, SUM_FIRST_DEFINED);
 }
 
 /* Brings the runs' per-image figures together on rank 0, in place. Collective. */
@@ -216,16 +240,16 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
     l.with_input = evaluation->input_sigma != l.noise.sigma;
     int64_t sums[SUMS] = {0}, end;
     ae_watchdog_doing("evaluating");
-    ae_team_share(&l.begin, &end, count, plan->rank, plan->ranks);
-    ae_team_each(evaluation->team, sums, SUMS, l.begin, end, evaluate_image, &l);
+    share_images(&l.begin, &end, evaluation);
+    evaluate_images(&l, sums, end);
     sums[SUM_STOP] = ae_stop_requested();
     ae_comm_sum(evaluation->comm, sums, SUMS);
     *stop = sums[SUM_STOP] > 0;
     *complete = sums[SUM_IMAGES] == count;
     if (!*complete) return AE_OK;
     if (sums[SUM_FAULTS] > 0)
-        return fail_faults(plan, epoch, sums[SUM_FAULTS], count,
-                           "test images gave a loss, PSNR or SSIM");
+        return ae_evaluation_fail(plan, epoch, sums[SUM_FAULTS], count,
+                                  "test images gave a loss, PSNR or SSIM");
     fill_row(row, sums, count);
     gather_images(evaluation, (int)(end - l.begin), l.with_input);
     evaluation->input_sigma = l.noise.sigma;
@@ -236,16 +260,16 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
 
 void ae_evaluation_pictures(const ae_evaluation *evaluation, float *images, int64_t count,
                             ae_picture kind, int64_t epoch) {
-    const ae_team *team = evaluation->team;
-    ae_member *member = &team->members[0];
-    const ae_planes *planes = kind == AE_PICTURE_CLEAN   ? ae_workspace_target(member->workspace)
-                              : kind == AE_PICTURE_NOISY ? ae_workspace_input(member->workspace)
-                                                         : ae_workspace_output(member->workspace);
+    const ae_images all = ae_dataset_test(evaluation->dataset);
     ae_noise noise = ae_plan_test_noise(evaluation->plan, epoch);
     if (kind == AE_PICTURE_NOISY) noise.sigma = evaluation->plan->settings->noise.test_sigma;
     for (int64_t n = 0; n < count; ++n) {
-        load_test_image(evaluation, member, n, &noise);
-        if (kind == AE_PICTURE_OUTPUT) ae_network_forward(member->workspace, team->model->packed);
-        ae_planes_to_dense(images + (size_t)n * ae_shape_values(team->picture), planes);
+        ae_member *member = &evaluation->team->members[0];
+        const passed p = load_image(evaluation, member, n, &noise);
+        if (kind == AE_PICTURE_OUTPUT) forward_image(evaluation, member);
+        ae_planes_to_dense(images, kind == AE_PICTURE_CLEAN   ? p.target
+                                   : kind == AE_PICTURE_NOISY ? p.input
+                                                              : p.output);
+        images += pixels_of(&all, n) * all.channels;
     }
 }

@@ -125,15 +125,16 @@ static ae_provenance provenance_of(const ae_files *files, const ae_state *state)
                            .from_step = state->position.step};
 }
 
-/* Pictures that results.h5 keeps. */
+/* Pictures that results.h5 keeps: none of images of different sizes. */
 static int64_t picture_count(const ae_plan *plan) {
     const int64_t wanted = plan->settings->output.reconstructions;
+    if (ae_image_set_is_mixed(&plan->images.test)) return 0;
     return wanted < plan->test_images ? wanted : plan->test_images;
 }
 
 /* The memory of so many pictures; the caller frees it. */
 static float *allocate_pictures(const ae_plan *plan, int64_t count) {
-    return calloc((size_t)count * ae_shape_values(plan->picture) + 1, sizeof(float));
+    return calloc((size_t)count * ae_shape_values(plan->images.test.shape) + 1, sizeof(float));
 }
 
 /* Rank 0: results.h5 with what doesn't change through a run. */
@@ -141,6 +142,7 @@ static ae_status create_results(ae_files *files, const ae_state *state,
                                 const ae_evaluation *evaluation) {
     const ae_plan *plan = files->plan;
     const ae_images images = ae_dataset_test(evaluation->dataset);
+    const ae_shape shape = plan->images.test.shape;
     const int64_t pictures = picture_count(plan), epoch = state->position.epoch;
     float *clean = allocate_pictures(plan, pictures), *noisy = allocate_pictures(plan, pictures);
     uint8_t *labels = malloc((size_t)images.count);
@@ -152,16 +154,15 @@ static ae_status create_results(ae_files *files, const ae_state *state,
     ae_evaluation_pictures(evaluation, clean, pictures, AE_PICTURE_CLEAN, epoch);
     ae_evaluation_pictures(evaluation, noisy, pictures, AE_PICTURE_NOISY, epoch);
     for (int64_t n = 0; n < images.count; ++n) labels[n] = (uint8_t)ae_images_label(&images, n);
-    ae_results_setup setup = {
-        .config = files->config,
-        .network = state->network,
-        .provenance = provenance_of(files, state),
-        .test_count = images.count,
-        .labels = labels,
-        .reconstructions = pictures,
-        .shape = {plan->picture.channels, plan->picture.height, plan->picture.width},
-        .clean = clean,
-        .noisy = noisy};
+    ae_results_setup setup = {.config = files->config,
+                              .network = state->network,
+                              .provenance = provenance_of(files, state),
+                              .test_count = images.count,
+                              .labels = labels,
+                              .reconstructions = pictures,
+                              .shape = {shape.channels, shape.height, shape.width},
+                              .clean = clean,
+                              .noisy = noisy};
     status =
         ae_results_create(&files->results, ae_run_folder_results(files->folder), &setup, epoch);
     if (status == AE_OK) status = ae_results_publish(files->results);

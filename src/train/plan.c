@@ -43,16 +43,6 @@ static ae_status choose_picture(ae_plan *plan, const ae_config *config) {
                    plan->picture.width);
 }
 
-/* Are test images of the samples' shape? */
-static ae_status check_test_shape(const ae_plan *plan) {
-    const ae_shape *test = &plan->images.test.shape;
-    if (test->height == plan->picture.height && test->width == plan->picture.width) return AE_OK;
-    return ae_fail(AE_ERROR_DATA,
-                   "test images are of %d x %d pixels (0: of different sizes), and samples of %d x "
-                   "%d; give all one size",
-                   test->height, test->width, plan->picture.height, plan->picture.width);
-}
-
 /* How many samples an epoch has. */
 static ae_status count_samples(ae_plan *plan, const ae_config *config) {
     const int64_t crops = plan->settings->data.crops;
@@ -95,7 +85,6 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
                       .images = *images,
                       .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
     ae_status status = choose_picture(plan, config);
-    if (status == AE_OK) status = check_test_shape(plan);
     if (status == AE_OK) status = split_validation(plan, config);
     if (status == AE_OK) status = count_samples(plan, config);
     if (status != AE_OK) return status;
@@ -117,6 +106,11 @@ ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch) {
 
 ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch) {
     return noise_of(plan, epoch, plan->settings->noise.test_sigma);
+}
+
+bool ae_plan_test_fits(const ae_plan *plan) {
+    const ae_shape *test = &plan->images.test.shape;
+    return test->height == plan->picture.height && test->width == plan->picture.width;
 }
 
 bool ae_plan_tests(const ae_plan *plan, int64_t epoch) {
@@ -267,6 +261,10 @@ void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moment
 
 void ae_plan_warn(const ae_plan *plan) {
     const ae_placement *placement = &plan->placement;
+    if (least_side(&plan->images.test) < AE_SSIM_WINDOW)
+        ae_warn("test images with a side below %d pixels have no SSIM: it is NaN for these, which "
+                "are left out of its mean",
+                AE_SSIM_WINDOW);
     const int64_t blocks = shard_of(plan, 0, 0).batch_blocks;
     ae_placement_warn(placement);
     if (placement->total_threads > blocks)

@@ -34,6 +34,9 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
 ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch);
 ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch);
 
+/* Are all test images of the samples' shape? */
+bool ae_plan_test_fits(const ae_plan *plan);
+
 /* Is the test set evaluated after `epoch` (counted from 0)? */
 bool ae_plan_tests(const ae_plan *plan, int64_t epoch);
 

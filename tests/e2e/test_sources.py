@@ -86,13 +86,22 @@ def make_pictures(folder):
             "train.validation_images": 3}
 
 
+def make_pictures_of_any_size(folder):
+    options = make_pictures(folder)
+    for index in range(0, 20, 3):  # some of one tile, some of several, one too small for SSIM
+        sides = (5, 40) if index == 3 else (10 + 30 * index, 150 - 3 * index)
+        pixels = np.random.default_rng(index).integers(0, 256, (*sides, 3))
+        support.write_png(folder / "test" / f"{index:03}.png", pixels.astype(np.uint8))
+    return options
+
+
 def make_deadleaves(folder):
     return {"data.size": "20 28", "data.channels": 1, "model.layers": GREY}
 
 
 SOURCES = {"cifar100": make_cifar100, "idx": make_idx, "idx, fraction": make_idx_fraction,
            "hdf5": make_hdf5, "hdf5, floats": make_hdf5_floats,
-           "hdf5, crops": make_hdf5_crops, "pictures": make_pictures,
+           "hdf5, crops": make_hdf5_crops, "pictures": make_pictures, "pictures, any size": make_pictures_of_any_size,
            "deadleaves": make_deadleaves}
 
 
@@ -135,10 +144,12 @@ def test_labels_are_stored(tmp_path):
 @pytest.mark.parametrize("case", SOURCES)
 def test_check_tells_what_there_is(tmp_path, case):
     done = run(tmp_path, "--check", begin(tmp_path, case), ranks=1)
-    test = {"hdf5, crops": "3 x 8 x 8", "pictures": "3 x 9 x 9"}
+    test = {"hdf5, crops": "3 x 8 x 8", "pictures": "3 x 9 x 9",
+            "pictures, any size": "3 x different sizes"}
     shape = {"cifar100": "3 x 32 x 32", "deadleaves": "1 x 20 x 28", "hdf5": "3 x 9 x 12",
-             "hdf5, floats": "1 x 10 x 10", "hdf5, crops": "3 x 13 x 17", "pictures": "3 x different sizes"}.get(case, "1 x 8 x 8")
-    kind = {"hdf5": "16 bits", "pictures": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
+             "hdf5, floats": "1 x 10 x 10", "hdf5, crops": "3 x 13 x 17", "pictures": "3 x different sizes",
+             "pictures, any size": "3 x different sizes"}.get(case, "1 x 8 x 8")
+    kind = {"hdf5": "16 bits", "pictures": "16 bits", "pictures, any size": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
     labels = "; with labels" if case == "cifar100" else ""
     assert f"pixels   {shape} to train on, {test.get(case, shape)} to test on, of {kind}{labels}\n" in done.stdout
     assert not (tmp_path / "run").exists()
@@ -168,6 +179,53 @@ def test_whole_pictures_once_are_as_without_the_options(tmp_path):
     plain = run(tmp_path, config, "--set", "run.dir=plain")
     patch = run(tmp_path, config, "--set", "run.dir=patch", "--set", "data.patch=16")
     assert plain.hash == patch.hash
+
+
+def figures(run_dir):
+    with h5py.File(run_dir / "results.h5", "r") as file:
+        return {name: values[()] for name, values in file["test"].items()}, file["epochs/ssim"][-1]
+
+
+def test_whole_pictures_have_the_figures_that_samples_have(tmp_path):
+    """The same pictures, evaluated as samples are, and beside one of another size."""
+    generator = np.random.default_rng(3)
+    for name in ("train", "test", "mixed"):
+        (tmp_path / name).mkdir()
+    for index in range(6):
+        for name in ("train", "test", "mixed"):
+            if name != "mixed":
+                pixels = generator.integers(0, 256, (40, 150), dtype=np.uint8)
+            support.write_png(tmp_path / name / f"{index}.png", pixels)
+    support.write_png(tmp_path / "mixed" / "9.png", pixels[:, :6])
+    options = {"data.source": "pictures", "data.train": "train", "data.test": "test",
+               "data.train_images": 0, "data.test_images": 0, "model.layers": GREY}
+    config = write_config(tmp_path, options)
+    run(tmp_path, config)
+    for loss in ("mse", "l1"):
+        run(tmp_path, config, "--set", f"run.dir=one{loss}", "--set", f"train.loss={loss}")
+        done = run(tmp_path, config, "--set", f"run.dir=many{loss}", "--set",
+                   f"train.loss={loss}", "--set", "data.test=mixed", threads=2)
+        assert "side below 7 pixels have no SSIM" in done.stderr
+        one, one_ssim = figures(tmp_path / f"one{loss}")
+        many, many_ssim = figures(tmp_path / f"many{loss}")
+        for name in ("psnr_db", "ssim", "input_psnr_db", "input_ssim"):
+            assert np.array_equal(many[name][:6], one[name])
+        assert np.isnan(many["ssim"][6]) and np.isfinite(many["psnr_db"][6])
+        assert many_ssim == one_ssim
+
+
+def test_test_pictures_of_one_other_size(tmp_path):
+    """They are kept as pictures too, whole."""
+    config = write_config(tmp_path, {"data.size": "20 24", "data.patch": 16,
+                                     "output.reconstructions": 3})
+    first = run(tmp_path, config)
+    with h5py.File(tmp_path / "run" / "results.h5", "r") as file:
+        assert file["reconstructions/output"].shape == (2, 3, 3, 20, 24)
+        clean = file["reconstructions/clean"][()]
+        assert 0 < clean.std() < 1 and abs(file["reconstructions/output"][-1] - clean).max() > 0
+    again = run(tmp_path, config, "--set", "run.dir=again", ranks=3, threads=2)
+    assert first.hash == again.hash
+    assert differences(numbers(tmp_path / "run"), numbers(tmp_path / "again")) == []
 
 
 def png(folder, name, sides, depth=np.uint8):

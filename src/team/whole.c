@@ -1,0 +1,92 @@
+#include "team/whole.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { TILE_SIDE = AE_TILE_SIDE };
+
+static size_t floats_of(const ae_image_place *place, int channels) {
+    return ae_planes_floats(channels, place->height, place->width, 0);
+}
+
+/* Normal deviates come in fours. */
+static size_t quarter_of(const ae_planes *planes) {
+    const ae_shape shape = {planes->channels, planes->height, planes->width};
+    return (ae_shape_values(shape) + 3) / 4;
+}
+
+/* The floats of the largest; AE_ERROR_DATA: the network leaves nothing of one. */
+static ae_status measure(size_t *floats, const ae_model *model, const ae_images *images) {
+    *floats = 0;
+    for (int64_t i = 0; i < images->count; ++i) {
+        const ae_image_place *place = ae_images_place(images, i);
+        if (!ae_tiles_fit(model->network, place->height, place->width))
+            return ae_fail(AE_ERROR_DATA,
+                           "test image %lld (from 0) has %d x %d pixels, of which the network "
+                           "leaves nothing; leave it out",
+                           (long long)i, place->height, place->width);
+        const size_t its = floats_of(place, images->channels) + 4; /* and its deviates fit */
+        if (its > *floats) *floats = its;
+    }
+    return AE_OK;
+}
+
+ae_status ae_whole_create(ae_whole **whole, const ae_model *model, const ae_images *images,
+                          int threads) {
+    ae_whole *made = calloc(1, sizeof *made);
+    *whole = made;
+    if (!made) return ae_fail_memory("whole pictures");
+    made->model = model;
+    ae_status status = measure(&made->floats, model, images);
+    for (int m = 0; m < 3 && status == AE_OK; ++m) {
+        made->memory[m] = ae_calloc(made->floats, sizeof(float));
+        if (!made->memory[m]) status = ae_fail_memory("whole pictures");
+    }
+    if (status == AE_OK) status = ae_tiles_create(&made->tiles, model, TILE_SIDE, threads);
+    if (status != AE_OK) ae_whole_destroy(whole);
+    return status;
+}
+
+void ae_whole_destroy(ae_whole **whole) {
+    if (!*whole) return;
+    ae_tiles_destroy(&(*whole)->tiles);
+    for (int m = 0; m < 3; ++m) free((*whole)->memory[m]);
+    free(*whole);
+    *whole = NULL;
+}
+
+/* A picture of that size in one of the memories, all zeros. */
+static ae_planes lay_out(ae_whole *whole, int memory, const ae_image_place *place, int channels) {
+    memset(whole->memory[memory], 0, floats_of(place, channels) * sizeof(float));
+    return ae_planes_view(whole->memory[memory], channels, place->height, place->width, 0);
+}
+
+void ae_whole_load(ae_whole *whole, const ae_images *images, int64_t index, ae_stream stream,
+                   const ae_noise *noise) {
+    const ae_kernels *kernels = whole->model->kernels;
+    const ae_image_place *place = ae_images_place(images, index);
+    whole->clean = lay_out(whole, 0, place, images->channels);
+    whole->input = lay_out(whole, 1, place, images->channels);
+    ae_sample_load(&whole->clean, images, index, (ae_cut){0}, kernels, NULL);
+    if (noise->sigma > 0) {
+        float *normals = whole->memory[2];
+        kernels->normals(normals, quarter_of(&whole->clean), stream);
+        kernels->add_noise(&whole->input, &whole->clean, normals, (float)noise->sigma,
+                           (float)noise->clamp_min, (float)noise->clamp_max);
+    } else {
+        ae_planes_copy(&whole->input, &whole->clean);
+    }
+    whole->output = lay_out(whole, 2, place, images->channels);
+}
+
+bool ae_whole_apply(ae_whole *whole) {
+    return ae_tiles_apply(whole->tiles, &whole->output, &whole->input);
+}
+
+double ae_whole_loss(ae_whole *whole, ae_loss loss) {
+    const ae_kernels *kernels = whole->model->kernels;
+    return loss == AE_LOSS_L1 ? kernels->loss_l1(&whole->input, &whole->output, &whole->clean)
+                              : kernels->loss_mse(&whole->input, &whole->output, &whole->clean);
+}
