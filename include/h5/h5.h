@@ -94,6 +94,11 @@ ae_status ae_h5_sources(ae_h5 *file, const ae_h5_dataset *dataset, ae_h5_source 
 /* Adds a row to a dataset that grows. */
 ae_status ae_h5_append(ae_h5 *file, const char *path, ae_h5_type type, const void *row);
 
+/* Appends the first `rows` rows of a dataset (not of AE_H5_TEXT) to one of the same type and shape
+ * but for the rows, which may be in the same file: as they are stored, where both are alike. */
+ae_status ae_h5_append_rows(ae_h5 *to, const char *to_path, ae_h5 *from, const char *from_path,
+                            ae_h5_type type, int64_t rows);
+
 /* Cuts a dataset that grows back to its first `rows` rows, if it has more. */
 ae_status ae_h5_cut(ae_h5 *file, const char *path, int64_t rows);
 

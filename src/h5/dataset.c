@@ -157,8 +157,7 @@ static herr_t write_row(hid_t id, int rank, const hsize_t *shape, hid_t type, co
     return result;
 }
 
-/* Opens a dataset and gives its rank and shape; negative (and a closed dataset): failed. */
-static hid_t open_dataset(ae_h5 *file, const char *path, int *rank, hsize_t shape[]) {
+hid_t ae_h5_open_dataset(ae_h5 *file, const char *path, int *rank, hsize_t shape[AE_H5_RANK_MAX]) {
     hid_t id = H5Dopen2(file->id, path, H5P_DEFAULT);
     if (id < 0) return id;
     hid_t space = H5Dget_space(id);
@@ -175,7 +174,7 @@ ae_status ae_h5_append(ae_h5 *file, const char *path, ae_h5_type type, const voi
     ae_status status = AE_OK;
     int rank = 0;
     hsize_t shape[AE_H5_RANK_MAX] = {0};
-    hid_t text = ae_h5_text_type(), id = open_dataset(file, path, &rank, shape);
+    hid_t text = ae_h5_text_type(), id = ae_h5_open_dataset(file, path, &rank, shape);
     ++shape[0];
     if (text < 0 || id < 0 || rank < 1 || H5Dset_extent(id, shape) < 0 ||
         write_row(id, rank, shape, native_type(type, text), row) < 0)
@@ -189,7 +188,7 @@ ae_status ae_h5_cut(ae_h5 *file, const char *path, int64_t rows) {
     ae_status status = AE_OK;
     int rank = 0;
     hsize_t shape[AE_H5_RANK_MAX] = {0};
-    hid_t id = open_dataset(file, path, &rank, shape);
+    hid_t id = ae_h5_open_dataset(file, path, &rank, shape);
     bool cut = shape[0] > (hsize_t)rows;
     shape[0] = (hsize_t)rows;
     if (id < 0 || rank < 1 || (cut && H5Dset_extent(id, shape) < 0))
@@ -203,7 +202,7 @@ static ae_status open_checked(hid_t *id, ae_h5 *file, const char *path, ae_h5_ty
                               int64_t *shape) {
     int found_rank = 0;
     hsize_t found[AE_H5_RANK_MAX] = {0};
-    *id = open_dataset(file, path, &found_rank, found);
+    *id = ae_h5_open_dataset(file, path, &found_rank, found);
     if (*id < 0) return ae_h5_fail(file, "open", path);
 
     hid_t type_id = H5Dget_type(*id);
@@ -263,7 +262,7 @@ ae_status ae_h5_read_row(ae_h5 *file, const char *path, ae_h5_type type, int64_t
     ae_status status = AE_OK;
     int rank = 0;
     hsize_t shape[AE_H5_RANK_MAX] = {0};
-    hid_t id = open_dataset(file, path, &rank, shape);
+    hid_t id = ae_h5_open_dataset(file, path, &rank, shape);
     if (id < 0) return ae_h5_fail(file, "open", path);
     row_place one = select_row(id, rank, shape, (hsize_t)row);
     if (one.place < 0 || one.memory < 0 ||

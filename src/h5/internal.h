@@ -20,6 +20,9 @@ hid_t ae_h5_file_type(ae_h5_type type, hid_t text);
 /* A new variable-length UTF-8 string type. */
 hid_t ae_h5_text_type(void);
 
+/* Opens a dataset and gives its rank and shape; negative (and a closed dataset): failed. */
+hid_t ae_h5_open_dataset(ae_h5 *file, const char *path, int *rank, hsize_t shape[AE_H5_RANK_MAX]);
+
 /* ae_h5_add() with those creation properties; negative: they couldn't be made. */
 ae_status ae_h5_add_with(ae_h5 *file, const ae_h5_dataset *dataset, hid_t creation,
                          const void *data);

@@ -45,29 +45,19 @@ static size_t row_bytes(const ae_parts *parts) {
 }
 
 /* Appends the first `rows` rows of a gallery's `name` below `from_root` in one file to those below
- * `to_root` in another, or in the same. `row` has room for one. */
+ * `to_root` in another, or in the same. */
 static ae_status copy_rows(ae_h5 *to, const char *to_root, ae_h5 *from, const char *from_root,
                            const ae_gallery *gallery, const char *name, ae_h5_type type,
-                           int64_t rows, void *row) {
+                           int64_t rows) {
     char from_path[AE_H5_NAME_SIZE], to_path[AE_H5_NAME_SIZE];
-    ae_status status = AE_OK;
     ae_gallery_path(from_path, from_root, gallery, name);
     ae_gallery_path(to_path, to_root, gallery, name);
-    for (int64_t r = 0; r < rows && status == AE_OK; ++r) {
-        status = ae_h5_read_row(from, from_path, type, r, row);
-        if (status == AE_OK) status = ae_h5_append(to, to_path, type, row);
-    }
-    return status;
+    return ae_h5_append_rows(to, to_path, from, from_path, type, rows);
 }
 
 static ae_status copy_outputs(ae_h5 *to, const char *to_root, ae_h5 *from, const char *from_root,
                               const ae_gallery *gallery, int64_t rows) {
-    float *row = malloc(ae_gallery_bytes(gallery));
-    if (!row) return ae_fail_memory("the pictures in results.h5");
-    ae_status status =
-        copy_rows(to, to_root, from, from_root, gallery, "output", AE_H5_FLOAT, rows, row);
-    free(row);
-    return status;
+    return copy_rows(to, to_root, from, from_root, gallery, "output", AE_H5_FLOAT, rows);
 }
 
 /* Cuts a gallery's dataset `name` below `root`. */
@@ -243,7 +233,6 @@ static ae_status make_room(ae_parts *parts) {
 /* Fills a part with the outputs in results.h5 itself. */
 static ae_status fill_part(const ae_parts *parts, ae_h5 *part, ae_h5 *file) {
     char program[AE_H5_NAME_SIZE];
-    int64_t epoch;
     snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
     ae_status status = ae_h5_set_text(part, "/", "title", "Pictures of a training run");
     if (status == AE_OK) status = ae_h5_set_text(part, "/", "format", "ae_dist part");
@@ -254,7 +243,7 @@ static ae_status fill_part(const ae_parts *parts, ae_h5 *part, ae_h5 *file) {
     for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
         const ae_gallery *gallery = &parts->pictures->galleries[g];
         status = copy_rows(part, AE_RECENT_GROUP, file, own_root(parts), gallery, "epoch",
-                           AE_H5_INT64, parts->recent, &epoch);
+                           AE_H5_INT64, parts->recent);
         if (status == AE_OK)
             status =
                 copy_outputs(part, AE_RECENT_GROUP, file, own_root(parts), gallery, parts->recent);
