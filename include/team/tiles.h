@@ -11,8 +11,8 @@
 
 typedef struct ae_tiles ae_tiles;
 
-/* Side of output tiles that is quick where memory is no concern: a power of two that leaves their
- * images in a core's own cache, but makes them large beside the margin. */
+/* Side of output tiles that is quick where memory is no concern: with its margins a power of two,
+ * which whole vectors divide; small, for the sake of caches, but large beside the margins. */
 int ae_tiles_quick_side(const ae_network *network);
 
 /* Memory to apply the model in output tiles of up to `side` x `side`, rounded up to a multiple of

@@ -47,9 +47,10 @@ static int rounded_side(const ae_network *network, int side) {
 
 int ae_tiles_quick_side(const ae_network *network) {
     const ae_margin margin = ae_network_margin(network);
-    int side = 64;
-    while (side < 4 * (margin.before + margin.after)) side *= 2;
-    return side;
+    const int both = margin.before + margin.after, phase = ae_network_phase(network);
+    int input = 128;
+    while (input - both < 4 * both || input - both < phase) input *= 2;
+    return (input - both) / phase * phase;
 }
 
 /* ---- memory ---- */

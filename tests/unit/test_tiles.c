@@ -353,6 +353,21 @@ static void test_bytes(void **state) {
     ae_model_release(&model);
 }
 
+static void test_quick_side(void **state) {
+    (void)state;
+    for (int c = 0; c < CASES; ++c) {
+        ae_model model;
+        open_model(&model, &cases[c], 0);
+        const ae_margin margin = ae_network_margin(model.network);
+        const int side = ae_tiles_quick_side(model.network), both = margin.before + margin.after;
+        const int phase = ae_network_phase(model.network), input = side + both;
+        assert_int_equal(side % phase, 0);
+        assert_true(side + phase > 4 * both);
+        assert_true(input > 128 - phase && (input <= 128 || side < 8 * both + phase));
+        ae_model_release(&model);
+    }
+}
+
 static void test_fit(void **state) {
     (void)state;
     ae_model model;
@@ -367,8 +382,8 @@ int main(void) {
         cmocka_unit_test(test_comparators), cmocka_unit_test(test_phases),
         cmocka_unit_test(test_tiles),       cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_strips),      cmocka_unit_test(test_margins),
-        cmocka_unit_test(test_off_phase),   cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_off_phase),   cmocka_unit_test(test_quick_side),
+        cmocka_unit_test(test_bytes),       cmocka_unit_test(test_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
