@@ -79,9 +79,11 @@ static ae_margin correlation_margin(ae_margin in, int kernel, int stride, int pa
                        (after + stride - 1) / stride - 1};
 }
 
-/* A tile of output with a row in the margin is all in it. */
-static int whole_tiles(int margin) {
-    return (margin + AE_TILE - 1) / AE_TILE * AE_TILE;
+/* Of the six rows that a tile reads, the first makes its first row alone and the last its last one;
+ * each of the others makes all four. So a tile of which more than one row would be in the margin is
+ * all in it. */
+static int tile_margin(int margin) {
+    return margin % AE_TILE == 1 ? margin : (margin + AE_TILE - 1) / AE_TILE * AE_TILE;
 }
 
 ae_margin ae_conv_margin(const ae_conv *conv, ae_margin in) {
@@ -89,7 +91,7 @@ ae_margin ae_conv_margin(const ae_conv *conv, ae_margin in) {
     if (!ae_conv_is_adjoint(conv, false) || conv->stride == 1) {
         const ae_margin m = correlation_margin(in, k, conv->stride, ae_conv_shift(conv, false));
         if (ae_conv_algorithm_of(conv) != AE_CONV_TILES) return m;
-        return (ae_margin){whole_tiles(m.before), whole_tiles(m.after)};
+        return (ae_margin){tile_margin(m.before), tile_margin(m.after)};
     }
     /* Row 2 y + i - p of the adjoint has tap y of what it reads, for each i < k. */
     const int before = 2 * in.before + k - 2 - p, missing = 2 - k + p;
