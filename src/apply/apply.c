@@ -76,7 +76,7 @@ static ae_status hash_run(char text[AE_HASH_TEXT_SIZE], const command *c) {
     if (status != AE_OK) return status;
     snprintf(numbers, sizeof numbers, "%d %d %d %.17g %.17g %.17g %.17g %.17g %d", (int)o->format,
              o->quality, (int)o->has_range, o->range[0], o->range[1], o->sigma, c->file.range[0],
-             c->file.range[1], AE_CONTRACT_VERSION);
+             c->file.range[1], ae_network_contract(c->model.network));
     ae_hash_add_text(hash, c->file.layers);
     ae_hash_add_text(hash, c->file.output == AE_OUTPUT_RESIDUAL ? "residual" : "direct");
     ae_hash_add_text(hash, c->file.parameters_hash);

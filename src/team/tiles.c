@@ -49,7 +49,7 @@ int ae_tiles_quick_side(const ae_network *network) {
     const ae_margin margin = ae_network_margin(network);
     const int both = margin.before + margin.after, phase = ae_network_phase(network);
     int input = 128;
-    while (input - both < 4 * both || input - both < phase) input *= 2;
+    while (input - both < phase || (input < 512 && input - both < 4 * both)) input *= 2;
     return (input - both) / phase * phase;
 }
 

@@ -53,6 +53,19 @@ static const network_case cases[] = {
      4,
      {8, 8}},
     {"tconv 4 2 none stride2, conv 3 3 sigmoid same, maxpool", AE_OUTPUT_DIRECT, 1, {1, 1}},
+    {"conv 16 3 sigmoid same, conv 17 3 sigmoid same, conv 16 3 none same, conv 3 3 none same",
+     AE_OUTPUT_RESIDUAL,
+     4,
+     {6, 6}},
+    {"conv 16 3 relu, conv 18 3 leaky:0.5, tconv 16 3 sigmoid, tconv 3 3 none",
+     AE_OUTPUT_DIRECT,
+     4,
+     {6, 4}},
+    {"conv 16 3 sigmoid same stride2, conv 16 3 sigmoid same, conv 19 5 none same, "
+     "tconv 16 2 sigmoid stride2, conv 3 3 none same",
+     AE_OUTPUT_DIRECT,
+     8,
+     {13, 7}},
 };
 enum { CASES = sizeof cases / sizeof *cases, CHANNELS = 3 };
 
@@ -362,8 +375,8 @@ static void test_quick_side(void **state) {
         const int side = ae_tiles_quick_side(model.network), both = margin.before + margin.after;
         const int phase = ae_network_phase(model.network), input = side + both;
         assert_int_equal(side % phase, 0);
-        assert_true(side + phase > 4 * both);
-        assert_true(input > 128 - phase && (input <= 128 || side < 8 * both + phase));
+        assert_true(side + phase > 4 * both || input > 512 - phase);
+        assert_true(input > 128 - phase && (input <= 128 || side < 8 * both + 2 * phase));
         ae_model_release(&model);
     }
 }
