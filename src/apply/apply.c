@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "apply/journal.h"
+#include "apply/leftovers.h"
 #include "apply/report.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -173,6 +174,7 @@ static ae_status plan(command *c) {
         status = ae_journal_key(c->keys[i], run, &c->inputs.all[i]);
     if (status == AE_OK && is_first(c)) {
         status = make_out(c->options.out);
+        if (status == AE_OK) status = ae_leftovers_remove(c->options.out, &c->inputs);
         if (status == AE_OK) status = find_done(c);
         if (status == AE_OK) status = share_out(c);
     }

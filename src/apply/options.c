@@ -203,10 +203,10 @@ ae_status ae_apply_options_parse(ae_apply_options *options, int argc, char **arg
         ae_status status = take_option(options, option, word);
         if (status != AE_OK) return status;
     }
-    const char *missing = !options->model             ? "the model"
-                          : options->input_count == 0 ? "the pictures"
-                          : !options->out             ? "-o and the folder for what comes out"
-                                                      : NULL;
+    const char *missing = !options->model                   ? "the model"
+                          : options->input_count == 0       ? "the pictures"
+                          : !options->out || !*options->out ? "-o and the folder for what comes out"
+                                                            : NULL;
     if (options->help || !missing) return AE_OK;
     return ae_fail(AE_ERROR_USAGE,
                    "%s not given; usage: ae_dist apply MODEL INPUT... -o OUT, for example "

@@ -18,6 +18,7 @@ MAKE_MODEL = Path(os.environ.get("AE_BUILD_DIR", ROOT / "build")) / "tests" / "e
 REFERENCE = "conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid"
 STRIDED = ("conv 6 3 relu same stride2 as a, conv 6 3 relu same, add a, tconv 6 2 relu stride2, "
            "conv 3 3 none same")
+WIDE = "unshuffle, conv 16 3 relu same, conv 17 3 relu same, conv 12 3 none same, shuffle"
 
 
 def make_model(folder, layers="conv 3 1 none", output="direct", channels=3, weights="identity",
@@ -191,7 +192,8 @@ def make_mixed(folder):
     write_tiff(folder / "in" / "d.tif", [numbers((50 + n, 41, 3), "uint8", n) for n in range(3)])
 
 
-@pytest.mark.parametrize("layers, output", [(REFERENCE, "direct"), (STRIDED, "residual")])
+@pytest.mark.parametrize("layers, output", [(REFERENCE, "direct"), (STRIDED, "residual"),
+                                            (WIDE, "residual")])
 def test_same_files_on_any_layout(tmp_path, layers, output):
     make_mixed(tmp_path)
     make_model(tmp_path, layers, output, weights=7)
@@ -199,7 +201,7 @@ def test_same_files_on_any_layout(tmp_path, layers, output):
     whole = files(tmp_path / "whole")
     assert len(whole) == 5 and "deep/large.png" in whole
     layouts = [(1, 2, ["--tile", 1]), (2, 1, ["--tile", 17]), (3, 2, ["--tile", 40]),
-               (4, 1, ["--memory", "3M"])]
+               (4, 1, ["--memory", "4M"])]
     for number, (ranks, threads, options) in enumerate(layouts):
         apply(tmp_path, "model.h5", "in", "-o", f"out{number}", *options, ranks=ranks,
               threads=threads)
@@ -368,12 +370,15 @@ def test_stopped_and_gone_on_with(tmp_path, number, code):
         started.wait()
     assert started.code == code, started.tail
     stopped = files(out)
+    for name in ("03.png.tmp.123", "others.tmp.123", "03.png.tmp.old"):
+        (out / name).write_bytes(b"cut short")
     if number == signal.SIGTERM:
         assert 3 <= len(stopped) < 12 and all(name.endswith(".png") for name in stopped)
         assert started.stdout.count("the same command goes on") == 1
     apply(tmp_path, "model.h5", "in", "-o", "out")
     apply(tmp_path, "model.h5", "in", "-o", "undisturbed", ranks=2)
-    whole = {name: data for name, data in files(out).items() if ".tmp." not in name}
+    whole = files(out)
+    assert whole.pop("others.tmp.123") == whole.pop("03.png.tmp.old") == b"cut short"  # not its own
     assert whole == files(tmp_path / "undisturbed")
     for name in stopped:
         assert ".tmp." in name or stopped[name] == whole[name]
