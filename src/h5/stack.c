@@ -165,12 +165,34 @@ static size_t chunk_row_bytes(const ae_h5_stack *s, hid_t creation) {
     return bytes < 0x1p50 ? (size_t)bytes : (size_t)1 << 50;
 }
 
+/* Has the library what reads the values, and may they be read? */
+static ae_status check_creation(const ae_h5_stack *s, hid_t creation) {
+    if (creation < 0) return fail(s, "read the layout of");
+    if (H5Pget_external_count(creation) > 0)
+        return ae_fail(
+            AE_ERROR_DATA,
+            "%s: %s keeps its values in files that aren't HDF5's; copy it into a file of "
+            "its own (h5repack)",
+            s->path, s->name);
+    if (H5Pget_layout(creation) == H5D_CHUNKED && H5Pall_filters_avail(creation) <= 0)
+        return ae_fail(AE_ERROR_DATA,
+                       "%s: %s was written with a filter that this HDF5 library lacks; set "
+                       "HDF5_PLUGIN_PATH to where it is, or write the dataset anew (h5repack)",
+                       s->path, s->name);
+    return AE_OK;
+}
+
 /* Opens the dataset once more, with a cache for the chunks of one row. */
 static ae_status enlarge_cache(ae_h5_stack *s) {
     enum { LEAST = 1 << 20, SLOTS = 12289 /* a prime */ };
     hid_t creation = H5Dget_create_plist(s->dataset), access = H5Pcreate(H5P_DATASET_ACCESS);
-    s->info.bytes = creation >= 0 ? chunk_row_bytes(s, creation) : 0;
+    ae_status status = check_creation(s, creation);
+    s->info.bytes = status == AE_OK ? chunk_row_bytes(s, creation) : 0;
     if (creation >= 0) H5Pclose(creation);
+    if (status != AE_OK) {
+        if (access >= 0) H5Pclose(access);
+        return status;
+    }
     const size_t bytes = s->info.bytes > LEAST ? s->info.bytes : LEAST;
     H5Dclose(s->dataset);
     s->dataset = access >= 0 && H5Pset_chunk_cache(access, SLOTS, bytes, 1) >= 0
@@ -180,12 +202,23 @@ static ae_status enlarge_cache(ae_h5_stack *s) {
     return s->dataset < 0 ? fail(s, "open") : AE_OK;
 }
 
+static hid_t open_file(const char *path) {
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+#if H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 11, 0) || H5_VERSION_GE(1, 12, 1)
+    if (access >= 0)
+        H5Pset_file_locking(access, true, true); /* where a disk can't, none is needed */
+#endif
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access < 0 ? H5P_DEFAULT : access);
+    if (access >= 0) H5Pclose(access);
+    return file;
+}
+
 ae_status ae_h5_stack_open(ae_h5_stack **stack, const char *path, const char *dataset,
                            const char *axes_text, int channels) {
     ae_status status = make(stack, path, dataset);
     if (status == AE_OK) {
         ae_h5_stack *s = *stack;
-        s->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+        s->file = open_file(path);
         if (s->file < 0) {
             char found[AE_FOUND_SIZE];
             status = ae_fail(AE_ERROR_DATA, "%s: can't be opened as an HDF5 file; there is %s",
@@ -332,9 +365,7 @@ static herr_t copy_scales(hid_t from, ae_h5_stack *to) {
 /* Chunks and filters as there, but data in the file itself. */
 static hid_t creation_like(hid_t from) {
     hid_t creation = H5Dget_create_plist(from);
-    if (creation < 0) return creation;
-    if (H5Pget_layout(creation) != H5D_VIRTUAL && H5Pget_external_count(creation) <= 0)
-        return creation;
+    if (creation < 0 || H5Pget_layout(creation) != H5D_VIRTUAL) return creation;
     H5Pclose(creation);
     return H5Pcreate(H5P_DATASET_CREATE);
 }
@@ -363,7 +394,9 @@ static ae_status fill(ae_h5_stack *s, const ae_h5_stack *like) {
     s->info = like->info;
     s->file = H5Fcreate(s->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     if (s->file < 0) return ae_file_fail("write", s->path, errno);
-    if (create_dataset(s, like->dataset) < 0 || enlarge_cache(s) != AE_OK) return fail(s, "make");
+    if (create_dataset(s, like->dataset) < 0) return fail(s, "make");
+    ae_status status = enlarge_cache(s);
+    if (status != AE_OK) return status;
     if (copy_attributes(like->file, s->file) < 0 ||
         copy_attributes(like->dataset, s->dataset) < 0 || copy_scales(like->dataset, s) < 0)
         return fail(s, "copy the attributes and scales of");

@@ -442,9 +442,10 @@ def test_datasets_are_refused(tmp_path):
         file["line"] = np.zeros(9, np.uint8)
         file["none"] = np.zeros((0, 9, 9), np.uint8)
         file["five"] = np.zeros((2, 5, 9, 9), np.uint8)
+        file.create_dataset("elsewhere", (9, 9), np.uint8, external=[("a.bin", 0, 81)])
     (tmp_path / "text.h5").write_text("no HDF5")
     for name, fragment in [("signed", "unsigned"), ("line", "1 dimensions"), ("none", "0 pictures"),
-                           ("five", "--axes"), ("missing", "missing")]:
+                           ("five", "--axes"), ("missing", "missing"), ("elsewhere", "aren't HDF5's")]:
         done = apply(tmp_path, "model.h5", f"in.h5:/{name}", "-o", "out", expect=DATA)
         assert_left_out(done, fragment)
     assert_left_out(apply(tmp_path, "model.h5", "text.h5:/x", "-o", "out", expect=DATA), "text.h5")
