@@ -67,7 +67,7 @@ static void print_help(void) {
          "\n"
          "Values: in quotes, single or double, # and ; and blanks at the ends are the value's;\n"
          "  the quote itself is written twice. In paths ~/, $NAME and ${NAME} are expanded, by\n"
-         "  the environment of rank 0, but not in single quotes.\n"
+         "  the environment of rank 0 (data.cache: of each node), but not in single quotes.\n"
          "  A line that begins with more blanks than its key goes on with the value before it.\n"
          "\n"
          "Configuration: [section], key, default, what is allowed:\n");
@@ -162,15 +162,16 @@ static ae_status read_config(char **text, int64_t *size, const char *path) {
     return AE_OK;
 }
 
-/* Rank 0's environment is put into the paths, for all. Collective. */
+/* Rank 0's environment is put into the paths, for all; a rank's own into those on its own disks.
+ * Collective. */
 static ae_status expand_paths(ae_config *config, ae_comm *comm) {
-    ae_status status = ae_comm_rank(comm) == 0 ? ae_config_expand_paths(config) : AE_OK;
+    ae_status status = ae_comm_rank(comm) == 0 ? ae_config_expand_paths(config, false) : AE_OK;
     status = ae_comm_agree(comm, status);
     if (status != AE_OK) return status;
     ae_settings settings = *ae_config_settings(config);
     ae_comm_broadcast(comm, &settings, sizeof settings);
     ae_config_take_settings(config, &settings);
-    return AE_OK;
+    return ae_comm_agree(comm, ae_config_expand_paths(config, true));
 }
 
 /* Rank 0 reads the file, and every rank parses the same text. Collective. */

@@ -54,6 +54,19 @@ void ae_comm_spread(ae_comm *comm, const double *values, int count, double *lowe
 /* Sends rank 0's bytes to all. Collective. */
 void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size);
 
+/* Sends the bytes of the node's first rank, which rank 0 of the node is, to the node's others.
+ * Collective. */
+void ae_comm_node_broadcast(ae_comm *comm, void *bytes, size_t size);
+
+/* This rank's number on its node, and the node's share [*begin, *end) of `count` items that falls
+ * to it. Local. */
+int ae_comm_node_rank(const ae_comm *comm);
+void ae_comm_node_slice(const ae_comm *comm, int64_t count, int64_t *begin, int64_t *end);
+
+/* Waits for all ranks, however long each of them works: one that makes no progress ends by itself.
+ * Collective. */
+void ae_comm_wait(ae_comm *comm);
+
 /* Are this rank's bytes those of rank 0? Collective; the answer is each rank's own. */
 bool ae_comm_equals_first(ae_comm *comm, const void *bytes, size_t size);
 
@@ -79,9 +92,6 @@ void ae_shared_destroy(ae_shared **shared); /* collective */
 
 /* The array. Borrowed; each rank of a node writes its own slice alone, then all publish. */
 uint8_t *ae_shared_bytes(const ae_shared *shared);
-
-/* The slice [*begin, *end) of `count` items that this rank of its node fills. Local. */
-void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end);
 
 /* After this, every rank of the node sees what each has written to its bytes [begin, end), of which
  * no two ranks have the same ones. Collective; AE_FAILED: memory. */

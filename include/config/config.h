@@ -52,6 +52,7 @@ typedef struct ae_settings {
         int64_t source; /* ae_source */
         char dir[AE_TEXT_SIZE];
         char train[AE_TEXT_SIZE], test[AE_TEXT_SIZE]; /* "" = none */
+        char cache[AE_TEXT_SIZE];                     /* "" = in memory */
         double test_fraction;
         int64_t axes;    /* ae_axes */
         double range[2]; /* what becomes 0 and 1; alike: chosen by the program */
@@ -131,9 +132,10 @@ const ae_settings *ae_config_settings(const ae_config *config);
 
 /* Puts this process's environment in place of ~/, $NAME and ${NAME} in the options that are paths,
  * but for those in single quotes; once, after ae_config_create(), which leaves them. Local. Where
- * there are several processes one does this, and the others take its settings: environments differ.
+ * there are several processes one does this for the paths that all share, and the others take its
+ * settings: environments differ. Each does it for those on disks of its own (`own`).
  * AE_ERROR_USAGE: a variable isn't set. */
-ae_status ae_config_expand_paths(ae_config *config);
+ae_status ae_config_expand_paths(ae_config *config, bool own);
 void ae_config_take_settings(ae_config *config, const ae_settings *settings);
 
 /* The ini text as it was read, NUL-terminated. Borrowed. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arithmetic.h"
@@ -215,6 +216,40 @@ void ae_comm_broadcast(ae_comm *comm, void *bytes, size_t size) {
         MPI_Bcast(next, piece, MPI_BYTE, 0, comm->world);
         next += piece;
         size -= (size_t)piece;
+    }
+    end_wait();
+}
+
+void ae_comm_node_broadcast(ae_comm *comm, void *bytes, size_t size) {
+    begin_wait();
+    MPI_Bcast(bytes, (int)size, MPI_BYTE, 0, comm->node);
+    end_wait();
+}
+
+int ae_comm_node_rank(const ae_comm *comm) {
+    return comm->node_rank;
+}
+
+/* The items before the slice of rank `node_rank`. */
+static int64_t slice_begin(const ae_comm *comm, int64_t count, int node_rank) {
+    return count / comm->node_size * node_rank +
+           count % comm->node_size * node_rank / comm->node_size;
+}
+
+void ae_comm_node_slice(const ae_comm *comm, int64_t count, int64_t *begin, int64_t *end) {
+    *begin = slice_begin(comm, count, comm->node_rank);
+    *end = slice_begin(comm, count, comm->node_rank + 1);
+}
+
+void ae_comm_wait(ae_comm *comm) {
+    const struct timespec pause = {0, 2000000};
+    MPI_Request request;
+    int done = 0;
+    begin_wait();
+    MPI_Ibarrier(comm->world, &request);
+    while (MPI_Test(&request, &done, MPI_STATUS_IGNORE), !done) {
+        nanosleep(&pause, NULL);
+        ae_watchdog_progress();
     }
     end_wait();
 }

@@ -109,17 +109,6 @@ uint8_t *ae_shared_bytes(const ae_shared *shared) {
     return shared->bytes;
 }
 
-/* The items before the slice of rank `node_rank`. */
-static int64_t slice_begin(const ae_comm *comm, int64_t count, int node_rank) {
-    return count / comm->node_size * node_rank +
-           count % comm->node_size * node_rank / comm->node_size;
-}
-
-void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end) {
-    *begin = slice_begin(shared->comm, count, shared->comm->node_rank);
-    *end = slice_begin(shared->comm, count, shared->comm->node_rank + 1);
-}
-
 /* Sends bytes [bounds[0], bounds[1]) of node rank `from` to the node's others, each with a copy. */
 static void send_piece(ae_shared *shared, const uint64_t bounds[2], int from) {
     enum { AT_ONCE = 1 << 30 }; /* bytes: MPI counts with int */

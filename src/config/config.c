@@ -234,11 +234,11 @@ const ae_settings *ae_config_settings(const ae_config *config) {
     return &config->settings;
 }
 
-ae_status ae_config_expand_paths(ae_config *config) {
+ae_status ae_config_expand_paths(ae_config *config, bool own) {
     for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         const origin *from = &config->origins[i];
-        if (option->kind != AE_OPTION_PATH || from->literal) continue;
+        if (option->kind != AE_OPTION_PATH || from->literal || option->is_own != own) continue;
         ae_status status = ae_path_expand(ae_option_text(option, &config->settings), from->where);
         if (status != AE_OK) return status;
     }

@@ -20,6 +20,8 @@
 /* Kinds, as config/options.def tells. */
 #define TEXT(initial_, effect_, help_) .kind = AE_OPTION_TEXT, REST(initial_, "", effect_, help_)
 #define PATH(initial_, effect_, help_) .kind = AE_OPTION_PATH, REST(initial_, "", effect_, help_)
+#define OWN_PATH(initial_, effect_, help_)                                                         \
+    .kind = AE_OPTION_PATH, .is_own = true, REST(initial_, "", effect_, help_)
 #define WHOLE(initial_, low_, high_, unit_, effect_, help_)                                        \
     .kind = AE_OPTION_WHOLE, low_, high_, REST(initial_, unit_, effect_, help_)
 #define WHOLE_OR_AUTO(number_, low_, high_, unit_, effect_, help_)                                 \

@@ -32,6 +32,7 @@ typedef struct ae_option {
     bool has_auto;       /* of whole numbers: the word auto is a value, */
     int64_t number_of_auto;              /* kept as this number, out of the bounds */
     const char *choices[AE_CHOICES_MAX]; /* NULL where there is none */
+    bool is_own;                         /* of paths: on a disk that each node has for itself */
     const char *unit;
     ae_effect effect;
     const char *help; /* one line, without a full stop */

@@ -181,6 +181,16 @@ ae_status ae_cifar_describe(ae_catalog *catalog, const ae_cifar *set, const ae_s
     return ae_cifar_check(set, settings->data.dir);
 }
 
+ae_status ae_cifar_identify(ae_hash *hash, const ae_cifar *set, const ae_settings *settings) {
+    ae_status status = AE_OK;
+    for (int i = 0; i < set->file_count && status == AE_OK; ++i) {
+        char path[AE_TEXT_SIZE + 64];
+        snprintf(path, sizeof path, "%s/%s", settings->data.dir, set->files[i]);
+        status = ae_source_add_file(hash, path);
+    }
+    return status;
+}
+
 ae_status ae_cifar_fill(const ae_filling *filling, const ae_cifar *set) {
     uint8_t *records = filling->samples + filling->begin * ae_cifar_record(set);
     ae_status status = ae_cifar_read(records, set, filling->settings->data.dir, filling->train,

@@ -45,6 +45,7 @@ ae_status ae_cifar_read(uint8_t *records, const ae_cifar *set, const char *dir, 
 /* The source's functions (data/source.h). */
 int ae_cifar_channels(const ae_settings *settings);
 ae_status ae_cifar_describe(ae_catalog *catalog, const ae_cifar *set, const ae_settings *settings);
+ae_status ae_cifar_identify(ae_hash *hash, const ae_cifar *set, const ae_settings *settings);
 ae_status ae_cifar_fill(const ae_filling *filling, const ae_cifar *set);
 
 #endif

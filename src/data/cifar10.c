@@ -9,6 +9,11 @@ static ae_status describe(ae_catalog *catalog, const ae_settings *settings) {
     return ae_cifar_describe(catalog, &ae_cifar10, settings);
 }
 
+static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings) {
+    (void)catalog;
+    return ae_cifar_identify(hash, &ae_cifar10, settings);
+}
+
 static ae_status fill(const ae_filling *filling) {
     return ae_cifar_fill(filling, &ae_cifar10);
 }
@@ -18,5 +23,8 @@ static void review(ae_comm *comm, const uint8_t *samples, const ae_settings *set
     ae_cifar10_review(comm, samples, settings->data.dir, train, test);
 }
 
-const ae_source_row ae_source_cifar10 = {
-    .channels = ae_cifar_channels, .describe = describe, .fill = fill, .review = review};
+const ae_source_row ae_source_cifar10 = {.channels = ae_cifar_channels,
+                                         .describe = describe,
+                                         .fill = fill,
+                                         .identify = identify,
+                                         .review = review};

@@ -28,9 +28,14 @@ static ae_status describe(ae_catalog *catalog, const ae_settings *settings) {
     return ae_cifar_describe(catalog, &ae_cifar100, settings);
 }
 
+static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings) {
+    (void)catalog;
+    return ae_cifar_identify(hash, &ae_cifar100, settings);
+}
+
 static ae_status fill(const ae_filling *filling) {
     return ae_cifar_fill(filling, &ae_cifar100);
 }
 
 const ae_source_row ae_source_cifar100 = {
-    .channels = ae_cifar_channels, .describe = describe, .fill = fill};
+    .channels = ae_cifar_channels, .describe = describe, .fill = fill, .identify = identify};

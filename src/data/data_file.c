@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/retry.h"
+#include "data/source.h"
 
 /* Opens the file at its path, in place of what is open. 0, or the errno: nothing has changed. */
 static int try_opening(ae_data_file *file) {
@@ -73,5 +74,17 @@ ae_status ae_data_file_read(ae_data_file *file, void *bytes, int64_t offset, siz
                            file->path, (long long)at, file->cure);
         done += (size_t)got;
     }
+    return AE_OK;
+}
+
+ae_status ae_source_add_file(ae_hash *hash, const char *path) {
+    struct stat info;
+    double waited_s = 0;
+    while (stat(path, &info) != 0)
+        if (!ae_retry(&waited_s, errno))
+            return ae_fail(AE_ERROR_DATA, "cannot look at '%s': %s", path, strerror(errno));
+    const int64_t facts[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+    ae_hash_add_text(hash, path);
+    ae_hash_add(hash, facts, sizeof facts);
     return AE_OK;
 }

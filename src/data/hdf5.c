@@ -144,4 +144,20 @@ static ae_status fill(const ae_filling *filling) {
     return status;
 }
 
-const ae_source_row ae_source_hdf5 = {.describe = describe, .fill = fill};
+/* The dataset's name and its file. */
+static ae_status identify_path(ae_hash *hash, const char *path) {
+    char file[AE_TEXT_SIZE];
+    const char *name = path;
+    for (const char *at = path; (at = strstr(at, ":/")); ++at) name = at;
+    snprintf(file, sizeof file, "%.*s", (int)(name - path), path);
+    ae_hash_add_text(hash, name);
+    return ae_source_add_file(hash, file);
+}
+
+static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings) {
+    ae_status status = identify_path(hash, settings->data.train);
+    if (status == AE_OK && catalog->has_test) status = identify_path(hash, settings->data.test);
+    return status;
+}
+
+const ae_source_row ae_source_hdf5 = {.describe = describe, .fill = fill, .identify = identify};

@@ -223,4 +223,19 @@ static ae_status fill(const ae_filling *filling) {
     return status;
 }
 
-const ae_source_row ae_source_idx = {.describe = describe, .fill = fill};
+/* A file, and the labels beside it. */
+static ae_status identify_file(ae_hash *hash, const char *path) {
+    char labels[AE_TEXT_SIZE];
+    ae_status status = ae_source_add_file(hash, path);
+    if (status == AE_OK && ae_idx_labels_path(labels, sizeof labels, path))
+        status = ae_source_add_file(hash, labels);
+    return status;
+}
+
+static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings) {
+    ae_status status = identify_file(hash, settings->data.train);
+    if (status == AE_OK && catalog->has_test) status = identify_file(hash, settings->data.test);
+    return status;
+}
+
+const ae_source_row ae_source_idx = {.describe = describe, .fill = fill, .identify = identify};

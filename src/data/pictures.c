@@ -301,5 +301,18 @@ static ae_status fill(const ae_filling *filling) {
     return tell_failure(&first);
 }
 
+/* Each file once, at its first page. */
+static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings) {
+    const int64_t count = catalog->info.train.count + catalog->info.test.count;
+    const char *name = catalog->names;
+    ae_status status = AE_OK;
+    (void)settings;
+    for (int64_t n = 0; n < count && status == AE_OK; ++n, name += strlen(name) + 1) {
+        if (catalog->pages[n] == 0) status = ae_source_add_file(hash, name);
+        ae_watchdog_progress();
+    }
+    return status;
+}
+
 const ae_source_row ae_source_pictures = {
-    .describe = describe, .fill = fill, .decoders = ae_picture_libraries};
+    .describe = describe, .fill = fill, .identify = identify, .decoders = ae_picture_libraries};

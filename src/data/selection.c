@@ -146,12 +146,12 @@ static ae_status split(int64_t *train, int64_t *test, const ae_catalog *catalog,
 
 /* Can a node hold so many images? Where they are of one size, this is known before any is numbered.
  */
-static ae_status check_memory(double bytes) {
+static ae_status check_memory(double bytes, const ae_settings *settings) {
     const double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    if (bytes <= have) return AE_OK;
+    if (bytes <= have || settings->data.cache[0]) return AE_OK;
     return ae_fail(AE_ERROR_DATA,
                    "the images take %.1f GB and this host has %.1f GB of memory; take fewer "
-                   "(data.train_images, data.test_images)",
+                   "(data.train_images, data.test_images), or keep them on disk (data.cache)",
                    bytes / 1e9, have / 1e9);
 }
 
@@ -186,7 +186,7 @@ ae_status ae_selection_make(ae_selection *selection, ae_data_info *info, const a
     if (status == AE_OK)
         status =
             choose_count(&info->test.count, "data.test_images", settings->data.test_images, test);
-    if (status == AE_OK) status = check_memory(least_bytes(info, catalog));
+    if (status == AE_OK) status = check_memory(least_bytes(info, catalog), settings);
     if (status == AE_OK) status = choose(selection, info, catalog, fraction);
     if (status != AE_OK) return status;
     measure(&info->train, selection, catalog, selection->chosen[0], 0);
@@ -194,7 +194,7 @@ ae_status ae_selection_make(ae_selection *selection, ae_data_info *info, const a
     info->bytes = selection->count * (int64_t)sizeof(ae_image_place);
     for (int64_t p = 0; p < selection->count; ++p)
         info->bytes += (int64_t)ae_catalog_bytes(catalog, selection->numbers[p]);
-    return check_memory((double)info->bytes);
+    return check_memory((double)info->bytes, settings);
 }
 
 void ae_selection_release(ae_selection *selection) {

@@ -46,6 +46,10 @@ typedef struct ae_source_row {
      * process is asked to stop. */
     ae_status (*fill)(const ae_filling *filling);
 
+    /* NULL, or adds to the hash what tells the files that are read from others:
+     * ae_source_add_file(). Local. */
+    ae_status (*identify)(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings);
+
     /* NULL, or puts into text[AE_DECODERS_SIZE] what may decode files otherwise on another host.
      * Returns `text`. */
     const char *(*decoders)(char text[AE_DECODERS_SIZE]);
@@ -55,6 +59,9 @@ typedef struct ae_source_row {
     void (*review)(ae_comm *comm, const uint8_t *samples, const ae_settings *settings,
                    int64_t train, int64_t test);
 } ae_source_row;
+
+/* Adds a file's path, size and time of change. AE_ERROR_DATA: it isn't there. */
+ae_status ae_source_add_file(ae_hash *hash, const char *path);
 
 extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx, ae_source_hdf5,
     ae_source_pictures,

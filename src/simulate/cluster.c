@@ -42,12 +42,6 @@ uint8_t *ae_shared_bytes(const ae_shared *shared) {
     return shared->bytes;
 }
 
-void ae_shared_slice(const ae_shared *shared, int64_t count, int64_t *begin, int64_t *end) {
-    const int64_t rank = ae_comm_rank(shared->comm), size = ae_comm_size(shared->comm);
-    *begin = count * rank / size;
-    *end = count * (rank + 1) / size;
-}
-
 ae_status ae_shared_publish(ae_shared *shared, size_t begin, size_t end) {
     (void)begin, (void)end;
     ae_comm_min(shared->comm, 0); /* waits for all */

@@ -63,7 +63,7 @@ FOLLOW = {"noise.sigma": ["noise.test_sigma"]}
 
 # Options of which another value is taken: see test_taken_...
 TAKEN = ["run.dir", "run.resume", "run.time_limit", "run.stall_seconds", "run.slow_percent",
-         "data.dir", "data.train", "data.test", "output.checkpoint_epochs", "output.checkpoint_steps",
+         "data.dir", "data.train", "data.test", "data.cache", "output.checkpoint_epochs", "output.checkpoint_steps",
          "output.checkpoint_minutes", "output.keep", "output.test_epochs", "output.reconstructions",
          "output.reconstruction_epochs"]
 
@@ -250,6 +250,12 @@ def test_taken_data_paths(tmp_path, name):
     go_on(tmp_path, {name: "moved"})
     assert_taken(tmp_path, {name: "moved"})
     assert differences(numbers(tmp_path / "run"), before) == []
+
+
+def test_taken_data_cache(folder, template):
+    go_on(folder, {"data.cache": "cache"})
+    assert len(list((folder / "cache").iterdir())) == 1
+    assert_taken(folder, {"data.cache": "cache"}, template)
 
 
 def test_taken_checkpoint_epochs(folder):

@@ -29,7 +29,8 @@ static inline void require_round_trip(const ae_config *config) {
 
 /* Variables in paths are put in, or refused with a message. */
 static inline void require_expansion(ae_config *config) {
-    ae_status status = ae_config_expand_paths(config);
+    ae_status status = ae_config_expand_paths(config, false);
+    if (status == AE_OK) status = ae_config_expand_paths(config, true);
     REQUIRE(status == AE_OK || status == AE_ERROR_USAGE, "status %d", (int)status);
     if (status == AE_OK)
         require_round_trip(config);

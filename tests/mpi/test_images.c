@@ -107,7 +107,7 @@ static void test_slices(void **state) {
     ae_shared *shared = NULL;
     assert_int_equal(ae_shared_create(&shared, comm, 1009 * 3), AE_OK);
     int64_t begin, end;
-    ae_shared_slice(shared, 1009, &begin, &end);
+    ae_comm_node_slice(comm, 1009, &begin, &end);
     for (int64_t i = 3 * begin; i < 3 * end; ++i) ae_shared_bytes(shared)[i] = (uint8_t)(i % 251);
     assert_int_equal(ae_shared_publish(shared, (size_t)(3 * begin), (size_t)(3 * end)), AE_OK);
     int64_t wrong = 0;

@@ -13,7 +13,8 @@
 static ae_status read_config(ae_config **config, const char *text, const char *override) {
     ae_status status =
         ae_config_create(config, "a.ini", text, strlen(text), &override, override ? 1 : 0);
-    if (status == AE_OK) status = ae_config_expand_paths(*config);
+    if (status == AE_OK) status = ae_config_expand_paths(*config, false);
+    if (status == AE_OK) status = ae_config_expand_paths(*config, true);
     return status;
 }
 

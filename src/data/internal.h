@@ -1,0 +1,27 @@
+/* What the files of a data set share. */
+#ifndef AE_DATA_INTERNAL_H
+#define AE_DATA_INTERNAL_H
+
+#include "data/cache.h"
+#include "data/selection.h"
+#include "data/source.h"
+
+struct ae_dataset {
+    ae_comm *comm;               /* borrowed */
+    const ae_settings *settings; /* borrowed */
+    const ae_source_row *source;
+    ae_catalog catalog;
+    ae_selection selection;
+    ae_data_info info;
+    ae_shared *shared; /* the images, or in */
+    ae_cache *cache;   /* this; both NULL: not loaded */
+    char hash[AE_HASH_TEXT_SIZE];
+};
+
+/* The images: places[selection.count], then the records. */
+uint8_t *ae_dataset_bytes(const ae_dataset *dataset);
+
+/* Bytes of the places. */
+size_t ae_dataset_places_size(const ae_dataset *dataset);
+
+#endif
