@@ -210,8 +210,11 @@ static size_t groups_floats(int as, int bs) {
 static size_t tiles_scratch(int in_channels, int out_channels, int height, int width) {
     const int in = lanes_of(in_channels), out = lanes_of(out_channels);
     const size_t components = COMPONENTS * block_tiles(height, width) * (size_t)(in + out);
+    /* Of a plain convolution, and a transposed one. */
+    const size_t groups = groups_floats(out_channels, in_channels);
+    const size_t turned = groups_floats(in_channels, out_channels);
     return pixels_floats(in > out ? in : out, width) + components +
-           groups_floats(in_channels, out_channels);
+           (groups > turned ? groups : turned);
 }
 
 static void multiply_tiles(const product *p, int tiles, int lanes) {
