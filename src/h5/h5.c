@@ -28,6 +28,11 @@ const char *ae_h5_version(void) {
     return text;
 }
 
+void ae_h5_begin(void) {
+    H5dont_atexit(); /* heeded before any other call alone */
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
 static herr_t take_first(unsigned n, const H5E_error2_t *error, void *data) {
     char *text = data;
     if (n == 0 && error->desc) snprintf(text, AE_H5_NAME_SIZE, "%s", error->desc);
@@ -42,7 +47,7 @@ ae_status ae_h5_fail(const ae_h5 *file, const char *what, const char *object) {
 
 /* Makes the handle and the properties of a file in memory. */
 static ae_status prepare(ae_h5 **file, const char *path, hid_t *access) {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ae_h5_begin();
     *access = H5I_INVALID_HID;
     ae_h5 *made = *file = calloc(1, sizeof *made);
     if (!made) return ae_fail_memory(path);

@@ -14,6 +14,10 @@ struct ae_h5 {
 /* "PATH: can't WHAT OBJECT: HDF5's innermost reason". Returns AE_ERROR_IO. */
 ae_status ae_h5_fail(const ae_h5 *file, const char *what, const char *object);
 
+/* To be called first: HDF5 prints nothing, and leaves alone at the process's end what it couldn't
+ * close, as on a full disk, where it would crash. */
+void ae_h5_begin(void);
+
 /* The type in the file, of which `text` is that of strings. Not to be closed. */
 hid_t ae_h5_file_type(ae_h5_type type, hid_t text);
 

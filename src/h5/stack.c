@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/found.h"
-#include "h5/h5.h"
+#include "h5/internal.h"
 
 enum { RANK_MAX = 4, SIDE_MAX = 1000000, CHANNELS_MAX = 1024 };
 
@@ -44,7 +44,7 @@ static ae_status fail(const ae_h5_stack *stack, const char *what) {
 }
 
 static ae_status make(ae_h5_stack **stack, const char *path, const char *name) {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    ae_h5_begin();
     *stack = calloc(1, sizeof **stack);
     if (!*stack) return ae_fail_memory(path);
     (*stack)->file = (*stack)->dataset = H5I_INVALID_HID;
@@ -240,8 +240,8 @@ const ae_h5_stack_info *ae_h5_stack_describe(const ae_h5_stack *stack) {
 /* ---- rows ---- */
 
 /* Reads or writes, from or to pixels[rows][width][channels], one channel. */
-static herr_t move_channel(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
-                           int channel, void *pixels) {
+static ae_status move_channel(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
+                              int channel, void *pixels) {
     const axes a = s->axes;
     hsize_t start[RANK_MAX] = {0}, count[RANK_MAX] = {1, 1, 1, 1};
     hsize_t memory_shape[3] = {(hsize_t)rows, (hsize_t)s->info.width, (hsize_t)s->info.channels};
@@ -263,31 +263,31 @@ static herr_t move_channel(const ae_h5_stack *s, int64_t picture, int64_t first,
         result = s->temporary ? H5Dwrite(s->dataset, type, memory, space, H5P_DEFAULT, pixels)
                               : H5Dread(s->dataset, type, memory, space, H5P_DEFAULT, pixels);
     }
+    /* The next call of HDF5's forgets the reason. */
+    ae_status status = result < 0 ? fail(s, s->temporary ? "write" : "read") : AE_OK;
     if (space >= 0) H5Sclose(space);
     if (memory >= 0) H5Sclose(memory);
-    return result;
+    return status;
 }
 
-static herr_t move_rows(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
-                        void *pixels) {
+static ae_status move_rows(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
+                           void *pixels) {
     const bool at_once = s->axes.c < 0 || s->axes.c == s->rank - 1;
-    herr_t result = 0;
-    for (int c = 0; result >= 0 && c < (at_once ? 1 : s->info.channels); ++c)
-        result = move_channel(s, picture, first, rows, c, pixels);
-    return result;
+    ae_status status = AE_OK;
+    for (int c = 0; status == AE_OK && c < (at_once ? 1 : s->info.channels); ++c)
+        status = move_channel(s, picture, first, rows, c, pixels);
+    return status;
 }
 
 ae_status ae_h5_stack_read(ae_h5_stack *stack, int64_t picture, int64_t first, int64_t rows,
                            void *pixels) {
-    return move_rows(stack, picture, first, rows, pixels) < 0 ? fail(stack, "read") : AE_OK;
+    return move_rows(stack, picture, first, rows, pixels);
 }
 
 ae_status ae_h5_stack_write(ae_h5_stack *stack, int64_t picture, int64_t first, int64_t rows,
                             const void *pixels) {
     /* HDF5 only reads them; the same function reads into them. */
-    return move_rows(stack, picture, first, rows, (void *)(uintptr_t)pixels) < 0
-               ? fail(stack, "write")
-               : AE_OK;
+    return move_rows(stack, picture, first, rows, (void *)(uintptr_t)pixels);
 }
 
 /* ---- a file like another ---- */
