@@ -462,13 +462,18 @@ def test_memory(tmp_path):
                           "0.1", expect=DATA), "whole as they are compared")
 
 
-def test_a_disk_that_is_full(tmp_path):
+@pytest.mark.parametrize("name, fragment", [("a.tif", "'out/a.tif'"),
+                                            ("a.h5:/x", "out/a.h5: can't write /x")])
+def test_a_disk_that_is_full(tmp_path, name, fragment):
     """Files may have 8 MiB: what can't be written ends it, with nothing under a final name."""
     make_model(tmp_path)
-    write_tiff(tmp_path / "a.tif", [np.zeros((1600, 2400, 3), np.uint8)])
-    done = apply(tmp_path, "model.h5", "a.tif", "-o", "out", expect=FILES,
+    pixels = np.zeros((1600, 2400, 3), np.uint8)
+    write_tiff(tmp_path / "a.tif", [pixels])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = pixels[None]
+    done = apply(tmp_path, "model.h5", name, "-o", "out", expect=FILES,
                  before=["sh", "-c", 'ulimit -f 16384; exec "$@"', "sh"])
-    assert_refused(done, FILES, "a.tif")
+    assert_refused(done, FILES, fragment)
     assert files(tmp_path / "out") == {}
 
 
