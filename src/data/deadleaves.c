@@ -263,12 +263,13 @@ static ae_status describe(ae_catalog *catalog, const ae_settings *settings) {
     const ae_shape shape = {channels(settings), (int)settings->data.size[0],
                             (int)settings->data.size[1]};
     catalog->info = (ae_data_info){.type = AE_SAMPLE_U8,
+                                   .has_labels = true, /* 0 each */
                                    .high = UINT8_MAX,
                                    .train = {.count = AE_DEADLEAVES_TRAIN, .shape = shape},
                                    .test = {.count = AE_DEADLEAVES_TEST, .shape = shape}};
     catalog->has_test = true;
     catalog->is_bare = true;
-    catalog->prefix = 1; /* a 0: where CIFAR's records have the label */
+    catalog->prefix = 1; /* the label, as in CIFAR's records */
     return AE_OK;
 }
 

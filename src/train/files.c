@@ -125,51 +125,79 @@ static ae_provenance provenance_of(const ae_files *files, const ae_state *state)
                            .from_step = state->position.step};
 }
 
-/* Pictures that results.h5 keeps: none of images of different sizes. */
+/* Pictures that results.h5 keeps. */
 static int64_t picture_count(const ae_plan *plan) {
     const int64_t wanted = plan->settings->output.reconstructions;
-    if (ae_image_set_is_mixed(&plan->images.test)) return 0;
     return wanted < plan->test_images ? wanted : plan->test_images;
 }
 
+static ae_shape shape_of(const ae_images *images, int64_t index) {
+    const ae_image_place *place = ae_images_place(images, index);
+    return (ae_shape){images->channels, place->height, place->width};
+}
+
 /* The memory of so many pictures; the caller frees it. */
-static float *allocate_pictures(const ae_plan *plan, int64_t count) {
-    return calloc((size_t)count * ae_shape_values(plan->images.test.shape) + 1, sizeof(float));
+static float *allocate_pictures(const ae_images *images, int64_t count) {
+    size_t values = 1;
+    for (int64_t n = 0; n < count; ++n) values += ae_shape_values(shape_of(images, n));
+    return calloc(values, sizeof(float));
+}
+
+/* What results.h5 keeps of the test images from the beginning. */
+typedef struct kept {
+    uint8_t *labels;
+    ae_shape *shapes;
+    float *clean, *noisy;
+} kept;
+
+/* To be released whatever is returned. AE_FAILED: memory. */
+static ae_status keep_images(kept *k, const ae_evaluation *evaluation, int64_t pictures,
+                             int64_t epoch) {
+    const ae_images images = ae_dataset_test(evaluation->dataset);
+    *k = (kept){.labels = malloc((size_t)images.count),
+                .shapes = malloc((size_t)(pictures + 1) * sizeof *k->shapes),
+                .clean = allocate_pictures(&images, pictures),
+                .noisy = allocate_pictures(&images, pictures)};
+    if (!k->labels || !k->shapes || !k->clean || !k->noisy)
+        return ae_fail_memory("the pictures in results.h5");
+    for (int64_t n = 0; n < images.count; ++n) k->labels[n] = (uint8_t)ae_images_label(&images, n);
+    for (int64_t n = 0; n < pictures; ++n) k->shapes[n] = shape_of(&images, n);
+    ae_evaluation_pictures(evaluation, k->clean, pictures, AE_PICTURE_CLEAN, epoch);
+    ae_evaluation_pictures(evaluation, k->noisy, pictures, AE_PICTURE_NOISY, epoch);
+    return AE_OK;
+}
+
+static void release_images(kept *k) {
+    free(k->labels);
+    free(k->shapes);
+    free(k->clean);
+    free(k->noisy);
 }
 
 /* Rank 0: results.h5 with what doesn't change through a run. */
 static ae_status create_results(ae_files *files, const ae_state *state,
                                 const ae_evaluation *evaluation) {
     const ae_plan *plan = files->plan;
-    const ae_images images = ae_dataset_test(evaluation->dataset);
-    const ae_shape shape = plan->images.test.shape;
+    const ae_image_set *test = &plan->images.test;
     const int64_t pictures = picture_count(plan), epoch = state->position.epoch;
-    float *clean = allocate_pictures(plan, pictures), *noisy = allocate_pictures(plan, pictures);
-    uint8_t *labels = malloc((size_t)images.count);
-    ae_status status = AE_OK;
-    if (!clean || !noisy || !labels) {
-        status = ae_fail_memory("the pictures in results.h5");
-        goto done;
-    }
-    ae_evaluation_pictures(evaluation, clean, pictures, AE_PICTURE_CLEAN, epoch);
-    ae_evaluation_pictures(evaluation, noisy, pictures, AE_PICTURE_NOISY, epoch);
-    for (int64_t n = 0; n < images.count; ++n) labels[n] = (uint8_t)ae_images_label(&images, n);
-    ae_results_setup setup = {.config = files->config,
-                              .network = state->network,
-                              .provenance = provenance_of(files, state),
-                              .test_count = images.count,
-                              .labels = labels,
-                              .reconstructions = pictures,
-                              .shape = {shape.channels, shape.height, shape.width},
-                              .clean = clean,
-                              .noisy = noisy};
-    status =
-        ae_results_create(&files->results, ae_run_folder_results(files->folder), &setup, epoch);
+    kept k;
+    ae_status status = keep_images(&k, evaluation, pictures, epoch);
+    const ae_results_setup setup = {
+        .config = files->config,
+        .network = state->network,
+        .provenance = provenance_of(files, state),
+        .test_count = test->count,
+        .labels = plan->images.has_labels ? k.labels : NULL,
+        .reconstructions = pictures,
+        .shape = {test->shape.channels, test->shape.height, test->shape.width},
+        .shapes = ae_image_set_is_mixed(test) ? k.shapes : NULL,
+        .clean = k.clean,
+        .noisy = k.noisy};
+    if (status == AE_OK)
+        status =
+            ae_results_create(&files->results, ae_run_folder_results(files->folder), &setup, epoch);
     if (status == AE_OK) status = ae_results_publish(files->results);
-done:
-    free(clean);
-    free(noisy);
-    free(labels);
+    release_images(&k);
     return status;
 }
 
@@ -189,7 +217,8 @@ static bool is_due(const ae_plan *plan, int64_t epoch, int64_t every) {
 static ae_status add_pictures(ae_files *files, const ae_evaluation *evaluation, int64_t epoch) {
     const int64_t pictures = picture_count(files->plan);
     if (pictures == 0) return AE_OK;
-    float *output = allocate_pictures(files->plan, pictures);
+    const ae_images images = ae_dataset_test(evaluation->dataset);
+    float *output = allocate_pictures(&images, pictures);
     if (!output) return ae_fail_memory("the pictures in results.h5");
     ae_evaluation_pictures(evaluation, output, pictures, AE_PICTURE_OUTPUT, epoch - 1);
     ae_status status = ae_results_add_reconstructions(files->results, epoch, output);

@@ -131,7 +131,8 @@ static ae_status create_evaluation(ae_trainer *trainer) {
     return ae_comm_agree(trainer->comm, status);
 }
 
-/* Were the images the same when the run was begun? Local, the same on every rank. */
+/* Were the images the same when the run was begun? Notes what of them a model.h5 tells. Local, the
+ * same on every rank. */
 static ae_status check_images(ae_trainer *trainer) {
     char *begun_with = trainer->state.data_hash;
     const char *hash = ae_dataset_hash(trainer->dataset);
@@ -144,6 +145,8 @@ static ae_status check_images(ae_trainer *trainer) {
                        hash, decoders[0] ? "; decoded by " : "", decoders,
                        trainer->plan.settings->run.dir, begun_with);
     memcpy(begun_with, hash, AE_HASH_TEXT_SIZE);
+    trainer->state.range[0] = ae_dataset_info(trainer->dataset)->low;
+    trainer->state.range[1] = ae_dataset_info(trainer->dataset)->high;
     return AE_OK;
 }
 

@@ -150,7 +150,7 @@ def test_check_tells_what_there_is(tmp_path, case):
              "hdf5, floats": "1 x 10 x 10", "hdf5, crops": "3 x 13 x 17", "pictures": "3 x different sizes",
              "pictures, any size": "3 x different sizes"}.get(case, "1 x 8 x 8")
     kind = {"hdf5": "16 bits", "pictures": "16 bits", "pictures, any size": "16 bits", "hdf5, floats": "32-bit floats"}.get(case, "8 bits")
-    labels = "; with labels" if case == "cifar100" else ""
+    labels = "; with labels" if case in ("cifar100", "deadleaves") else ""
     assert f"pixels   {shape} to train on, {test.get(case, shape)} to test on, of {kind}{labels}\n" in done.stdout
     assert not (tmp_path / "run").exists()
 
@@ -300,6 +300,30 @@ def test_patches_that_do_not_fit(tmp_path, fault):
     done = run(tmp_path, write_config(tmp_path, options), expect=None, ranks=3)
     assert_refused(done, USAGE, *fragments)
     assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_any_size_are_kept(tmp_path):
+    """Each whole, with the figures that /test tells."""
+    run(tmp_path, begin(tmp_path, "pictures, any size"), "--set", "output.reconstructions=4")
+    with h5py.File(tmp_path / "run" / "results.h5", "r") as file:
+        psnr, sides = file["test/psnr_db"][()], {}
+        assert "label" not in file["test"]
+        for item in support.datasets(file):
+            if not item.name.endswith("/output"):
+                continue
+            for place, index in enumerate(item.parent["index"][()]):
+                clean = item.parent["clean"][place].astype(np.float64)
+                error = np.mean((item[-1, place] - clean) ** 2)
+                assert abs(-10 * np.log10(error) - psnr[index]) < 1e-6
+                sides[int(index)] = clean.shape[1:]
+    assert sides == {0: (10, 150), 1: (9, 9), 2: (9, 9), 3: (5, 40)}
+
+
+def test_a_model_tells_the_range(tmp_path):
+    done = run(tmp_path, begin(tmp_path, "hdf5, floats"))
+    with h5py.File(tmp_path / "run" / "model.h5", "r") as file:
+        zero, one = file["images/zero"][()], file["images/one"][()]
+    assert f"range    {zero:.9g} becomes 0 and {one:.9g} becomes 1" in done.stdout
 
 
 def test_range_is_measured_over_the_training_images(tmp_path):
