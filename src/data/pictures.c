@@ -79,7 +79,7 @@ static ae_status read_header(header *h, const char *path) {
 
 /* headers[list->count], zeroed. */
 static ae_status read_headers(header *headers, const ae_picture_list *list) {
-    failure first = {AE_OK};
+    failure first = {.status = AE_OK};
 #pragma omp parallel for schedule(dynamic, 16)
     for (int64_t f = 0; f < list->count; ++f) {
         if (ae_stop_requested()) continue;
@@ -289,7 +289,7 @@ static void find_paths(const char **paths, const ae_filling *filling) {
 static ae_status fill(const ae_filling *filling) {
     const char **paths = malloc((size_t)(filling->end - filling->begin) * sizeof *paths);
     if (!paths) return ae_fail_memory("the list of pictures");
-    failure first = {AE_OK};
+    failure first = {.status = AE_OK};
     find_paths(paths, filling);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t p = filling->begin; p < filling->end; ++p) {
