@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What checkpoints cost.
+"""What files cost.
 
     python3 tests/campaign/measure.py latency    # from SIGUSR1 to the checkpoint under its name
     python3 tests/campaign/measure.py share      # of a run's time that goes into its files
+    python3 tests/campaign/measure.py growth     # an epoch's files, after few epochs and after many
 
-Both run the reference network on pictures the program makes, from a build in build/ (or AE_DIST).
+All run the reference network on pictures the program makes, from a build in build/ (or AE_DIST).
 """
 import argparse
 import random
@@ -80,17 +81,36 @@ def print_share(ranks, epochs):
           f"median {1000 * np.median(io_s):.0f} ms an epoch")
 
 
+def print_growth(ranks, epochs):
+    """With ten pictures after each epoch, on images so few that files are most of the time."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        support.run(folder, *settings(data__train_images=20, data__test_images=20,
+                                      train__pretrain_epochs=0, train__epochs=epochs,
+                                      output__reconstruction_epochs=1, output__keep=1),
+                    ranks=ranks, timeout_s=7200)
+        with h5py.File(Path(folder) / "run" / "results.h5", "r") as file:
+            io_ms = 1000 * file["epochs/seconds_io"][:, 2]
+    for epoch in [epoch for epoch in (15, 300, 1000, 1690) if epoch + 10 <= epochs]:
+        near = io_ms[epoch - 10:epoch + 10]
+        print(f"files after epoch {epoch:4d}: median {np.median(near):4.0f} ms, "
+              f"{min(near):.0f} to {max(near):.0f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["latency", "share"])
-    parser.add_argument("--ranks", type=int, help="default: 8 for latency, 2 for share")
+    parser.add_argument("what", choices=["latency", "share", "growth"])
+    parser.add_argument("--ranks", type=int,
+                        help="default: 8 for latency, 2 for share, 1 for growth")
     parser.add_argument("--times", type=int, default=20, help="measurements of the latency")
-    parser.add_argument("--epochs", type=int, default=10, help="of the run for the share")
+    parser.add_argument("--epochs", type=int,
+                        help="of the run; default: 10 for share, 1700 for growth")
     options = parser.parse_args()
     if options.what == "latency":
         print_latency(options.ranks or 8, options.times)
+    elif options.what == "share":
+        print_share(options.ranks or 2, options.epochs or 10)
     else:
-        print_share(options.ranks or 2, options.epochs)
+        print_growth(options.ranks or 1, options.epochs or 1700)
 
 
 if __name__ == "__main__":
