@@ -12,7 +12,13 @@
 #include "io/results_schema.h"
 #include "io/run_folder.h"
 
-enum { PART_BYTES = 1 << 20 }; /* of outputs that leave together, before compression */
+enum {
+    PART_BYTES = 1 << 20, /* of outputs that leave together, before compression */
+    PART_NAME_SIZE = 64
+};
+
+/* A part's name tells the first epoch in it. */
+#define PART_NAME "pictures-%04lld.h5"
 
 void ae_parts_init(ae_parts *parts, const ae_pictures *pictures, const char *results) {
     *parts = (ae_parts){.pictures = pictures, .results = results, .is_settled = true};
@@ -186,33 +192,7 @@ ae_status ae_parts_cut(ae_parts *parts, ae_h5 *file, int64_t epochs) {
     return status == AE_OK ? ae_h5_delete(file, AE_RECENT_GROUP) : status;
 }
 
-/* ---- adding ---- */
-
-static ae_status add(ae_parts *parts, ae_h5 *file, const ae_gallery *gallery, int64_t epoch,
-                     const float *output) {
-    char path[AE_H5_NAME_SIZE];
-    float *values = malloc(ae_gallery_bytes(gallery));
-    if (!values) return ae_fail_memory("the pictures in results.h5");
-    ae_gallery_gather(gallery, values, output);
-    ae_gallery_path(path, own_root(parts), gallery, "output");
-    ae_status status = ae_h5_append(file, path, AE_H5_FLOAT, values);
-    free(values);
-    ae_gallery_path(path, AE_PICTURES_GROUP, gallery, "epoch");
-    if (status == AE_OK) status = ae_h5_append(file, path, AE_H5_INT64, &epoch);
-    ae_gallery_path(path, AE_RECENT_GROUP, gallery, "epoch");
-    if (status == AE_OK && parts->count > 0) status = ae_h5_append(file, path, AE_H5_INT64, &epoch);
-    return status;
-}
-
-ae_status ae_parts_add(ae_parts *parts, ae_h5 *file, int64_t epoch, const float *output) {
-    ae_status status = AE_OK;
-    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g)
-        status = add(parts, file, &parts->pictures->galleries[g], epoch, output);
-    parts->recent += 1;
-    return status;
-}
-
-/* ---- leaving ---- */
+/* ---- a part ---- */
 
 /* dir = the folder of the parts. */
 static void parts_folder(char dir[AE_PATH_SIZE], const ae_parts *parts) {
@@ -221,25 +201,52 @@ static void parts_folder(char dir[AE_PATH_SIZE], const ae_parts *parts) {
     snprintf(dir, AE_PATH_SIZE, "%.*s/parts", length, slash ? parts->results : ".");
 }
 
-/* Room for one source more, and for that of the file itself. */
-static ae_status make_room(ae_parts *parts) {
-    const size_t count = (size_t)parts->count + 2;
+/* Begins the part of the outputs from those after `epoch` on, with none yet. The caller owns *part.
+ */
+static ae_status begin_part(const ae_parts *parts, ae_h5 **part, int64_t epoch) {
+    char dir[AE_PATH_SIZE], path[AE_PATH_SIZE + PART_NAME_SIZE], program[AE_H5_NAME_SIZE];
+    parts_folder(dir, parts);
+    const int error = ae_folder_make(dir);
+    if (error != 0) return ae_file_fail("make the folder", dir, error);
+    snprintf(path, sizeof path, "%s/" PART_NAME, dir, (long long)epoch);
+    snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
+    ae_status status = ae_h5_create(part, path);
+    if (status == AE_OK) status = ae_h5_set_text(*part, "/", "title", "Pictures of a training run");
+    if (status == AE_OK) status = ae_h5_set_text(*part, "/", "format", "ae_dist part");
+    if (status == AE_OK) status = ae_h5_set_text(*part, "/", "program", program);
+    return status == AE_OK ? ae_pictures_write_outputs(parts->pictures, *part, AE_RECENT_GROUP,
+                                                       "Some of the outputs that results.h5 shows")
+                           : status;
+}
+
+/* There is one part more, of `rows` rows, and no outputs in results.h5 itself. */
+static ae_status enter_part(ae_parts *parts, ae_h5 *file, int64_t epoch, int64_t rows) {
+    const size_t count = (size_t)parts->count + 2; /* with room for that of the file itself */
     ae_h5_source *grown = realloc(parts->sources, count * sizeof *grown);
     if (!grown) return ae_fail_memory("the parts of results.h5");
     parts->sources = grown;
-    return AE_OK;
+    ae_h5_source *source = &parts->sources[parts->count];
+    *source = (ae_h5_source){.rows = rows};
+    snprintf(source->file, sizeof source->file, "parts/" PART_NAME, (long long)epoch);
+    parts->is_settled = false;
+    parts->recent = 0;
+    ae_status status = parts->count++ > 0 ? ae_h5_delete(file, AE_RECENT_GROUP) : AE_OK;
+    return status == AE_OK
+               ? ae_pictures_write_outputs(
+                     parts->pictures, file, AE_RECENT_GROUP,
+                     "The newest outputs: /reconstructions shows them, and those before, which are "
+                     "in the folder parts/")
+               : status;
 }
 
-/* Fills a part with the outputs in results.h5 itself. */
-static ae_status fill_part(const ae_parts *parts, ae_h5 *part, ae_h5 *file) {
-    char program[AE_H5_NAME_SIZE];
-    snprintf(program, sizeof program, "ae_dist %s (%s)", ae_build_version(), ae_build_revision());
-    ae_status status = ae_h5_set_text(part, "/", "title", "Pictures of a training run");
-    if (status == AE_OK) status = ae_h5_set_text(part, "/", "format", "ae_dist part");
-    if (status == AE_OK) status = ae_h5_set_text(part, "/", "program", program);
-    if (status == AE_OK)
-        status = ae_pictures_write_outputs(parts->pictures, part, AE_RECENT_GROUP,
-                                           "Some of the outputs that results.h5 shows");
+/* The outputs in results.h5 become a part. */
+static ae_status move_out(ae_parts *parts, ae_h5 *file) {
+    char epochs[AE_H5_NAME_SIZE];
+    int64_t first = 0;
+    ae_h5 *part = NULL;
+    ae_gallery_path(epochs, own_root(parts), &parts->pictures->galleries[0], "epoch");
+    ae_status status = ae_h5_read_row(file, epochs, AE_H5_INT64, 0, &first);
+    if (status == AE_OK) status = begin_part(parts, &part, first);
     for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
         const ae_gallery *gallery = &parts->pictures->galleries[g];
         status = copy_rows(part, AE_RECENT_GROUP, file, own_root(parts), gallery, "epoch",
@@ -248,46 +255,69 @@ static ae_status fill_part(const ae_parts *parts, ae_h5 *part, ae_h5 *file) {
             status =
                 copy_outputs(part, AE_RECENT_GROUP, file, own_root(parts), gallery, parts->recent);
     }
-    return status;
-}
-
-/* Writes a part, beside results.h5. */
-static ae_status write_part(const ae_parts *parts, ae_h5 *file, const char *name) {
-    char dir[AE_PATH_SIZE], path[AE_PATH_SIZE + AE_H5_NAME_SIZE];
-    ae_h5 *part = NULL;
-    parts_folder(dir, parts);
-    const int error = ae_folder_make(dir);
-    if (error != 0) return ae_file_fail("make the folder", dir, error);
-    snprintf(path, sizeof path, "%.*s/%s", (int)(strlen(dir) - strlen("/parts")), dir, name);
-    ae_status status = ae_h5_create(&part, path);
-    if (status == AE_OK) status = fill_part(parts, part, file);
     if (status == AE_OK) status = ae_h5_publish(part);
     ae_h5_close(&part);
+    return status == AE_OK ? enter_part(parts, file, first, parts->recent) : status;
+}
+
+/* ---- adding ---- */
+
+static ae_status append_epoch(ae_h5 *file, const char *root, const ae_gallery *gallery,
+                              int64_t epoch) {
+    char path[AE_H5_NAME_SIZE];
+    ae_gallery_path(path, root, gallery, "epoch");
+    return ae_h5_append(file, path, AE_H5_INT64, &epoch);
+}
+
+/* Appends a gallery's outputs below `root`, from those of all pictures. */
+static ae_status append_output(ae_h5 *file, const char *root, const ae_gallery *gallery,
+                               const float *output) {
+    char path[AE_H5_NAME_SIZE];
+    float *values = malloc(ae_gallery_bytes(gallery));
+    if (!values) return ae_fail_memory("the pictures in results.h5");
+    ae_gallery_gather(gallery, values, output);
+    ae_gallery_path(path, root, gallery, "output");
+    ae_status status = ae_h5_append(file, path, AE_H5_FLOAT, values);
+    free(values);
     return status;
 }
 
-/* The outputs in results.h5 become a part. */
-static ae_status move_out(ae_parts *parts, ae_h5 *file) {
-    char epochs[AE_H5_NAME_SIZE], name[AE_H5_NAME_SIZE];
-    int64_t first;
-    ae_gallery_path(epochs, own_root(parts), &parts->pictures->galleries[0], "epoch");
-    ae_status status = ae_h5_read_row(file, epochs, AE_H5_INT64, 0, &first);
-    if (status == AE_OK) status = make_room(parts);
-    snprintf(name, sizeof name, "parts/pictures-%04lld.h5", (long long)first);
-    if (status == AE_OK) status = write_part(parts, file, name);
-    if (status != AE_OK) return status;
-    if (parts->count > 0) status = ae_h5_delete(file, AE_RECENT_GROUP);
-    if (status == AE_OK)
-        status = ae_pictures_write_outputs(parts->pictures, file, AE_RECENT_GROUP,
-                                           "The newest outputs: /reconstructions shows them, and "
-                                           "those before, which are in the folder parts/");
-    ae_h5_source *source = &parts->sources[parts->count++];
-    *source = (ae_h5_source){.rows = parts->recent};
-    snprintf(source->file, sizeof source->file, "%s", name);
-    parts->recent = 0;
-    parts->is_settled = false;
+/* Outputs that are a part by themselves never enter results.h5, where they would leave a hole. */
+static ae_status add_part(ae_parts *parts, ae_h5 *file, int64_t epoch, const float *output) {
+    ae_h5 *part = NULL;
+    ae_status status = parts->recent > 0 ? move_out(parts, file) : AE_OK;
+    if (status == AE_OK) status = begin_part(parts, &part, epoch);
+    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
+        const ae_gallery *gallery = &parts->pictures->galleries[g];
+        status = append_epoch(part, AE_RECENT_GROUP, gallery, epoch);
+        if (status == AE_OK) status = append_output(part, AE_RECENT_GROUP, gallery, output);
+    }
+    if (status == AE_OK) status = ae_h5_publish(part);
+    ae_h5_close(&part);
+    return status == AE_OK ? enter_part(parts, file, epoch, 1) : status;
+}
+
+static ae_status add_recent(ae_parts *parts, ae_h5 *file, int64_t epoch, const float *output) {
+    ae_status status = AE_OK;
+    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
+        const ae_gallery *gallery = &parts->pictures->galleries[g];
+        status = append_output(file, own_root(parts), gallery, output);
+        if (status == AE_OK && parts->count > 0)
+            status = append_epoch(file, AE_RECENT_GROUP, gallery, epoch);
+    }
+    parts->recent += 1;
     return status;
 }
+
+ae_status ae_parts_add(ae_parts *parts, ae_h5 *file, int64_t epoch, const float *output) {
+    const bool is_large = row_bytes(parts) >= PART_BYTES;
+    ae_status status = (is_large ? add_part : add_recent)(parts, file, epoch, output);
+    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g)
+        status = append_epoch(file, AE_PICTURES_GROUP, &parts->pictures->galleries[g], epoch);
+    return status;
+}
+
+/* ---- leaving ---- */
 
 ae_status ae_parts_settle(ae_parts *parts, ae_h5 *file) {
     ae_status status = AE_OK;
@@ -306,8 +336,7 @@ ae_status ae_parts_settle(ae_parts *parts, ae_h5 *file) {
 static ae_status open_part(ae_h5 **file, const ae_parts *parts, const ae_h5_source *source) {
     char dir[AE_PATH_SIZE], path[AE_PATH_SIZE + AE_H5_NAME_SIZE];
     parts_folder(dir, parts);
-    snprintf(path, sizeof path, "%.*s/%s", (int)(strlen(dir) - strlen("/parts")), dir,
-             source->file);
+    snprintf(path, sizeof path, "%s/%s", dir, source->file + strlen("parts/"));
     ae_status status = ae_h5_open(file, path, SIZE_MAX);
     for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
         ae_gallery_paths paths;

@@ -13,6 +13,9 @@ static const ae_shape alike[PICTURES] = {
 /* Of three sizes, the first two of a size not side by side. */
 static const ae_shape mixed[PICTURES] = {
     {3, SIDE, SIDE}, {3, SIDE, 2 * SIDE}, {3, SIDE, SIDE}, {3, 2 * SIDE, SIDE}};
+/* Of one size: a row of outputs is a part. */
+static const ae_shape large[PICTURES] = {
+    {3, 2 * SIDE, SIDE}, {3, 2 * SIDE, SIDE}, {3, 2 * SIDE, SIDE}, {3, 2 * SIDE, 2 * SIDE}};
 static const uint8_t labels[IMAGES] = {7, 3, 5, 9};
 
 static size_t values_of(const ae_shape *shapes) {
@@ -328,6 +331,35 @@ static void test_several_sizes(void **state) {
     ae_h5_close(&file);
 }
 
+/* Outputs that are too large never enter the file; of a whole one they leave it all at once. */
+static void test_large_outputs(void **state) {
+    (void)state;
+    ae_results *results;
+    struct stat first, last;
+    check_ok(create(&results, large, 0));
+    for (int64_t epoch = 1; epoch <= 5; ++epoch) {
+        add_epoch(results, large, epoch);
+        assert_int_equal(count_parts(), epoch);
+        check_ok(ae_results_publish(results));
+        assert_int_equal(stat(path, epoch == 1 ? &first : &last), 0);
+    }
+    assert_true(last.st_size < first.st_size + 65536);
+    ae_results_destroy(&results);
+    run_epochs(large, 3, 4, true);
+    assert_int_equal(count_parts(), 0);
+    run_epochs(large, 4, 6, false);
+    assert_int_equal(count_parts(), 3);
+    run_epochs(large, 6, 7, true);
+    ae_h5 *file = open_results();
+    for (int64_t e = 0; e < 7; ++e) {
+        check_row(file, "/reconstructions/192x96/output", e, large, all, 3, (float)(e + 1), false);
+        check_row(file, "/reconstructions/192x192/output", e, large, all + 3, 1, (float)(e + 1),
+                  false);
+    }
+    ae_h5_close(&file);
+    assert_int_equal(count_files(folder), 1);
+}
+
 /* Pictures of other sizes than before are begun anew. */
 static void test_other_sizes_than_before(void **state) {
     (void)state;
@@ -352,6 +384,7 @@ int main(void) {
         TEST(test_part_that_cannot_be_written),
         TEST(test_rows_of_others),
         TEST(test_several_sizes),
+        TEST(test_large_outputs),
         TEST(test_other_sizes_than_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
