@@ -94,8 +94,9 @@ ae_status ae_h5_sources(ae_h5 *file, const ae_h5_dataset *dataset, ae_h5_source 
 /* Adds a row to a dataset that grows. */
 ae_status ae_h5_append(ae_h5 *file, const char *path, ae_h5_type type, const void *row);
 
-/* Appends the first `rows` rows of a dataset (not of AE_H5_TEXT) to one of the same type and shape
- * but for the rows, which may be in the same file: as they are stored, where both are alike. */
+/* Appends the first `rows` rows of a dataset (of AE_H5_TEXT: one text each) to one of the same type
+ * and shape but for the rows, which may be in the same file: as they are stored, where both are
+ * alike. */
 ae_status ae_h5_append_rows(ae_h5 *to, const char *to_path, ae_h5 *from, const char *from_path,
                             ae_h5_type type, int64_t rows);
 
@@ -110,7 +111,9 @@ ae_status ae_h5_check(ae_h5 *file, const char *path, ae_h5_type type, int rank, 
 ae_status ae_h5_read(ae_h5 *file, const char *path, ae_h5_type type, int rank, const int64_t *shape,
                      void *data);
 
-/* Reads one row (along the first dimension) of a dataset that was checked. */
+/* Reads one row (along the first dimension) of a dataset that was checked; texts are HDF5's to
+ * free.
+ */
 ae_status ae_h5_read_row(ae_h5 *file, const char *path, ae_h5_type type, int64_t row, void *data);
 
 /* Replaces all values of such a dataset. */

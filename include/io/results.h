@@ -72,8 +72,8 @@ typedef struct ae_results ae_results;
 
 /* Begins `path`, or goes on with the one there: cut back to its epochs up to `epochs_kept`, with a
  * row of provenance added, and without /test's figures. Figures that it lacks are warned of.
- * Nothing is written yet. Local; the caller owns *results. AE_ERROR_IO: the file there is damaged
- * or another program's; AE_ERROR_USAGE: epochs_kept is 0 and it holds epochs of another
+ * The file isn't written yet. Local; the caller owns *results. AE_ERROR_IO: the file there is
+ * damaged or another program's; AE_ERROR_USAGE: epochs_kept is 0 and it holds epochs of another
  * configuration. */
 ae_status ae_results_create(ae_results **results, const char *path, const ae_results_setup *setup,
                             int64_t epochs_kept);

@@ -262,14 +262,14 @@ ae_status ae_h5_read_row(ae_h5 *file, const char *path, ae_h5_type type, int64_t
     ae_status status = AE_OK;
     int rank = 0;
     hsize_t shape[AE_H5_RANK_MAX] = {0};
-    hid_t id = ae_h5_open_dataset(file, path, &rank, shape);
-    if (id < 0) return ae_h5_fail(file, "open", path);
-    row_place one = select_row(id, rank, shape, (hsize_t)row);
-    if (one.place < 0 || one.memory < 0 ||
-        H5Dread(id, native_type(type, H5I_INVALID_HID), one.memory, one.place, H5P_DEFAULT, data) <
-            0)
+    hid_t text = ae_h5_text_type(), id = ae_h5_open_dataset(file, path, &rank, shape);
+    row_place one = {H5I_INVALID_HID, H5I_INVALID_HID};
+    if (id >= 0) one = select_row(id, rank, shape, (hsize_t)row);
+    if (text < 0 || one.place < 0 || one.memory < 0 ||
+        H5Dread(id, native_type(type, text), one.memory, one.place, H5P_DEFAULT, data) < 0)
         status = ae_h5_fail(file, "read", path);
     close_row(&one);
-    H5Dclose(id);
+    if (id >= 0) H5Dclose(id);
+    if (text >= 0) H5Tclose(text);
     return status;
 }

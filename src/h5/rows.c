@@ -124,17 +124,28 @@ static size_t row_bytes(ae_h5 *file, const char *path) {
     return bytes;
 }
 
-ae_status ae_h5_append_rows(ae_h5 *to, const char *to_path, ae_h5 *from, const char *from_path,
-                            ae_h5_type type, int64_t rows) {
-    bool done = false;
-    ae_status status = append_chunks(to, to_path, from, from_path, rows, &done);
-    if (status != AE_OK || done) return status;
+/* Appends the rows one by one. */
+static ae_status append_values(ae_h5 *to, const char *to_path, ae_h5 *from, const char *from_path,
+                               ae_h5_type type, int64_t rows) {
+    ae_status status = AE_OK;
     void *row = malloc(row_bytes(from, from_path) + 1);
     if (!row) return ae_fail_memory(to_path);
     for (int64_t r = 0; r < rows && status == AE_OK; ++r) {
         status = ae_h5_read_row(from, from_path, type, r, row);
-        if (status == AE_OK) status = ae_h5_append(to, to_path, type, row);
+        if (status != AE_OK) break;
+        status = ae_h5_append(to, to_path, type, row);
+        if (type == AE_H5_TEXT) H5free_memory(*(char **)row);
     }
     free(row);
     return status;
+}
+
+ae_status ae_h5_append_rows(ae_h5 *to, const char *to_path, ae_h5 *from, const char *from_path,
+                            ae_h5_type type, int64_t rows) {
+    bool done = false;
+    ae_status status = AE_OK;
+    /* Texts lie elsewhere in the file, and chunks tell where. */
+    if (type != AE_H5_TEXT) status = append_chunks(to, to_path, from, from_path, rows, &done);
+    return status == AE_OK && !done ? append_values(to, to_path, from, from_path, type, rows)
+                                    : status;
 }

@@ -61,17 +61,14 @@ static ae_status copy_rows(ae_h5 *to, const char *to_root, ae_h5 *from, const ch
     return ae_h5_append_rows(to, to_path, from, from_path, type, rows);
 }
 
+static ae_status copy_epochs(ae_h5 *to, const char *to_root, ae_h5 *from, const char *from_root,
+                             const ae_gallery *gallery, int64_t rows) {
+    return copy_rows(to, to_root, from, from_root, gallery, "epoch", AE_H5_INT64, rows);
+}
+
 static ae_status copy_outputs(ae_h5 *to, const char *to_root, ae_h5 *from, const char *from_root,
                               const ae_gallery *gallery, int64_t rows) {
     return copy_rows(to, to_root, from, from_root, gallery, "output", AE_H5_FLOAT, rows);
-}
-
-/* Cuts a gallery's dataset `name` below `root`. */
-static ae_status cut(ae_h5 *file, const char *root, const ae_gallery *gallery, const char *name,
-                     int64_t rows) {
-    char path[AE_H5_NAME_SIZE];
-    ae_gallery_path(path, root, gallery, name);
-    return ae_h5_cut(file, path, rows);
 }
 
 /* ---- a virtual dataset and a real one ---- */
@@ -111,7 +108,7 @@ static ae_status show(ae_parts *parts, ae_h5 *file, const ae_gallery *gallery) {
     return ae_h5_add_virtual(file, &output, parts->sources, parts->count + 1);
 }
 
-/* ---- going on ---- */
+/* ---- what a file tells ---- */
 
 /* Takes the sources of a virtual `output`, of which the last is the file itself. */
 static ae_status take_sources(ae_parts *parts, ae_h5 *file, const ae_h5_dataset *output,
@@ -158,40 +155,6 @@ ae_status ae_parts_load(ae_parts *parts, ae_h5 *file) {
     return status == AE_OK ? check_recent(parts, file) : status;
 }
 
-/* Leaves the first `rows` rows of the parts; returns how many there were too few. */
-static int64_t cut_sources(ae_parts *parts, int64_t rows) {
-    int count = 0;
-    for (; count < parts->count && rows > 0; ++count) {
-        ae_h5_source *source = &parts->sources[count];
-        if (source->rows > rows) source->rows = rows;
-        rows -= source->rows;
-    }
-    parts->count = count;
-    return rows;
-}
-
-ae_status ae_parts_cut(ae_parts *parts, ae_h5 *file, int64_t epochs) {
-    const bool had_parts = parts->count > 0;
-    const char *root = own_root(parts);
-    char path[AE_H5_NAME_SIZE];
-    int64_t kept;
-    ae_gallery_path(path, AE_PICTURES_GROUP, &parts->pictures->galleries[0], "epoch");
-    ae_status status = ae_scale_count(file, path, epochs, &kept);
-    if (status != AE_OK) return status;
-    const int64_t rest = cut_sources(parts, kept);
-    if (rest < parts->recent) parts->recent = rest;
-    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
-        const ae_gallery *gallery = &parts->pictures->galleries[g];
-        status = cut(file, AE_PICTURES_GROUP, gallery, "epoch", kept);
-        if (status == AE_OK && had_parts) status = cut(file, root, gallery, "epoch", rest);
-        if (status == AE_OK) status = cut(file, root, gallery, "output", rest);
-    }
-    parts->is_settled = false;
-    if (status != AE_OK || !had_parts || parts->count > 0) return status;
-    status = make_real(parts, file);
-    return status == AE_OK ? ae_h5_delete(file, AE_RECENT_GROUP) : status;
-}
-
 /* ---- a part ---- */
 
 /* dir = the folder of the parts. */
@@ -219,6 +182,12 @@ static ae_status begin_part(const ae_parts *parts, ae_h5 **part, int64_t epoch) 
                            : status;
 }
 
+static ae_status add_recent_group(const ae_parts *parts, ae_h5 *file) {
+    return ae_pictures_write_outputs(parts->pictures, file, AE_RECENT_GROUP,
+                                     "The newest outputs: /reconstructions shows them, and those "
+                                     "before, which are in the folder parts/");
+}
+
 /* There is one part more, of `rows` rows, and no outputs in results.h5 itself. */
 static ae_status enter_part(ae_parts *parts, ae_h5 *file, int64_t epoch, int64_t rows) {
     const size_t count = (size_t)parts->count + 2; /* with room for that of the file itself */
@@ -231,33 +200,80 @@ static ae_status enter_part(ae_parts *parts, ae_h5 *file, int64_t epoch, int64_t
     parts->is_settled = false;
     parts->recent = 0;
     ae_status status = parts->count++ > 0 ? ae_h5_delete(file, AE_RECENT_GROUP) : AE_OK;
-    return status == AE_OK
-               ? ae_pictures_write_outputs(
-                     parts->pictures, file, AE_RECENT_GROUP,
-                     "The newest outputs: /reconstructions shows them, and those before, which are "
-                     "in the folder parts/")
-               : status;
+    return status == AE_OK ? add_recent_group(parts, file) : status;
 }
 
-/* The outputs in results.h5 become a part. */
-static ae_status move_out(ae_parts *parts, ae_h5 *file) {
+/* The first `rows` rows below `root` in `from` become a part of the file. */
+static ae_status move_out(ae_parts *parts, ae_h5 *file, ae_h5 *from, const char *root,
+                          int64_t rows) {
     char epochs[AE_H5_NAME_SIZE];
     int64_t first = 0;
     ae_h5 *part = NULL;
-    ae_gallery_path(epochs, own_root(parts), &parts->pictures->galleries[0], "epoch");
-    ae_status status = ae_h5_read_row(file, epochs, AE_H5_INT64, 0, &first);
+    ae_gallery_path(epochs, root, &parts->pictures->galleries[0], "epoch");
+    ae_status status = ae_h5_read_row(from, epochs, AE_H5_INT64, 0, &first);
     if (status == AE_OK) status = begin_part(parts, &part, first);
     for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
         const ae_gallery *gallery = &parts->pictures->galleries[g];
-        status = copy_rows(part, AE_RECENT_GROUP, file, own_root(parts), gallery, "epoch",
-                           AE_H5_INT64, parts->recent);
+        status = copy_epochs(part, AE_RECENT_GROUP, from, root, gallery, rows);
         if (status == AE_OK)
-            status =
-                copy_outputs(part, AE_RECENT_GROUP, file, own_root(parts), gallery, parts->recent);
+            status = copy_outputs(part, AE_RECENT_GROUP, from, root, gallery, rows);
     }
     if (status == AE_OK) status = ae_h5_publish(part);
     ae_h5_close(&part);
-    return status == AE_OK ? enter_part(parts, file, first, parts->recent) : status;
+    return status == AE_OK ? enter_part(parts, file, first, rows) : status;
+}
+
+/* The outputs in results.h5 itself become a part. */
+static ae_status move_own(ae_parts *parts, ae_h5 *file) {
+    return move_out(parts, file, file, own_root(parts), parts->recent);
+}
+
+/* ---- going on ---- */
+
+/* Leaves the first `rows` rows of the parts; returns how many there were too few. */
+static int64_t cut_sources(ae_parts *parts, int64_t rows) {
+    int count = 0;
+    for (; count < parts->count && rows > 0; ++count) {
+        ae_h5_source *source = &parts->sources[count];
+        if (source->rows > rows) source->rows = rows;
+        rows -= source->rows;
+    }
+    parts->count = count;
+    return rows;
+}
+
+/* Copies the first `rows` of the rows that the other file holds itself, below `from_root`, to where
+ * the file has its own; or they become a part. */
+static ae_status take_own(ae_parts *parts, ae_h5 *file, ae_h5 *from, const char *from_root,
+                          int64_t rows) {
+    if ((size_t)rows * row_bytes(parts) >= PART_BYTES)
+        return move_out(parts, file, from, from_root, rows);
+    ae_status status = AE_OK;
+    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
+        const ae_gallery *gallery = &parts->pictures->galleries[g];
+        status = copy_outputs(file, own_root(parts), from, from_root, gallery, rows);
+        if (status == AE_OK && parts->count > 0)
+            status = copy_epochs(file, AE_RECENT_GROUP, from, from_root, gallery, rows);
+    }
+    parts->recent = rows;
+    return status;
+}
+
+ae_status ae_parts_take(ae_parts *parts, ae_h5 *file, ae_h5 *from, int64_t epochs) {
+    const char *from_root = own_root(parts);
+    char path[AE_H5_NAME_SIZE];
+    int64_t kept;
+    ae_gallery_path(path, AE_PICTURES_GROUP, &parts->pictures->galleries[0], "epoch");
+    ae_status status = ae_scale_count(from, path, epochs, &kept);
+    if (status != AE_OK) return status;
+    const int64_t rest = cut_sources(parts, kept);
+    const int64_t own = rest < parts->recent ? rest : parts->recent;
+    parts->is_settled = false;
+    for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g)
+        status = copy_epochs(file, AE_PICTURES_GROUP, from, AE_PICTURES_GROUP,
+                             &parts->pictures->galleries[g], kept);
+    if (status == AE_OK && parts->count > 0) status = add_recent_group(parts, file);
+    return status == AE_OK ? take_own(parts, file, from, from_root, own) : status;
 }
 
 /* ---- adding ---- */
@@ -285,7 +301,7 @@ static ae_status append_output(ae_h5 *file, const char *root, const ae_gallery *
 /* Outputs that are a part by themselves never enter results.h5, where they would leave a hole. */
 static ae_status add_part(ae_parts *parts, ae_h5 *file, int64_t epoch, const float *output) {
     ae_h5 *part = NULL;
-    ae_status status = parts->recent > 0 ? move_out(parts, file) : AE_OK;
+    ae_status status = parts->recent > 0 ? move_own(parts, file) : AE_OK;
     if (status == AE_OK) status = begin_part(parts, &part, epoch);
     for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g) {
         const ae_gallery *gallery = &parts->pictures->galleries[g];
@@ -321,7 +337,7 @@ ae_status ae_parts_add(ae_parts *parts, ae_h5 *file, int64_t epoch, const float 
 
 ae_status ae_parts_settle(ae_parts *parts, ae_h5 *file) {
     ae_status status = AE_OK;
-    if ((size_t)parts->recent * row_bytes(parts) >= PART_BYTES) status = move_out(parts, file);
+    if ((size_t)parts->recent * row_bytes(parts) >= PART_BYTES) status = move_own(parts, file);
     if (status != AE_OK || parts->count == 0 || parts->is_settled) return status;
     status = delete_outputs(parts, file);
     for (int g = 0; g < parts->pictures->gallery_count && status == AE_OK; ++g)

@@ -24,12 +24,13 @@ typedef struct ae_parts {
 void ae_parts_init(ae_parts *parts, const ae_pictures *pictures, const char *results);
 void ae_parts_release(ae_parts *parts);
 
-/* Takes what the file, which holds the galleries, tells of its outputs. AE_ERROR_IO: it contradicts
+/* Notes what a file that holds the galleries tells of its outputs. AE_ERROR_IO: it contradicts
  * itself. */
-ae_status ae_parts_load(ae_parts *parts, ae_h5 *file);
+ae_status ae_parts_load(ae_parts *parts, ae_h5 *from);
 
-/* Cuts the outputs back to those of the first `epochs` epochs. */
-ae_status ae_parts_cut(ae_parts *parts, ae_h5 *file, int64_t epochs);
+/* Takes that file's outputs after the first `epochs` epochs into a new one, whose galleries have
+ * none yet: parts stay where they are, and where it held many itself these become one. */
+ae_status ae_parts_take(ae_parts *parts, ae_h5 *file, ae_h5 *from, int64_t epochs);
 
 /* Adds each gallery's outputs after `epoch`: of all pictures, one after the other. */
 ae_status ae_parts_add(ae_parts *parts, ae_h5 *file, int64_t epoch, const float *output);

@@ -73,18 +73,8 @@ static ae_status begin(ae_results *results, const char *path) {
     return status;
 }
 
-static ae_status replace_group(ae_h5 *file, const char *path, const char *description) {
-    if (ae_h5_has(file, path)) {
-        ae_status status = ae_h5_delete(file, path);
-        if (status != AE_OK) return status;
-    }
-    return ae_h5_add_group(file, path, description);
-}
-
 static ae_status write_config(ae_h5 *file, const ae_config *config) {
-    ae_status status = AE_OK;
-    if (ae_h5_has(file, "/config")) status = ae_h5_delete(file, "/config");
-    if (status == AE_OK) status = ae_config_group_write(file, config);
+    ae_status status = ae_config_group_write(file, config);
     if (status != AE_OK) return status;
     const char *text = ae_config_ini(config);
     ae_h5_dataset ini = {.path = "/config/ini",
@@ -96,7 +86,7 @@ static ae_status write_config(ae_h5 *file, const ae_config *config) {
 }
 
 static ae_status write_test(ae_results *results, const uint8_t *labels) {
-    ae_status status = replace_group(results->file, "/test", "Every test image, evaluated last");
+    ae_status status = ae_h5_add_group(results->file, "/test", "Every test image, evaluated last");
     if (status == AE_OK)
         status = ae_images_group_write(results->file, "/test", NULL, labels, results->test_count);
     return status;
@@ -155,58 +145,64 @@ static ae_status refuse_file(void) {
                    reason);
 }
 
-/* Loads the file and cuts its tables back. *starts = rows of provenance. */
-static ae_status load(ae_results *results, const char *path, const ae_results_setup *setup,
-                      int64_t epochs_kept, int64_t *starts) {
-    int64_t epochs, kept;
-    ae_status status = open_file(&results->file, path);
-    ae_h5 *file = results->file;
-    if (status == AE_OK) status = ae_table_check(file, &ae_provenance_table, starts);
-    if (status == AE_OK) status = ae_table_check(file, &ae_epochs_table, &epochs);
-    if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(file, path, setup, epochs);
-    if (status == AE_OK) status = ae_scale_count(file, "/epochs/epoch", epochs_kept, &kept);
-    if (status != AE_OK) return status;
-    if (kept < epochs_kept)
+/* Opens the file there is. *starts, *epochs = rows of its tables that are to be taken. */
+static ae_status load(ae_h5 **from, const char *path, const ae_results_setup *setup,
+                      int64_t epochs_kept, int64_t *starts, int64_t *epochs) {
+    int64_t rows;
+    ae_status status = open_file(from, path);
+    if (status == AE_OK) status = ae_table_check(*from, &ae_provenance_table, starts);
+    if (status == AE_OK) status = ae_table_check(*from, &ae_epochs_table, &rows);
+    if (status == AE_OK && epochs_kept == 0) status = check_begun_anew(*from, path, setup, rows);
+    if (status == AE_OK) status = ae_scale_count(*from, "/epochs/epoch", epochs_kept, epochs);
+    if (status == AE_OK && *epochs > rows)
+        status = ae_fail(AE_ERROR_IO, "%s is damaged: columns of /epochs are too short", path);
+    if (status == AE_OK && *epochs < epochs_kept)
         ae_warn("%s lacks figures of %lld of the first %lld epochs", path,
-                (long long)(epochs_kept - kept), (long long)epochs_kept);
-    status = ae_table_cut(file, &ae_provenance_table, *starts);
-    if (status == AE_OK) status = ae_table_cut(file, &ae_epochs_table, kept);
+                (long long)(epochs_kept - *epochs), (long long)epochs_kept);
     return status;
 }
 
-/* Takes the outputs stored so far, up to those after `epochs` epochs. *taken: false where there are
- * none, or of other pictures. */
-static ae_status take_outputs(ae_results *results, int64_t epochs, bool *taken) {
-    *taken = ae_pictures_are_held(&results->pictures, results->file);
-    ae_status status = *taken ? ae_parts_load(&results->parts, results->file) : AE_OK;
-    return status == AE_OK && *taken ? ae_parts_cut(&results->parts, results->file, epochs)
-                                     : status;
+/* Takes the other file's tables, up to the first `epochs_kept` epochs. It is not cut but copied:
+ * what was cut or replaced would leave holes. *from = the other file, NULL where there is none; the
+ * caller closes it. *starts = rows of provenance. */
+static ae_status take_tables(ae_results *results, ae_h5 **from, const ae_results_setup *setup,
+                             int64_t epochs_kept, int64_t *starts) {
+    int64_t epochs = 0;
+    bool exists = false;
+    *starts = 0;
+    ae_status status = ae_file_exists(&exists, results->path);
+    if (status == AE_OK && !exists && epochs_kept > 0)
+        ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs",
+                results->path, (long long)epochs_kept);
+    if (status != AE_OK || !exists) return status;
+    status = load(from, results->path, setup, epochs_kept, starts, &epochs);
+    if (status == AE_OK)
+        status = ae_table_copy(results->file, &ae_provenance_table, *from, *starts);
+    if (status == AE_OK) status = ae_table_copy(results->file, &ae_epochs_table, *from, epochs);
+    return status == AE_ERROR_IO ? refuse_file() : status;
 }
 
-static ae_status delete_pictures(ae_h5 *file) {
-    static const char *const groups[] = {AE_PICTURES_GROUP, AE_RECENT_GROUP};
-    ae_status status = AE_OK;
-    for (size_t i = 0; i < sizeof groups / sizeof *groups && status == AE_OK; ++i)
-        if (ae_h5_has(file, groups[i])) status = ae_h5_delete(file, groups[i]);
-    return status;
-}
-
-/* The pictures that are asked for now: those that are there, or new ones. */
-static ae_status enter_pictures(ae_results *results, const ae_results_setup *setup,
+/* The pictures that are asked for now, with the outputs stored so far where they are those of the
+ * other file (NULL: there is none). */
+static ae_status enter_pictures(ae_results *results, const ae_results_setup *setup, ae_h5 *from,
                                 int64_t epochs_kept) {
-    bool taken = false;
-    ae_status status = epochs_kept > 0 ? take_outputs(results, epochs_kept, &taken) : AE_OK;
-    if (status != AE_OK || taken) return status;
-    if (epochs_kept > 0 && ae_h5_has(results->file, AE_PICTURES_GROUP))
-        ae_warn("output.reconstructions has changed: the pictures stored so far go");
-    status = delete_pictures(results->file);
-    if (status == AE_OK && results->pictures.gallery_count > 0)
+    ae_status status = AE_OK;
+    if (results->pictures.gallery_count > 0)
         status = ae_pictures_write(&results->pictures, results->file, setup);
-    return status;
+    if (status != AE_OK || !from || epochs_kept == 0 || !ae_h5_has(from, AE_PICTURES_GROUP))
+        return status;
+    if (!ae_pictures_are_held(&results->pictures, from)) {
+        ae_warn("output.reconstructions has changed: the pictures stored so far go");
+        return AE_OK;
+    }
+    status = ae_parts_load(&results->parts, from);
+    if (status == AE_ERROR_IO) return refuse_file();
+    return status == AE_OK ? ae_parts_take(&results->parts, results->file, from, epochs_kept)
+                           : status;
 }
 
-/* Brings what depends on the start up to date: /config, /test, /reconstructions, /provenance. */
-static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
+/* Adds what depends on the start: /config, /test, /reconstructions, a row of /provenance. */
+static ae_status enter_start(ae_results *results, const ae_results_setup *setup, ae_h5 *from,
                              int64_t epochs_kept, int64_t starts) {
     ae_status status = write_config(results->file, setup->config);
     if (status != AE_OK) return status;
@@ -214,7 +210,7 @@ static ae_status enter_start(ae_results *results, const ae_results_setup *setup,
     status = write_test(results, setup->labels); /* its figures are of an epoch that may be cut */
     if (status != AE_OK) return status;
 
-    status = enter_pictures(results, setup, epochs_kept);
+    status = enter_pictures(results, setup, from, epochs_kept);
     if (status != AE_OK) return status;
 
     char time[32];
@@ -249,22 +245,15 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
     ae_status status = make(results, path, setup);
     if (status != AE_OK) return status;
 
-    int64_t starts = 0;
-    bool exists = false;
-    status = ae_file_exists(&exists, path);
-    if (status == AE_OK && exists) {
-        status = load(*results, path, setup, epochs_kept, &starts);
-    } else if (status == AE_OK) {
-        status = begin(*results, path);
-        if (status == AE_OK && epochs_kept > 0)
-            ae_warn("%s isn't there: a new one lacks the figures of the first %lld epochs", path,
-                    (long long)epochs_kept);
-    }
-    if (status == AE_ERROR_IO) refuse_file();
-    if (status == AE_OK) status = enter_start(*results, setup, epochs_kept, starts);
+    int64_t starts;
+    ae_h5 *from = NULL;
+    status = begin(*results, path);
+    if (status == AE_OK) status = take_tables(*results, &from, setup, epochs_kept, &starts);
+    if (status == AE_OK) status = enter_start(*results, setup, from, epochs_kept, starts);
     if (status == AE_OK)
         status = ae_origin_group_write((*results)->file, ae_provenance_table.group,
                                        &setup->provenance.origin);
+    ae_h5_close(&from);
     if (status != AE_OK) ae_results_destroy(results);
     return status;
 }

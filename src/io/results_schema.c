@@ -169,11 +169,11 @@ ae_status ae_table_check(ae_h5 *file, const ae_table *table, int64_t *rows) {
     return AE_OK;
 }
 
-ae_status ae_table_cut(ae_h5 *file, const ae_table *table, int64_t rows) {
+ae_status ae_table_copy(ae_h5 *file, const ae_table *table, ae_h5 *from, int64_t rows) {
     for (int c = 0; c < table->count; ++c) {
         char path[AE_H5_NAME_SIZE];
         column_dataset(table, &table->columns[c], path);
-        ae_status status = ae_h5_cut(file, path, rows);
+        ae_status status = ae_h5_append_rows(file, path, from, path, table->columns[c].type, rows);
         if (status != AE_OK) return status;
     }
     return AE_OK;

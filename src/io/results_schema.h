@@ -50,8 +50,8 @@ ae_status ae_table_add(ae_h5 *file, const ae_table *table);
 /* Checks the columns of a table that was loaded. *rows = how many all of them have. */
 ae_status ae_table_check(ae_h5 *file, const ae_table *table, int64_t *rows);
 
-/* Cuts it back to its first `rows` rows. */
-ae_status ae_table_cut(ae_h5 *file, const ae_table *table, int64_t rows);
+/* Adds the first `rows` rows of the same table in another file, which was checked. */
+ae_status ae_table_copy(ae_h5 *file, const ae_table *table, ae_h5 *from, int64_t rows);
 
 /* Adds a row: `record` is the table's. */
 ae_status ae_table_append(ae_h5 *file, const ae_table *table, const void *record);

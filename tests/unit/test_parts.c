@@ -189,15 +189,27 @@ static void test_parts_are_cut(void **state) {
     }
 }
 
-/* A run that is over goes on: its pictures leave the file again. */
+static off_t size_of_results(void) {
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return info.st_size;
+}
+
+/* A run that is over goes on: its pictures leave the file again, and no room for them stays. */
 static void test_parts_of_a_whole_file(void **state) {
     (void)state;
-    run_epochs(alike, 0, 7, true);
-    check_whole(7, 0, 0);
-    run_epochs(alike, 5, 10, false);
-    assert_true(count_parts() > 0);
-    run_epochs(alike, 10, 11, true);
-    check_whole(11, 0, 0);
+    run_epochs(alike, 0, 1, true);
+    const off_t of_one = size_of_results();
+    run_epochs(alike, 1, 16, true);
+    check_whole(16, 0, 0);
+    assert_true(size_of_results() > 2 * of_one);
+    run_epochs(alike, 14, 14, false);
+    assert_int_equal(count_parts(), 1);
+    assert_true(size_of_results() < of_one + 65536);
+    for (int64_t epoch = 14; epoch < 24; ++epoch) run_epochs(alike, epoch, epoch + 1, false);
+    assert_true(size_of_results() < 3 * of_one); /* nor after many starts */
+    run_epochs(alike, 24, 25, true);
+    check_whole(25, 0, 0);
 }
 
 /* Files that the results don't tell of go, and others' stay. */
