@@ -27,7 +27,7 @@ int ae_tiles_side(const ae_tiles *tiles);
 /* Bytes of such tiles. */
 size_t ae_tiles_bytes(const ae_model *model, int side, int threads);
 
-/* Can the network be applied to a picture of height x width: do its layers leave something? */
+/* Can the network be applied to a picture of height x width: do its layers return to its size? */
 bool ae_tiles_fit(const ae_network *network, int height, int width);
 
 /* out = the network's picture of in: both of its channels and of one size that fits; their borders

@@ -15,7 +15,7 @@ typedef struct ae_whole {
 } ae_whole;
 
 /* For any of the images. Borrows the model. The caller owns *whole, NULL on failure. AE_ERROR_DATA:
- * the network leaves nothing of one; AE_FAILED: memory or threads. */
+ * the network doesn't make one's size; AE_FAILED: memory or threads. */
 ae_status ae_whole_create(ae_whole **whole, const ae_model *model, const ae_images *images,
                           int threads);
 void ae_whole_destroy(ae_whole **whole);

@@ -345,8 +345,9 @@ static job begin_job(ae_workshop *shop, const ae_page *page) {
 static ae_status prepare(job *j) {
     ae_status status = check_channels(j);
     if (status == AE_OK && !ae_tiles_fit(j->shop->model->network, j->height, j->width))
-        return ae_fail(AE_ERROR_DATA, "%s: of %d x %d pixels the network's layers leave nothing",
-                       j->page->path, j->width, j->height);
+        return ae_fail(AE_ERROR_DATA,
+                       "%s: of its %d rows of %d pixels the network's layers don't make as many",
+                       j->page->path, j->height, j->width);
     if (status == AE_OK) status = plan(j);
     if (status == AE_OK) status = take_memory(j);
     if (status == AE_OK && j->page->sink)

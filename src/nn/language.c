@@ -6,7 +6,7 @@
 
 #include "nn/ready.h"
 
-enum { WORDS_MAX = 12 }; /* more than any layer can have */
+enum { WORDS_MAX = 12 }; /* more than any layer can have, each once */
 
 /* A piece of the configuration's text, without its surrounding blanks. */
 typedef struct piece {
@@ -139,6 +139,10 @@ static ae_status read_options(ae_node *node, layer_text *layer, const ae_graph *
     bool same = false;
     while (has_word(layer)) {
         piece word = layer->word[layer->next++];
+        const bool repeats = (is(word, "as") && node->name[0]) || (is(word, "same") && same) ||
+                             (is(word, "stride2") && node->conv.stride == 2) ||
+                             (is_conv && is(word, "nobias") && !node->has_bias);
+        if (repeats) return refuse(layer, "each word is given once", word);
         if (is(word, "as")) {
             ae_status status = read_name(node, layer, graph);
             if (status != AE_OK) return status;
@@ -268,8 +272,11 @@ static ae_status read_layer(ae_graph *graph, layer_text *layer) {
         ++graph->count;
         return AE_OK;
     }
-    return refuse(layer, "the kind is conv, tconv, add, concat, unshuffle, shuffle or maxpool",
-                  layer->word[0]);
+    return refuse(
+        layer,
+        "the kind is conv, tconv, add, concat, unshuffle, shuffle or maxpool (or the whole "
+        "text a ready network: dncnn 64 17, unet 32, unshuffle 48 7)",
+        layer->word[0]);
 }
 
 static ae_status read_layers(ae_graph *graph, const char *text, const char *where) {

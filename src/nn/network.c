@@ -1,4 +1,5 @@
 /* The network's tables: parameters, who needs whose gradient. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,29 +159,48 @@ double ae_network_step_work(const ae_network *network, int height, int width) {
 
 /* With `reach` for an image's receptive field and `jump` for the input pixels between two of its
  * own (halves and less after upsampling): a convolution adds (kernel - 1) jumps. */
-int ae_network_receptive_field(const ae_network *network) {
-    const ae_graph *graph = &network->graph;
-    double reach[AE_NODES_MAX + 1] = {1}, jump[AE_NODES_MAX + 1] = {1};
-    for (int n = 0; n < graph->count; ++n) {
+/* Rows (or columns) of an image. */
+typedef struct rows {
+    int begin, end; /* none: begin > end */
+} rows;
+
+/* Those of what node `node` reads that `out` of its output come from. */
+static rows rows_read(const ae_node *node, rows out) {
+    const ae_conv *conv = &node->conv;
+    const int k = conv->kernel, s = conv->stride, p = conv->padding;
+    if (node->kind == AE_NODE_CONV && conv->transposed)
+        return (rows){(out.begin + p - k + s) / s, (out.end + p) / s};
+    if (node->kind == AE_NODE_CONV) return (rows){s * out.begin - p, s * out.end - p + k - 1};
+    if (node->kind == AE_NODE_SHUFFLE) return (rows){out.begin / 2, out.end / 2};
+    if (node->kind == AE_NODE_UNSHUFFLE || node->kind == AE_NODE_MAX_POOL)
+        return (rows){2 * out.begin, 2 * out.end + 1};
+    return out;
+}
+
+/* Rows of the input that row `row` of the output depends on. */
+static int rows_of_input(const ae_graph *graph, int row) {
+    rows of[AE_NODES_MAX + 1];
+    for (int n = 0; n < graph->count; ++n) of[n] = (rows){INT_MAX, INT_MIN};
+    of[graph->count] = (rows){row, row};
+    for (int n = graph->count - 1; n >= 0; --n) {
         const ae_node *node = &graph->node[n];
-        const int from = node->input[0];
-        reach[n + 1] = reach[from];
-        jump[n + 1] = jump[from];
-        if (node->inputs == 2 && reach[node->input[1]] > reach[n + 1])
-            reach[n + 1] = reach[node->input[1]];
-        if (node->kind == AE_NODE_CONV) {
-            const int taps = node->conv.kernel / (node->conv.transposed ? node->conv.stride : 1);
-            reach[n + 1] += (taps - 1) * jump[from];
-            if (node->conv.transposed)
-                jump[n + 1] /= node->conv.stride;
-            else
-                jump[n + 1] *= node->conv.stride;
-        } else if (node->kind == AE_NODE_UNSHUFFLE || node->kind == AE_NODE_MAX_POOL) {
-            reach[n + 1] += jump[from];
-            jump[n + 1] *= 2;
-        } else if (node->kind == AE_NODE_SHUFFLE) {
-            jump[n + 1] /= 2;
+        if (of[n + 1].begin > of[n + 1].end) continue;
+        const rows read = rows_read(node, of[n + 1]);
+        for (int i = 0; i < node->inputs; ++i) {
+            rows *its = &of[node->input[i]];
+            if (its->begin > read.begin) its->begin = read.begin;
+            if (its->end < read.end) its->end = read.end;
         }
     }
-    return (int)reach[graph->count];
+    return of[0].end - of[0].begin + 1;
+}
+
+int ae_network_receptive_field(const ae_network *network) {
+    enum { INSIDE = 1 << 24 }; /* a row far from all borders */
+    int largest = 0;
+    for (int row = 0; row < network->graph.stride; ++row) {
+        const int its = rows_of_input(&network->graph, INSIDE + row);
+        if (its > largest) largest = its;
+    }
+    return largest;
 }

@@ -68,8 +68,10 @@ static void write_table(char table[TABLE_SIZE], const ae_graph *graph, const ae_
 
 ae_status ae_graph_fit(const ae_graph *graph, const char *where, int height, int width) {
     static const char rule[] =
-        "a conv takes kernel - 1 off height and width, a tconv adds it; with same neither does; "
-        "add and concat join images of one height and width";
+        "a conv takes kernel - 1 off height and width, a tconv adds it, with same neither; a conv "
+        "with stride2, unshuffle and maxpool halve them (unshuffle: even ones), a tconv with "
+        "stride2 "
+        "and shuffle double them; add and concat join images of one height and width";
     ae_shape shapes[AE_NODES_MAX + 1];
     char table[TABLE_SIZE];
     height = ae_graph_side(graph, height);

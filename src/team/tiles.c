@@ -147,8 +147,11 @@ static void run_tile(const ae_tiles *tiles, ae_workspace *workspace, const ae_st
 bool ae_tiles_fit(const ae_network *network, int height, int width) {
     const ae_graph *graph = ae_network_graph(network);
     ae_shape shapes[AE_NODES_MAX + 1];
-    return ae_graph_shapes(graph, shapes, ae_graph_side(graph, height),
-                           ae_graph_side(graph, width)) == graph->count;
+    const ae_shape *last = &shapes[graph->count];
+    height = ae_graph_side(graph, height);
+    width = ae_graph_side(graph, width);
+    return ae_graph_shapes(graph, shapes, height, width) == graph->count &&
+           last->height == height && last->width == width;
 }
 
 void ae_tiles_needed(const ae_network *network, int height, int *begin, int *end) {

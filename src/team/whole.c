@@ -5,8 +5,6 @@
 
 #include "base/memory.h"
 
-enum { TILE_SIDE = AE_TILE_SIDE };
-
 static size_t floats_of(const ae_image_place *place, int channels) {
     return ae_planes_floats(channels, place->height, place->width, 0);
 }
@@ -17,16 +15,18 @@ static size_t quarter_of(const ae_planes *planes) {
     return (ae_shape_values(shape) + 3) / 4;
 }
 
-/* The floats of the largest; AE_ERROR_DATA: the network leaves nothing of one. */
+/* The floats of the largest; AE_ERROR_DATA: the network makes no picture of the same size of one.
+ */
 static ae_status measure(size_t *floats, const ae_model *model, const ae_images *images) {
     *floats = 0;
     for (int64_t i = 0; i < images->count; ++i) {
         const ae_image_place *place = ae_images_place(images, i);
         if (!ae_tiles_fit(model->network, place->height, place->width))
-            return ae_fail(AE_ERROR_DATA,
-                           "test image %lld (from 0) has %d x %d pixels, of which the network "
-                           "leaves nothing; leave it out",
-                           (long long)i, place->height, place->width);
+            return ae_fail(
+                AE_ERROR_DATA,
+                "test image %lld (from 0) has %d rows of %d pixels, of which the network "
+                "doesn't make as many; leave it out, or choose layers that do (same)",
+                (long long)i, place->height, place->width);
         const size_t its = floats_of(place, images->channels) + 4; /* and its deviates fit */
         if (its > *floats) *floats = its;
     }
@@ -44,7 +44,8 @@ ae_status ae_whole_create(ae_whole **whole, const ae_model *model, const ae_imag
         made->memory[m] = ae_calloc(made->floats, sizeof(float));
         if (!made->memory[m]) status = ae_fail_memory("whole pictures");
     }
-    if (status == AE_OK) status = ae_tiles_create(&made->tiles, model, TILE_SIDE, threads);
+    if (status == AE_OK)
+        status = ae_tiles_create(&made->tiles, model, ae_tiles_quick_side(model->network), threads);
     if (status != AE_OK) ae_whole_destroy(whole);
     return status;
 }

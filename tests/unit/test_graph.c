@@ -221,7 +221,8 @@ static void test_refused_words(void **state) {
                                         "\"relu\"");
     check_refused("conv 3 1 relu, cnov 3 1 relu",
                   "layer 2, \"cnov 3 1 relu\": the kind is conv, tconv, add, concat, unshuffle, "
-                  "shuffle or maxpool, not \"cnov\"");
+                  "shuffle or maxpool (or the whole text a ready network: dncnn 64 17, unet 32, "
+                  "unshuffle 48 7), not \"cnov\"");
     check_refused("Conv 3 1 relu", "not \"Conv\"");
     check_refused("conv 3 1 rel", "the activation is relu, leaky:SLOPE (0 < SLOPE < 1), sigmoid "
                                   "or none, not \"rel\"");
@@ -250,6 +251,13 @@ static void test_refused_words(void **state) {
 
 static void test_refused_options(void **state) {
     (void)state;
+    check_refused("conv 3 3 relu same same", "each word is given once, not \"same\"");
+    check_refused("conv 3 3 relu stride2 stride2", "each word is given once, not \"stride2\"");
+    check_refused("conv 3 3 relu nobias nobias", "each word is given once, not \"nobias\"");
+    check_refused("conv 3 3 relu as a as b", "each word is given once, not \"as\"");
+    check_refused("maxpool as a as b", "each word is given once, not \"as\"");
+    check_refused("conv 3 3 relu same as a nobias same same same same same same bad",
+                  "each word is given once, not \"same\"");
     check_refused("conv 3 5 relu stride2 same", "stride2 goes with conv and a kernel side of 3");
     check_refused("tconv 3 3 relu stride2", "or tconv and 2");
     check_refused("conv 3 2 relu same", "same goes with an odd kernel side");
@@ -313,6 +321,30 @@ static void test_number_of_layers(void **state) {
     assert_non_null(strstr(ae_message(), "  conv 2 1 none "));
 }
 
+/* By hand, and by PyTorch's gradients with the mean in place of the maximum. */
+static void test_receptive_field(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int side;
+    } cases[] = {
+        {"conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid", 9},
+        {"unshuffle 16 5", 22},
+        {"unet 32", 31},
+        {"maxpool, maxpool, tconv 8 2 none stride2, tconv 8 2 none stride2, conv 3 3 none same", 8},
+        {"maxpool, maxpool, maxpool, tconv 8 2 none stride2, tconv 8 2 none stride2, "
+         "tconv 8 2 none stride2, conv 3 3 none same",
+         16}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
+        const ae_shape picture = {3, 64, 64};
+        ae_network *network;
+        assert_int_equal(
+            ae_network_create(&network, cases[c].text, where, picture, AE_OUTPUT_DIRECT), AE_OK);
+        assert_int_equal(ae_network_receptive_field(network), cases[c].side);
+        ae_network_destroy(&network);
+    }
+}
+
 /* Networks of few channels have the numbers they had before those of many got theirs. */
 static void test_contract(void **state) {
     (void)state;
@@ -346,6 +378,7 @@ int main(void) {
         cmocka_unit_test(test_refused_options),
         cmocka_unit_test(test_refused_shapes),
         cmocka_unit_test(test_number_of_layers),
+        cmocka_unit_test(test_receptive_field),
         cmocka_unit_test(test_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
