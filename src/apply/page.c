@@ -286,6 +286,10 @@ static ae_status make_strip(job *j, int begin, int end) {
     ae_tiles_needed(j->shop->model->network, j->height, &from, &to);
     ae_status status = move_window(j, from, to);
     if (status != AE_OK) return status;
+    if (!ae_pixels_are_finite(j->raw, j->info, j->count))
+        return ae_fail(AE_ERROR_DATA,
+                       "%s: in rows %d to %d (from 0) is a NaN or an infinity; give it a value",
+                       j->page->path, from, to - 1);
     const ae_strip in = load_window(j);
     ae_strip out = {begin, j->out};
     out.planes.height = end - begin;

@@ -74,6 +74,15 @@ void ae_pixels_load(const ae_planes *planes, const void *pixels, const ae_pictur
         }
 }
 
+bool ae_pixels_are_finite(const void *pixels, const ae_picture_info *info, int rows) {
+    const float *samples = pixels;
+    const size_t count = sample_at(info, rows, 0);
+    bool are = true;
+    if (info->type != AE_PICTURE_F32) return true;
+    for (size_t i = 0; i < count; ++i) are &= isfinite(samples[i]) != 0;
+    return are;
+}
+
 void ae_pixels_store(void *pixels, const ae_planes *planes, const ae_picture_info *info,
                      ae_scale scale) {
     const int samples = ae_picture_samples(info), width = planes->width;

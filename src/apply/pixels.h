@@ -14,6 +14,9 @@ typedef struct ae_scale {
 void ae_pixels_load(const ae_planes *planes, const void *pixels, const ae_picture_info *info,
                     ae_scale scale);
 
+/* Are the samples of `rows` rows numbers, if they are floats? Local, on one thread. */
+bool ae_pixels_are_finite(const void *pixels, const ae_picture_info *info, int rows);
+
 /* And back into the colour samples of pixels[rows][width][samples]: of integers rounded to nearest
  * and kept between black and white, where a NaN is black. Alpha stays as it is. On all threads. */
 void ae_pixels_store(void *pixels, const ae_planes *planes, const ae_picture_info *info,

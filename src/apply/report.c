@@ -116,7 +116,13 @@ static void print(const table *t) {
     }
     for (int f = 0; f < FIGURES; ++f) values[f] = mean(t->column[f], t->count);
     char name[64];
-    snprintf(name, sizeof name, "mean of %lld", (long long)t->count);
+    int64_t finite = 0;
+    for (int64_t n = 0; n < t->count; ++n) finite += isfinite(t->column[0][n]) != 0;
+    if (finite == t->count)
+        snprintf(name, sizeof name, "mean of %lld", (long long)t->count);
+    else
+        snprintf(name, sizeof name, "mean of %lld (%lld are infinite)", (long long)finite,
+                 (long long)(t->count - finite));
     print_line(name, values);
 }
 

@@ -405,6 +405,19 @@ def test_broken_pictures_are_named_and_passed_over(tmp_path):
         assert sorted(files(tmp_path / f"out{ranks}")) == ["a.png", "z.png"]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_named(tmp_path, value):
+    """One of a stack's floats; nothing of the stack is left."""
+    make_model(tmp_path, "conv 1 1 none", channels=1)
+    pixels = numbers((2, 20, 30), "float32")
+    pixels[1, 7, 3] = value
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = pixels
+    done = apply(tmp_path, "model.h5", "a.h5:/x", "--range", "0,1", "-o", "out", expect=DATA)
+    assert_left_out(done, "a.h5", "a NaN or an infinity")
+    assert not any("a.h5" in name for name in files(tmp_path / "out"))
+
+
 @pytest.mark.parametrize("arguments, fragment", [
     (["--tile", "0"], "--tile 0"), (["--quality", "101"], "--quality 101"),
     (["--range", "1,1"], "--range 1,1"), (["--memory", "3X"], "--memory 3X"),
