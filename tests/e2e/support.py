@@ -330,8 +330,9 @@ def numbers(run_dir):
             found[name] = epochs[name][()].tobytes()
         for name in ("psnr_db", "ssim", "input_psnr_db", "input_ssim"):
             found[f"test/{name}"] = file["test"][name][()].tobytes()
-        if "reconstructions" in file:
-            found["output"] = file["reconstructions/output"][()].tobytes()
+        if "reconstructions" in file:  # of one size, or of several
+            found["output"] = [item[()].tobytes() for item in datasets(file)
+                               if item.name.endswith("/output")]
     for group in ("parameters", "optimizer"):
         tensors = arrays(checkpoints(run_dir)[-1], group)
         assert tensors or group == "optimizer"
