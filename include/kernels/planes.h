@@ -13,6 +13,11 @@
 
 enum { AE_LANES = 16 }; /* floats of a virtual vector */
 
+/* Rounded up to whole virtual vectors. */
+static inline size_t ae_round_up_lanes(size_t floats) {
+    return (floats + AE_LANES - 1) / AE_LANES * AE_LANES;
+}
+
 typedef struct ae_shape {
     int channels, height, width;
 } ae_shape;

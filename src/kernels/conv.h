@@ -34,7 +34,7 @@ ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv);
 /* Channels of the packed weights of AE_CONV_PIXELS and AE_CONV_TILES, with those of zeros that
  * round them up. */
 static inline size_t ae_lane_channels(int channels) {
-    return ((size_t)channels + AE_LANES - 1) / AE_LANES * AE_LANES;
+    return ae_round_up_lanes((size_t)channels);
 }
 
 /* Is the convolution forward (`backward`: back) a correlation or its adjoint, as conv_forward in

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static int round_up(int value) {
-    return (value + AE_LANES - 1) / AE_LANES * AE_LANES;
+    return (int)ae_round_up_lanes((size_t)value);
 }
 
 static int row_stride(int width, int halo) {

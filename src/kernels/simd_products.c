@@ -5,7 +5,7 @@ enum { PRODUCT_LANES = PRODUCT_VECS * VEC };
 
 /* Channels rounded up to whole blocks of lanes. */
 static int lanes_of(int channels) {
-    return (channels + AE_LANES - 1) / AE_LANES * AE_LANES;
+    return (int)ae_lane_channels(channels);
 }
 
 /* Columns rounded up to whole vectors. */

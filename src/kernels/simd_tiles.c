@@ -111,32 +111,30 @@ INLINE void tile_components(float *components, ptrdiff_t stride, const float *pi
     }
 }
 
-/* The components of all tiles of the block, [k][tile][lanes]; pixels that they read begin `shift`
- * before each tile's own. */
-static void input_components(float *components, const ae_planes *in, const block *b, int shift,
+/* The components of all tiles of the block, [k][tile][lanes], each from `side` x `side` pixels that
+ * begin `shift` before the tile's own. */
+INLINE void block_components(float *components, const ae_planes *in, const block *b, int side,
+                             int shift, void (*transform)(vec r[SIDE], const vec *d),
                              float *pixels) {
-    const int lanes = lanes_of(in->channels), columns = b->columns * TILE + SIDE - TILE;
+    const int lanes = lanes_of(in->channels), columns = b->columns * TILE + side - TILE;
     const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
     const ptrdiff_t stride = (ptrdiff_t)b->rows * b->columns * lanes;
     for (int r = b->row; r < b->row + b->rows; ++r) {
-        turn_to_pixels(pixels, in, r * TILE - shift, SIDE, b->column * TILE - shift, columns);
+        turn_to_pixels(pixels, in, r * TILE - shift, side, b->column * TILE - shift, columns);
         for (int t = 0; t < b->columns; ++t, components += lanes)
             tile_components(components, stride, pixels + (ptrdiff_t)t * TILE * lanes, row, lanes,
-                            SIDE, transform_input);
+                            side, transform);
     }
+}
+
+static void input_components(float *components, const ae_planes *in, const block *b, int shift,
+                             float *pixels) {
+    block_components(components, in, b, SIDE, shift, transform_input, pixels);
 }
 
 static void gradient_components(float *components, const ae_planes *in, const block *b,
                                 float *pixels) {
-    const int lanes = lanes_of(in->channels), columns = b->columns * TILE;
-    const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
-    const ptrdiff_t stride = (ptrdiff_t)b->rows * b->columns * lanes;
-    for (int r = b->row; r < b->row + b->rows; ++r) {
-        turn_to_pixels(pixels, in, r * TILE, TILE, b->column * TILE, columns);
-        for (int t = 0; t < b->columns; ++t, components += lanes)
-            tile_components(components, stride, pixels + (ptrdiff_t)t * TILE * lanes, row, lanes,
-                            TILE, transform_gradient);
-    }
+    block_components(components, in, b, TILE, 0, transform_gradient, pixels);
 }
 
 /* pixels[y][x][lanes], rows `row` floats apart = the tile of output of products[k][lanes]. */

@@ -60,8 +60,4 @@ struct ae_workspace {
 /* The gain of a node's initial weights. */
 double ae_node_gain(const ae_node *node);
 
-static inline size_t ae_round_up_lanes(size_t floats) {
-    return (floats + AE_LANES - 1) / AE_LANES * AE_LANES;
-}
-
 #endif
