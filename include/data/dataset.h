@@ -84,6 +84,12 @@ void ae_dataset_destroy(ae_dataset **dataset); /* collective */
 /* Borrowed. Where it is to be measured, its range is known once the images are loaded. */
 const ae_data_info *ae_dataset_info(const ae_dataset *dataset);
 
+/* The shape of test image `index`, and what it is called in messages. Returns `name`. */
+enum { AE_IMAGE_NAME_SIZE = AE_TEXT_SIZE + 64 };
+ae_shape ae_dataset_test_shape(const ae_dataset *dataset, int64_t index);
+const char *ae_dataset_test_name(const ae_dataset *dataset, int64_t index,
+                                 char name[AE_IMAGE_NAME_SIZE]);
+
 /* Reads or makes the images, each rank of a node its share, and checks that all hosts have the same
  * ones; warns of those that may not be what was meant. Collective. AE_ERROR_DATA; AE_STOPPED where
  * a rank was asked to stop meanwhile. */

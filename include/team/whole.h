@@ -14,8 +14,8 @@ typedef struct ae_whole {
     ae_planes clean, input, output; /* of the picture in hand, in that order in memory */
 } ae_whole;
 
-/* For any of the images. Borrows the model. The caller owns *whole, NULL on failure. AE_ERROR_DATA:
- * the network doesn't make one's size; AE_FAILED: memory or threads. */
+/* For any of the images, whose sizes the network must fit (ae_tiles_fit). Borrows the model. The
+ * caller owns *whole, NULL on failure. AE_FAILED: memory or threads. */
 ae_status ae_whole_create(ae_whole **whole, const ae_model *model, const ae_images *images,
                           int threads);
 void ae_whole_destroy(ae_whole **whole);

@@ -128,6 +128,24 @@ const ae_data_info *ae_dataset_info(const ae_dataset *dataset) {
     return &dataset->info;
 }
 
+/* The catalog's number of test image `index`. */
+static int64_t test_number(const ae_dataset *dataset, int64_t index) {
+    const ae_selection *selection = &dataset->selection;
+    const uint32_t *chosen = selection->chosen[1];
+    return selection->numbers[chosen ? chosen[index] : selection->train + index];
+}
+
+ae_shape ae_dataset_test_shape(const ae_dataset *dataset, int64_t index) {
+    const ae_size size = ae_catalog_size(&dataset->catalog, test_number(dataset, index));
+    return (ae_shape){dataset->info.test.shape.channels, size.height, size.width};
+}
+
+const char *ae_dataset_test_name(const ae_dataset *dataset, int64_t index,
+                                 char name[AE_IMAGE_NAME_SIZE]) {
+    ae_catalog_name(name, &dataset->catalog, dataset->settings, test_number(dataset, index));
+    return name;
+}
+
 ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings) {
     ae_dataset *dataset;
     const ae_source_row *source = sources[settings->data.source];

@@ -122,9 +122,8 @@ static ae_status check_floats(const ae_dataset *dataset, share mine, ae_cache_fa
             (const float *)(const void *)(samples_of(dataset) + places[p].offset);
         if (take_floats(found, samples, ae_shape_values(shape), ae_selection_trains(selection, p)))
             continue;
-        char name[AE_TEXT_SIZE + 64];
-        ae_catalog_name(name, sizeof name, &dataset->catalog, dataset->settings,
-                        selection->numbers[p]);
+        char name[AE_IMAGE_NAME_SIZE];
+        ae_catalog_name(name, &dataset->catalog, dataset->settings, selection->numbers[p]);
         return ae_fail(AE_ERROR_DATA,
                        "%s holds a NaN or an infinity, and every pixel must be a finite number",
                        name);

@@ -26,18 +26,22 @@ static const char *file_of(const ae_catalog *catalog, int64_t number) {
     return name;
 }
 
-void ae_catalog_name(char *name, size_t size, const ae_catalog *catalog,
+void ae_catalog_name(char name[AE_IMAGE_NAME_SIZE], const ae_catalog *catalog,
                      const ae_settings *settings, int64_t number) {
+    const size_t size = AE_IMAGE_NAME_SIZE;
     const int64_t train = catalog->info.train.count;
+    const bool is_train = number < train;
+    const char *path = is_train ? settings->data.train : settings->data.test;
+    const long long index = is_train ? number : number - train;
     if (catalog->names && catalog->pages[number] > 0)
         snprintf(name, size, "page %d of '%s'", catalog->pages[number] + 1,
                  file_of(catalog, number));
     else if (catalog->names)
         snprintf(name, size, "'%s'", file_of(catalog, number));
+    else if (path[0])
+        snprintf(name, size, "image %lld (from 0) of '%s'", index, path);
     else
-        snprintf(name, size, "image %lld (from 0) of '%s'",
-                 (long long)(number < train ? number : number - train),
-                 number < train ? settings->data.train : settings->data.test);
+        snprintf(name, size, "%s image %lld (from 0)", is_train ? "training" : "test", index);
 }
 
 /* The number of images `asked` for of the `have` there are; 0 asks for all. */

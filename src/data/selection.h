@@ -29,8 +29,8 @@ bool ae_selection_trains(const ae_selection *selection, int64_t place);
 ae_size ae_catalog_size(const ae_catalog *catalog, int64_t number);
 size_t ae_catalog_bytes(const ae_catalog *catalog, int64_t number);
 
-/* name[size] = what it is called in messages. */
-void ae_catalog_name(char *name, size_t size, const ae_catalog *catalog,
+/* name = what it is called in messages. */
+void ae_catalog_name(char name[AE_IMAGE_NAME_SIZE], const ae_catalog *catalog,
                      const ae_settings *settings, int64_t number);
 
 #endif

@@ -15,22 +15,14 @@ static size_t quarter_of(const ae_planes *planes) {
     return (ae_shape_values(shape) + 3) / 4;
 }
 
-/* The floats of the largest; AE_ERROR_DATA: the network makes no picture of the same size of one.
- */
-static ae_status measure(size_t *floats, const ae_model *model, const ae_images *images) {
-    *floats = 0;
+/* The floats of the largest. */
+static size_t most_floats(const ae_images *images) {
+    size_t most = 0;
     for (int64_t i = 0; i < images->count; ++i) {
-        const ae_image_place *place = ae_images_place(images, i);
-        if (!ae_tiles_fit(model->network, place->height, place->width))
-            return ae_fail(
-                AE_ERROR_DATA,
-                "test image %lld (from 0) has %d rows of %d pixels, of which the network "
-                "doesn't make as many; leave it out, or choose layers that do (same)",
-                (long long)i, place->height, place->width);
-        const size_t its = floats_of(place, images->channels) + 4; /* and its deviates fit */
-        if (its > *floats) *floats = its;
+        const size_t its = floats_of(ae_images_place(images, i), images->channels);
+        if (its > most) most = its;
     }
-    return AE_OK;
+    return most + 4; /* its deviates fit too */
 }
 
 ae_status ae_whole_create(ae_whole **whole, const ae_model *model, const ae_images *images,
@@ -39,7 +31,8 @@ ae_status ae_whole_create(ae_whole **whole, const ae_model *model, const ae_imag
     *whole = made;
     if (!made) return ae_fail_memory("whole pictures");
     made->model = model;
-    ae_status status = measure(&made->floats, model, images);
+    made->floats = most_floats(images);
+    ae_status status = AE_OK;
     for (int m = 0; m < 3 && status == AE_OK; ++m) {
         made->memory[m] = ae_calloc(made->floats, sizeof(float));
         if (!made->memory[m]) status = ae_fail_memory("whole pictures");

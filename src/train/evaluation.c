@@ -33,6 +33,21 @@ enum {
     SUMS
 };
 
+ae_status ae_evaluation_check(const ae_network *network, const ae_dataset *dataset) {
+    const ae_image_set *test = &ae_dataset_info(dataset)->test;
+    const int64_t count = ae_image_set_is_mixed(test) ? test->count : 1;
+    for (int64_t i = 0; i < count; ++i) {
+        const ae_shape shape = ae_dataset_test_shape(dataset, i);
+        if (ae_tiles_fit(network, shape.height, shape.width)) continue;
+        char name[AE_IMAGE_NAME_SIZE];
+        return ae_fail(AE_ERROR_DATA,
+                       "%s, to test on, has %d x %d pixels, which the network doesn't return to "
+                       "that size; leave it out, or choose layers that do (same)",
+                       ae_dataset_test_name(dataset, i, name), shape.height, shape.width);
+    }
+    return AE_OK;
+}
+
 ae_status ae_evaluation_init(ae_evaluation *evaluation, const ae_plan *plan, ae_comm *comm,
                              ae_team *team, const ae_dataset *dataset) {
     ae_evaluation *e = evaluation;

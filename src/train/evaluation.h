@@ -20,8 +20,12 @@ typedef struct ae_evaluation {
     double input_sigma; /* the noise they were taken with; negative: not yet taken */
 } ae_evaluation;
 
-/* Borrows all it is given. Local; to be released whatever is returned. AE_FAILED: memory;
- * AE_ERROR_DATA: an image that the network can't take. */
+/* Does the network return every test image to its size? Known before any pixel is read. Local, the
+ * same on every rank. AE_ERROR_DATA: an image that it doesn't. */
+ae_status ae_evaluation_check(const ae_network *network, const ae_dataset *dataset);
+
+/* Borrows all it is given, which was checked. Local; to be released whatever is returned.
+ * AE_FAILED: memory or threads. */
 ae_status ae_evaluation_init(ae_evaluation *evaluation, const ae_plan *plan, ae_comm *comm,
                              ae_team *team, const ae_dataset *dataset);
 void ae_evaluation_release(ae_evaluation *evaluation);

@@ -43,6 +43,7 @@ static ae_status create_parts(ae_trainer *trainer) {
         status = ae_plan_make(plan, comm, trainer->config, ae_dataset_info(trainer->dataset));
     if (status == AE_OK)
         status = ae_model_init(&trainer->model, comm, trainer->config, plan->picture);
+    if (status == AE_OK) status = ae_evaluation_check(trainer->model.network, trainer->dataset);
     if (status == AE_OK) status = ae_comm_agree(comm, ae_arithmetic_begin(plan->placement.threads));
     if (status == AE_OK) status = ae_comm_agree(comm, create_state(trainer));
     if (status != AE_OK) return status;

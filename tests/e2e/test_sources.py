@@ -282,6 +282,36 @@ def test_picture_faults(tmp_path, fault):
         assert fragment in done.stderr, done.tail
 
 
+ONE_SIDE = "maxpool, tconv 1 5 none"  # makes 4 + side / 2: 8 of 8 alone
+
+
+def test_test_pictures_that_the_network_does_not_fit(tmp_path):
+    """Before anything is made, and by --check too."""
+    png(tmp_path / "in", "a.png", (9, 8))
+    for name, sides in (("fits", (8, 7)), ("tall", (10, 8)), ("wide", (7, 9))):
+        png(tmp_path / "test", f"{name}.png", sides)
+    config = write_config(tmp_path, {"data.source": "pictures", "data.train": "in",
+                                     "data.test": "test", "data.patch": 8, "data.train_images": 0,
+                                     "data.test_images": 0, "model.layers": ONE_SIDE})
+    for arguments in ((config,), ("--check", config)):
+        done = run(tmp_path, *arguments, expect=None, ranks=3)
+        assert_refused(done, DATA, "test/tall.png', to test on, has 10 x 8 pixels, which the "
+                                   "network doesn't return to that size")
+        assert not (tmp_path / "run").exists()
+    (tmp_path / "test" / "tall.png").unlink()
+    assert_refused(run(tmp_path, "--check", config, expect=None), DATA, "test/wide.png'", "7 x 9")
+    (tmp_path / "test" / "wide.png").unlink()
+    run(tmp_path, "--check", config)
+    run(tmp_path, config)
+
+
+def test_test_images_of_one_size_that_the_network_does_not_fit(tmp_path):
+    config = write_config(tmp_path, {"data.size": "10 14", "data.patch": 8, "data.channels": 1,
+                                     "data.source": "deadleaves", "model.layers": ONE_SIDE})
+    done = run(tmp_path, "--check", config, expect=None)
+    assert_refused(done, DATA, "test image 0 (from 0), to test on, has 10 x 14 pixels")
+
+
 PATCH_FAULTS = {
     "larger than the images": ({"data.size": "32 20", "data.patch": 21},
                                ["[data] patch is larger than a training image; the smallest training"

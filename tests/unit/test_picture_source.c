@@ -177,8 +177,8 @@ static void pages_are_images(void **state) {
     assert_true(l.info.low == l.info.high); /* to be measured */
     for (int p = 0; p < 5; ++p) check_image(&l, 0, p, stack, 1 + p, 1);
     check_image(&l, 0, 5, one, 9, 1);
-    char name[AE_TEXT_SIZE + 64];
-    ae_catalog_name(name, sizeof name, &l.catalog, &settings, 3);
+    char name[AE_IMAGE_NAME_SIZE];
+    ae_catalog_name(name, &l.catalog, &settings, 3);
     assert_non_null(strstr(name, "page 4 of '"));
     assert_non_null(strstr(name, "in/a.tif'"));
     source_release(&l);
