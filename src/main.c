@@ -196,18 +196,26 @@ done:
     return status;
 }
 
-/* Prints the configuration, with a ready network's layers in full. Collective. */
-static ae_status print_config(ae_config *config, ae_comm *comm) {
-    ae_settings settings = *ae_config_settings(config);
+/* Checks model.layers, and puts a ready network's in full. Collective. */
+static ae_status complete_layers(ae_settings *settings, const ae_config *config, ae_comm *comm) {
+    char *layers = settings->model.layers;
+    const bool is_ready = ae_graph_is_ready(layers);
     ae_graph graph;
     int channels;
-    ae_status status = ae_dataset_channels(&channels, comm, &settings);
-    if (status == AE_OK)
-        status = ae_comm_agree(
-            comm, ae_graph_parse(&graph, settings.model.layers,
-                                 ae_config_where(config, AE_OPTION(model, layers)), channels));
+    if (!is_ready && !ae_dataset_knows_channels(settings)) return AE_OK; /* --check sees to it */
+    ae_status status = ae_dataset_channels(&channels, comm, settings);
     if (status != AE_OK) return status;
-    if (graph.is_ready) ae_graph_write(&graph, settings.model.layers);
+    status =
+        ae_graph_parse(&graph, layers, ae_config_where(config, AE_OPTION(model, layers)), channels);
+    if (status == AE_OK && is_ready) ae_graph_write(&graph, layers);
+    return ae_comm_agree(comm, status);
+}
+
+/* Images are looked for only where a ready network's layers depend on them. Collective. */
+static ae_status print_config(ae_config *config, ae_comm *comm) {
+    ae_settings settings = *ae_config_settings(config);
+    ae_status status = complete_layers(&settings, config, comm);
+    if (status != AE_OK) return status;
     ae_config_take_settings(config, &settings);
     if (ae_log_is_speaker()) ae_config_print(config, stdout);
     return AE_OK;

@@ -111,4 +111,7 @@ const char *ae_dataset_decoders(const ae_dataset *dataset, char text[AE_DECODERS
  * Collective; fails as ae_dataset_create(). */
 ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings);
 
+/* Are they known whatever files there are? */
+bool ae_dataset_knows_channels(const ae_settings *settings);
+
 #endif

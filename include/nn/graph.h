@@ -46,7 +46,6 @@ typedef struct ae_graph {
     int channels; /* of the network's input and output */
     int count;
     ae_node node[AE_NODES_MAX];
-    bool is_ready; /* it was a ready network's word */
     int stride;    /* the network runs on sides that are multiples of it */
     bool is_chain; /* a stack of plain and transposed convolutions alone, each valid, of stride 1,
                       with bias, not leaky and without a name: PyTorch's names are then "encoder."
@@ -65,6 +64,9 @@ typedef struct ae_graph {
  * message. AE_ERROR_USAGE: a word that isn't understood, channels that don't fit, too much. Local.
  */
 ae_status ae_graph_parse(ae_graph *graph, const char *text, const char *where, int channels);
+
+/* Is the text a ready network's word, whose layers depend on the images' channels? */
+bool ae_graph_is_ready(const char *text);
 
 /* The layers as text that ae_graph_parse() reads back to the same network, ready ones in full. */
 void ae_graph_write(const ae_graph *graph, char text[AE_GRAPH_TEXT_SIZE]);

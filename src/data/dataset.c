@@ -146,6 +146,10 @@ const char *ae_dataset_test_name(const ae_dataset *dataset, int64_t index,
     return name;
 }
 
+bool ae_dataset_knows_channels(const ae_settings *settings) {
+    return sources[settings->data.source]->channels != NULL;
+}
+
 ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *settings) {
     ae_dataset *dataset;
     const ae_source_row *source = sources[settings->data.source];

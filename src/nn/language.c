@@ -308,6 +308,11 @@ static const ae_ready *find_ready(layer_text *layer, const char *text) {
     return NULL;
 }
 
+bool ae_graph_is_ready(const char *text) {
+    layer_text layer = {0};
+    return find_ready(&layer, text) != NULL;
+}
+
 /* Writes the ready network's layers. */
 static ae_status write_ready(char text[AE_GRAPH_TEXT_SIZE], const ae_ready *ready,
                              const layer_text *layer, int image_channels) {
@@ -388,7 +393,6 @@ ae_status ae_graph_parse(ae_graph *graph, const char *text, const char *where, i
     memset(graph, 0, sizeof *graph);
     graph->channels = channels;
     const ae_ready *ready = find_ready(&layer, text);
-    graph->is_ready = ready;
     if (ready) {
         ae_status status = write_ready(full, ready, &layer, channels);
         if (status != AE_OK) return status;

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import support
-from support import USAGE, assert_refused, numbers, run, write_config
+from support import DATA, USAGE, assert_refused, numbers, run, write_config
 
 READY = ["dncnn 4 3", "unet 2", "unshuffle 4 2", "unshuffle 4 2 nobias"]
 SMALL = {"data.train_images": 40, "data.test_images": 4}
@@ -58,12 +58,24 @@ def test_other_networks_print_as_they_were_given(tmp_path):
         assert f"\nlayers = {layers}\n" in text
 
 
-def test_print_config_needs_no_images(tmp_path):
-    config = write_network(tmp_path, "unet 2", data_source="cifar10", data_dir="nowhere")
-    assert "concat" in run(tmp_path, "--print-config", config, ranks=None).stdout
+@pytest.mark.parametrize("source", ["cifar10", "cifar100", "idx", "hdf5", "pictures"])
+def test_print_config_needs_no_images(tmp_path, source):
+    """But for a ready network's layers, where files alone tell the images' channels."""
+    where = {"data_source": source, "data_dir": "nowhere", "data_train": "none", "data_test": "none"}
+    layers = "conv 4 3 relu same, conv 1 3 none same"
+    config = write_network(tmp_path, layers, **where)
+    assert printed_layers(run(tmp_path, "--print-config", config, ranks=None).stdout) == layers
+    done = run(tmp_path, "--print-config", write_network(tmp_path, "unet 2", **where), ranks=None,
+               expect=None)
+    if source in ("cifar10", "cifar100"):
+        assert done.code == 0 and "concat" in printed_layers(done.stdout)
+    else:
+        assert_refused(done, DATA, "'none'")
 
 
 def test_a_network_that_is_none_is_not_printed(tmp_path):
+    done = run(tmp_path, "--print-config", write_network(tmp_path, "conv 4 relu"), expect=None)
+    assert_refused(done, USAGE, 'layers: layer 1, "conv 4 relu"')
     done = run(tmp_path, "--print-config", write_network(tmp_path, "dncnn 4"), expect=None)
     assert_refused(done, USAGE, "layers: \"dncnn 4\": a ready network is dncnn CHANNELS LAYERS")
 

@@ -165,7 +165,7 @@ static void check_written(const char *text, int channels) {
     assert_int_equal(ae_graph_parse(&graph, text, where, channels), AE_OK);
     ae_graph_write(&graph, full);
     assert_int_equal(ae_graph_parse(&again, full, where, channels), AE_OK);
-    graph.is_ready = false; /* in full it isn't that word any more */
+    assert_false(ae_graph_is_ready(full));
     assert_memory_equal(&graph, &again, sizeof graph);
     ae_graph_write(&again, twice);
     assert_string_equal(full, twice);
@@ -201,6 +201,8 @@ static void test_ready(void **state) {
     check_parsed(&graph, "dncnn 64 17");
     assert_int_equal(graph.count, 17);
     check_parsed(&graph, "dncnn 1 126");
+    assert_true(ae_graph_is_ready("unet 4") && ae_graph_is_ready(" unshuffle 48 2 nobias "));
+    assert_false(ae_graph_is_ready("unshuffle") || ae_graph_is_ready("unet 4, conv 3 1 none"));
 }
 
 /* Demands a refusal whose message begins with `where` and holds `part`. */
