@@ -26,15 +26,23 @@ class Activation(nn.Module):
         return functional.leaky_relu(x, self.slope) if self.slope else x
 
 
-def split_words(text):
-    """A layer's words, its options taken out: (words, name, set of options)."""
-    words, name = text.split(), None
-    if "as" in words:
-        at = words.index("as")
-        name = words[at + 1]
-        del words[at : at + 2]
-    options = {"same", "stride2", "nobias"} & set(words)
-    return [word for word in words if word not in options], name, options
+def split_layer(text):
+    """A layer as (the words whose place tells what they are, its name or None, set of options)."""
+    words = text.split()
+    count = {"conv": 4, "tconv": 4, "add": 2, "concat": 2}.get(words[0], 1)
+    if words[0] == "add" and words[2:3] not in ([], ["as"]):
+        count = 3  # an activation
+    name, options, rest = None, set(), iter(words[count:])
+    for word in rest:
+        if word == "as":
+            name = next(rest)  # which may be such a word itself
+        else:
+            options.add(word)
+    return words[:count], name, options
+
+
+def padding_of(words, options):
+    return (int(words[2]) - 1) // 2 if "same" in options else 0
 
 
 def make_convolution(words, options, channels):
@@ -46,16 +54,20 @@ def make_convolution(words, options, channels):
         int(words[1]),
         kernel,
         stride=stride,
-        padding=(kernel - 1) // 2 if "same" in options else 0,
+        padding=padding_of(words, options),
         bias="nobias" not in options,
     )
 
 
 def is_chain(layers):
-    """Plain and transposed convolutions alone, valid and of stride 1: two parts, with names of
-    their own."""
+    """Plain and transposed convolutions alone, each valid, of stride 1, with bias, not leaky and
+    without a name: two parts, with names of their own."""
     return all(
-        words[0] in ("conv", "tconv") and not name and not options and ":" not in words[3]
+        words[0] in ("conv", "tconv")
+        and not name
+        and not options & {"stride2", "nobias"}
+        and padding_of(words, options) == 0
+        and ":" not in words[3]
         for words, name, options in layers
     )
 
@@ -66,7 +78,7 @@ class Network(nn.Module):
         self.residual = residual
         self.steps = []  # kind, module's place or None, the other image read or None, activation
         self.stride = 1
-        layers = [split_words(layer) for layer in text.split(",")]
+        layers = [split_layer(layer) for layer in text.split(",")]
         chain = is_chain(layers)
         names = {"input": 0}
         counts = [channels]  # channels of the input and of each layer's output

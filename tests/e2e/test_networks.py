@@ -156,18 +156,27 @@ def test_initial_weights(tmp_path, init):
     assert is_orthogonal == (init == "orthogonal")
 
 
+NAMED_AS_WORDS = ("conv 4 3 relu same as as, conv 4 3 none same nobias as same, "
+                  "add as relu as nobias, concat same as stride2, conv 8 1 none, "
+                  "add stride2 as relu, conv 3 1 none")
+
+
 @pytest.mark.parametrize("layers, output", [("conv 4 3 relu, tconv 3 3 sigmoid", "direct"),
+                                            ("conv 8 1 relu same, tconv 3 1 none same", "direct"),
+                                            (NAMED_AS_WORDS, "direct"),
                                             ("unet 2", "direct"),
                                             ("unshuffle 4 2 nobias", "residual")])
 def test_a_checkpoint_is_a_pytorch_module(tmp_path, layers, output):
     torch = pytest.importorskip("torch")
     sys.path.append(str(support.ROOT / "analysis"))
-    from network import load
+    from network import Network, load
 
     config = write_network(tmp_path, layers, model_output=output, train_epochs=1, noise_sigma=0.1)
     run(tmp_path, config)
     module = load(support.checkpoints(tmp_path / "run")[-1])
     assert module.residual == (output == "residual")
+    if "," in layers:  # as it was given, where the file has it as the program writes it
+        assert Network(layers).state_dict().keys() == module.state_dict().keys()
     with h5py.File(tmp_path / "run" / "results.h5", "r") as file, torch.no_grad():
         noisy, told = (file[f"reconstructions/{name}"][()] for name in ("noisy", "output"))
         made = module(torch.from_numpy(noisy)).numpy()
