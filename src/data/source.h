@@ -64,8 +64,6 @@ typedef struct ae_source_row {
 ae_status ae_source_add_file(ae_hash *hash, const char *path);
 
 extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx, ae_source_hdf5,
-    ae_source_pictures,
-
-    ae_source_deadleaves;
+    ae_source_pictures, ae_source_deadleaves;
 
 #endif

@@ -157,8 +157,6 @@ double ae_network_step_work(const ae_network *network, int height, int width) {
     return work;
 }
 
-/* With `reach` for an image's receptive field and `jump` for the input pixels between two of its
- * own (halves and less after upsampling): a convolution adds (kernel - 1) jumps. */
 /* Rows (or columns) of an image. */
 typedef struct rows {
     int begin, end; /* none: begin > end */

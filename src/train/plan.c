@@ -186,9 +186,12 @@ static const char *source_of(const ae_settings *settings) {
         return settings->data.dir;
     case AE_SOURCE_DEADLEAVES:
         return "dead leaves";
-    default:
-        return settings->data.train;
+    case AE_SOURCE_IDX:
+    case AE_SOURCE_HDF5:
+    case AE_SOURCE_PICTURES:
+        break;
     }
+    return settings->data.train;
 }
 
 void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model) {
