@@ -3,9 +3,12 @@
 
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/timer.h"
+
+enum { PATH_SIZE = AE_TEXT_SIZE + 16 }; /* bytes, of what lies in run.dir */
 
 /* "12 s", "3 min 20 s", "2 h 05 min". */
 static void duration_text(char text[32], double seconds) {
@@ -50,13 +53,28 @@ void ae_progress_epoch(const ae_plan *plan, const ae_epoch_row *row) {
            row->train_loss, test, row->images_per_s, 100 * share);
 }
 
+/* quoted = DIR/NAME, to be pasted into a shell. */
+static void quote_path(char quoted[AE_TEXT_QUOTED_SIZE(PATH_SIZE)], const char *dir,
+                       const char *name) {
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    ae_text_quote(quoted, path);
+}
+
+/* Was one written? Versions before it left checkpoints alone. */
+static bool has_model(const char *dir) {
+    char path[PATH_SIZE];
+    bool exists = false;
+    snprintf(path, sizeof path, "%s/model.h5", dir);
+    return ae_file_exists(&exists, path) == AE_OK && exists;
+}
+
 void ae_progress_end(const ae_plan *plan) {
+    if (!ae_log_is_speaker()) return;
     const char *dir = plan->settings->run.dir;
-    char path[AE_TEXT_SIZE + 16], quoted[3][AE_TEXT_QUOTED_SIZE(sizeof path)];
-    snprintf(path, sizeof path, "%s/results.h5", dir);
-    ae_text_quote(quoted[0], path);
-    snprintf(path, sizeof path, "%s/checkpoints/", dir);
-    ae_text_quote(quoted[1], path);
+    char quoted[3][AE_TEXT_QUOTED_SIZE(PATH_SIZE)];
+    quote_path(quoted[0], dir, "results.h5");
+    quote_path(quoted[1], dir, has_model(dir) ? "model.h5" : "checkpoints/");
     ae_text_quote(quoted[2], dir);
     ae_say("results  %s, the network in %s", quoted[0], quoted[1]);
     ae_say("figures  python3 analysis/figures.py %s", quoted[2]);

@@ -9,6 +9,8 @@
 void ae_progress_step(const ae_plan *plan, const ae_position *position, const ae_clock *clock,
                       double loss);
 void ae_progress_epoch(const ae_plan *plan, const ae_epoch_row *row);
+
+/* Where to find what the run made. */
 void ae_progress_end(const ae_plan *plan);
 
 #endif

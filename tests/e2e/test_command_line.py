@@ -296,7 +296,7 @@ def test_eight_ranks_run_to_the_end_and_say_everything_once(tmp_path):
                                                    "figures"]
     assert re.fullmatch(r"epoch  1/2  loss \d\.\d{5}  test \d\.\d{5}  PSNR [\d.]+ dB  "
                         r"SSIM -?[\d.]+  \d+ images/s  allreduce \d+ %", lines[6])
-    assert lines[9] == "results  run/results.h5, the network in run/checkpoints/"
+    assert lines[9] == "results  run/results.h5, the network in run/model.h5"
     assert lines[10] == "figures  python3 analysis/figures.py run"
     assert "\r" not in done.text and "\033" not in done.text
     lines_once(done.stderr)

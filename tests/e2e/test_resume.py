@@ -64,8 +64,11 @@ def test_finished_run_says_so(folder, template):
     before = tree(folder)
     done = run(folder, "small.ini", ranks=RANKS)
     assert done.stdout.count(f"finished before: all {EPOCHS} epochs are done") == 1
-    assert "results  run/results.h5" in done.stdout
+    assert "results  run/results.h5, the network in run/model.h5\n" in done.stdout
     assert tree(folder) == before
+    (folder / "run" / "model.h5").unlink()  # as versions before it left a run
+    done = run(folder, "small.ini", ranks=RANKS)
+    assert "results  run/results.h5, the network in run/checkpoints/\n" in done.stdout
 
 
 @pytest.mark.parametrize("kept", [1, 2])
