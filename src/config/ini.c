@@ -24,7 +24,7 @@ ae_slice ae_slice_trim(ae_slice slice) {
         ++slice.text;
         --slice.size;
     }
-    while (slice.size > 0 && is_blank(slice.text[slice.size - 1])) slice.size--;
+    while (slice.size > 0 && is_blank(slice.text[slice.size - 1])) --slice.size;
     return slice;
 }
 
@@ -44,7 +44,7 @@ const char *ae_slice_fault(ae_slice slice) {
 int ae_slice_shown(ae_slice slice) {
     if (slice.size <= SHOWN_MAX) return (int)slice.size;
     int size = SHOWN_MAX;
-    while (size > 0 && ((unsigned char)slice.text[size] & 0xC0) == 0x80) size--;
+    while (size > 0 && ((unsigned char)slice.text[size] & 0xC0) == 0x80) --size;
     return size;
 }
 
@@ -67,7 +67,7 @@ static size_t line_comment(ae_slice line) {
     const char *equals = memchr(line.text, '=', first);
     if (!equals) return first;
     const char *value = equals + 1, *end = line.text + line.size;
-    while (value < end && is_blank(*value)) value++;
+    while (value < end && is_blank(*value)) ++value;
     size_t before = (size_t)(value - line.text);
     size_t quoted = ae_quotes_size((ae_slice){value, line.size - before});
     return quoted > 0 ? comment_from(line, before + quoted) : first;
@@ -86,7 +86,7 @@ static ae_slice take_line(ae_ini *ini) {
     ae_slice line = {ini->next, newline ? (size_t)(newline - ini->next) : left};
     ini->next = newline ? newline + 1 : ini->end;
     ++ini->lines_read;
-    if (line.size > 0 && line.text[line.size - 1] == '\r') line.size--;
+    if (line.size > 0 && line.text[line.size - 1] == '\r') --line.size;
     return line;
 }
 
@@ -130,7 +130,7 @@ static ae_status read_key(ae_ini *ini, ae_slice line) {
 /* The blanks that a line begins with. */
 static size_t indent_of(ae_slice line) {
     size_t indent = 0;
-    while (indent < line.size && is_blank(line.text[indent])) indent++;
+    while (indent < line.size && is_blank(line.text[indent])) ++indent;
     return indent;
 }
 

@@ -42,11 +42,11 @@ static ae_slice read_name(const char *text, const char **end) {
     bool braces = text[1] == '{';
     ae_slice name = {text + 1 + braces, 0};
     bool begins = is_name_byte(name.text[0]) && !(name.text[0] >= '0' && name.text[0] <= '9');
-    while (begins && is_name_byte(name.text[name.size])) name.size++;
+    while (begins && is_name_byte(name.text[name.size])) ++name.size;
     *end = name.text + name.size;
     if (!braces) return name;
     if (**end == '}')
-        (*end)++;
+        ++*end;
     else
         name.size = 0;
     return name;

@@ -22,7 +22,7 @@ size_t ae_quotes_take_off(char *text, size_t size, ae_slice slice) {
     for (size_t i = mark ? 1 : 0; i < end; ++i) {
         if (used + 1 < size) text[used] = slice.text[i];
         ++used;
-        if (mark && slice.text[i] == mark) i++; /* the same quote once more */
+        if (mark && slice.text[i] == mark) ++i; /* the same quote once more */
     }
     text[used < size ? used : size - 1] = '\0';
     return used;
