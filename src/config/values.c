@@ -133,25 +133,32 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
     return AE_OK;
 }
 
-/* *count = the numbers of a text with blanks between them, two at most. */
+static const char *skip_blanks(const char *text) {
+    return text + strspn(text, " \t");
+}
+
+/* *count = the numbers of a text with blanks, of a range also a comma, between them, two at most.
+ */
 static ae_status read_pair(double pair[2], int *count, const ae_option *option,
                            const ae_value *value, const char *where) {
     const bool real = option->kind == AE_OPTION_RANGE;
     const char *text = value->text;
-    for (*count = 0; *text && *count < 2; text += strspn(text, " \t")) {
+    for (*count = 0; *count < 2;) {
         const size_t length = number_length(text, real);
-        const char *end = text + length;
+        const char *end = text + length, *next = skip_blanks(end);
         if (length == 0)
             return refuse(option, value->written, where,
                           real ? "is not a number" : "is not a whole number");
-        if (*end && *end != ' ' && *end != '\t') break;
+        const bool has_comma = real && *next == ',';
+        if (*next && !has_comma && next == end) break;
         pair[*count] = strtod(text, NULL) + 0.0; /* -0 becomes 0 */
         if (pair[*count] < option->low || pair[*count] > option->high)
             return refuse(option, value->written, where, "is out of range");
         *count += 1;
-        text = end;
+        if (!*next) return AE_OK;
+        text = has_comma ? skip_blanks(next + 1) : next;
     }
-    return *text ? refuse(option, value->written, where, "has text after the numbers") : AE_OK;
+    return refuse(option, value->written, where, "has text after the numbers");
 }
 
 static ae_status read_sides(const ae_option *option, ae_settings *settings, const ae_value *value,

@@ -220,14 +220,16 @@ static void test_sides(void **state) {
 /* Two numbers that differ, or none. */
 static void test_range(void **state) {
     (void)state;
-    static const char *const taken[] = {"auto", "0 1", "1 0", "-1e30 1e30", "0.5 \t-2.5"};
-    static const char *const refused[] = {"1",   "1 1",    "1 2 3",  "0 1.1e30", "-1.1e30 0",
-                                          "1,2", "auto 1", "1 auto", "x y",      "1 2x"};
+    static const char *const taken[] = {"auto",       "0 1",   "1 0",      "-1e30 1e30",
+                                        "0.5 \t-2.5", "0,255", "0 , -1.5", "1,\t2"};
+    static const char *const refused[] = {
+        "1",    "1 1",   "1 2 3", "0 1.1e30", "-1.1e30 0", "1,",     ",1",  "1,,2",
+        "1,2,", "1,2,3", "1,1",   "1;2",      "auto 1",    "1 auto", "x y", "1 2x"};
     for (size_t t = 0; t < sizeof taken / sizeof *taken; ++t)
         assert_true(takes("", "data.range", taken[t]));
     for (size_t r = 0; r < sizeof refused / sizeof *refused; ++r)
         assert_false(takes("", "data.range", refused[r]));
-    const char *override = "data.range=-0.5 4095";
+    const char *override = "data.range=-0.5,4095";
     ae_config *config;
     assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
     char value[AE_VALUE_SIZE];
