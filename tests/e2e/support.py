@@ -314,6 +314,11 @@ def arrays(path, group):
     return found
 
 
+def parameters(path):
+    """Those of a model.h5 or a checkpoint, as bytes, by name."""
+    return {name: value.tobytes() for name, value in arrays(path, "parameters").items()}
+
+
 def text_column(dataset):
     return [value.decode() for value in dataset[()]]
 
@@ -339,8 +344,8 @@ def numbers(run_dir):
         found.update({f"{group}/{name}": value.tobytes() for name, value in tensors.items()})
     for path in (run_dir / "checkpoints" / "best.h5", run_dir / "model.h5"):
         if path.exists():
-            found.update({f"{path.name}/{name}": value.tobytes()
-                          for name, value in arrays(path, "parameters").items()})
+            found.update({f"{path.name}/{name}": value
+                          for name, value in parameters(path).items()})
     return found
 
 

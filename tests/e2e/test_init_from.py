@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import support
-from support import (FILES, USAGE, arrays, assert_refused, checkpoints, differences, numbers,
+from support import (FILES, USAGE, assert_refused, checkpoints, differences, numbers, parameters,
                      run, write_config)
 
 RANKS = 3
@@ -32,10 +32,6 @@ def folder(template, tmp_path):
 def epochs(run_dir, name):
     with h5py.File(run_dir / "results.h5", "r") as file:
         return file["epochs"][name][()].tolist()
-
-
-def parameters(path):
-    return {name: value.tobytes() for name, value in arrays(path, "parameters").items()}
 
 
 def origin(path, group):

@@ -7,8 +7,8 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from support import (FILES, ROOT, USAGE, Run, arrays, assert_explains_itself, assert_refused,
-                     checkpoints, differences, numbers, run, write_config)
+from support import (FILES, ROOT, USAGE, Run, assert_explains_itself, assert_refused,
+                     checkpoints, differences, numbers, parameters, run, write_config)
 
 OPTIONS = {"train.pretrain_epochs": 1, "train.epochs": 3, "optimizer.lr": 0.02, "noise.sigma": 0.2,
            "noise.clamp_min": -0.5, "run.dir": "learnt"}
@@ -25,10 +25,6 @@ def template(tmp_path_factory):
 @pytest.fixture
 def folder(template, tmp_path):
     return shutil.copytree(template, tmp_path / "copy")
-
-
-def parameters(path):
-    return {name: value.tobytes() for name, value in arrays(path, "parameters").items()}
 
 
 def epoch_of(path):

@@ -53,6 +53,24 @@ static inline void check_refused(ae_status found, ae_status status, const char *
         fail_msg("status %d, not %d with '%s': %s", (int)found, (int)status, reason, ae_message());
 }
 
+/* path = NAME in the folder, with the folders that are in it made. */
+static inline void make_place(const char *name) {
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = '\0';
+        mkdir(path, 0700);
+    }
+}
+
+/* Makes a file of that text there. */
+static inline void put_text(const char *name, const char *text) {
+    make_place(name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
 static inline int count_files(const char *dir) {
     int count = 0;
     DIR *stream = opendir(dir);

@@ -55,11 +55,10 @@ static inline ae_status read_checkpoint(const char *override) {
     return status;
 }
 
-/* Changes a checkpoint with HDF5; `rehash` makes its content hash fit. */
 typedef void file_change(ae_h5 *file);
 
-static inline ae_status read_changed(file_change *change, bool rehash) {
-    write_checkpoint();
+/* Changes the file at `path` with HDF5; `rehash` makes its content hash fit. */
+static inline void change_file(file_change *change, bool rehash) {
     ae_h5 *file;
     char hash[AE_HASH_TEXT_SIZE];
     check_ok(ae_h5_open(&file, path, SIZE_MAX));
@@ -70,6 +69,12 @@ static inline ae_status read_changed(file_change *change, bool rehash) {
     }
     check_ok(ae_h5_publish(file));
     ae_h5_close(&file);
+}
+
+/* Reads a checkpoint so changed. */
+static inline ae_status read_changed(file_change *change, bool rehash) {
+    write_checkpoint();
+    change_file(change, rehash);
     return read_checkpoint(NULL);
 }
 

@@ -96,18 +96,6 @@ static void repeated_files_are_found(void **state) {
     assert_int_equal(ae_cifar10_repeats(parts, 1), 0);
 }
 
-static void put(const char *name, const char *text) {
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        mkdir(path, 0700);
-    }
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 /* The folder `name` below the test's is refused, with `words` and the way to CIFAR-10. */
 static void check_advice(const char *name, const char *words) {
     char dir[128];
@@ -119,15 +107,15 @@ static void check_advice(const char *name, const char *words) {
 static void what_is_there_instead_is_told(void **state) {
     (void)state;
     check_advice("", "there is an empty folder; fetch");
-    put("py/data_batch_1", "");
-    put("mat/data_batch_1.mat", "");
-    put("hundred/train.bin", "");
-    put("hundredpy/meta", "");
-    put("archive/cifar-10-binary.tar.gz", "");
-    put("packed/data_batch_1.bin.gz", "");
-    put("partly/data_batch_1.bin", "");
-    put("partly/test_batch.bin.xz", "");
-    put("other/notes.txt", "");
+    put_text("py/data_batch_1", "");
+    put_text("mat/data_batch_1.mat", "");
+    put_text("hundred/train.bin", "");
+    put_text("hundredpy/meta", "");
+    put_text("archive/cifar-10-binary.tar.gz", "");
+    put_text("packed/data_batch_1.bin.gz", "");
+    put_text("partly/data_batch_1.bin", "");
+    put_text("partly/test_batch.bin.xz", "");
+    put_text("other/notes.txt", "");
     check_advice("/py", "/py' holds CIFAR-10's Python version, where the binary one is read");
     check_advice("/mat", "/mat' holds CIFAR-10's MATLAB version");
     check_advice("/hundred", "/hundred' holds CIFAR-100, where CIFAR-10 is read");
@@ -148,7 +136,7 @@ static void batches_elsewhere_are_found(void **state) {
         char name[64];
         check_advice("", "data_batch_1.bin' is missing");
         snprintf(name, sizeof name, "within/%s", ae_cifar10_names[i]);
-        put(name, "");
+        put_text(name, "");
         snprintf(path, sizeof path, "%s/within' holds all six", folder);
         if (i < FILES - 1) assert_null(strstr(ae_message(), path));
     }
@@ -164,11 +152,11 @@ static void what_is_no_batch_is_told(void **state) {
     check_advice("", "is missing; there is a link to '/gone/data_batch_1.bin', where there is "
                      "nothing");
     unlink(path);
-    put("data_batch_1.bin", "<!DOCTYPE html> 404");
+    put_text("data_batch_1.bin", "<!DOCTYPE html> 404");
     check_advice("", "has 19 bytes where 30730000 were expected: it is a web page");
-    put("data_batch_1.bin", "\x1f\x8b");
+    put_text("data_batch_1.bin", "\x1f\x8b");
     check_advice("", "it is a gzip archive");
-    put("data_batch_1.bin", "abc");
+    put_text("data_batch_1.bin", "abc");
     check_advice("", "it is cut short");
 }
 

@@ -1,9 +1,8 @@
 /* Pictures of results.h5 that lie in parts/ while the run goes on, and pictures of several sizes.
  */
-#include "files.h"
+#include "results.h"
 
 #include <math.h>
-#include "io/results.h"
 
 enum { IMAGES = 6, PICTURES = 4, SIDE = 96, ROWS_A_PART = 3 };
 
@@ -39,30 +38,16 @@ static float *make_values(const ae_shape *shapes, float first) {
 
 static ae_status create(ae_results **results, const ae_shape *shapes, int64_t epochs_kept) {
     ae_config *config = make_config(NULL);
-    ae_network *network;
     float *clean = make_values(shapes, 1000), *noisy = make_values(shapes, 2000);
-    check_ok(ae_network_create(&network, ae_config_settings(config)->model.layers, "layers",
-                               (ae_shape){.channels = 3}, AE_OUTPUT_DIRECT));
-    ae_results_setup setup = {.config = config,
-                              .network = network,
-                              .provenance = {.hosts = "n1:2",
-                                             .ranks = 2,
-                                             .threads = 4,
-                                             .mpi = "an MPI",
-                                             .kernel_path = "ref",
-                                             .job_id = "",
-                                             .data_hash = "00",
-                                             .from_epoch = epochs_kept},
-                              .test_count = IMAGES,
+    ae_results_setup setup = {.test_count = IMAGES,
                               .labels = labels,
                               .reconstructions = PICTURES,
                               .shapes = shapes,
                               .clean = clean,
                               .noisy = noisy};
-    ae_status status = ae_results_create(results, path, &setup, epochs_kept);
+    ae_status status = create_results_of(results, config, setup, epochs_kept);
     free(clean);
     free(noisy);
-    ae_network_destroy(&network);
     ae_config_destroy(&config);
     return status;
 }

@@ -3,18 +3,6 @@
 
 #include "picture/picture.h"
 
-static void put(const char *name, const char *text) {
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        mkdir(path, 0700);
-    }
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 /* What `name` in the folder stands for is these names, in this order, with comma and space between;
  * and each is a file. */
 static void check_names(const char *name, const char *names) {
@@ -45,7 +33,7 @@ static void a_folder_is_walked_in_the_order_of_bytes(void **state) {
         "in/b.png",      "in/a/z.tif",   "in/a.png",     "in/a-b.jpg",      "in/B.JPEG",
         "in/10.tiff",    "in/9.tif",     "in/a/b/c.png", "in/\xc3\xa4.png", "in/.hid.png",
         "in/.hid/x.png", "in/notes.txt", "in/a/x.bmp",   "in/x.png.tmp.123"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; ++i) put(names[i], "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i) put_text(names[i], "");
     const char *sorted = "10.tiff, 9.tif, B.JPEG, a-b.jpg, a.png, a/b/c.png, a/z.tif, b.png, "
                          "\xc3\xa4.png";
     check_names("in", sorted);
@@ -62,8 +50,8 @@ static void a_folder_is_walked_in_the_order_of_bytes(void **state) {
 static void links_are_followed_and_cycles_end(void **state) {
     (void)state;
     char link[256], target[256];
-    put("other/x.png", "");
-    put("in/a.png", "");
+    put_text("other/x.png", "");
+    put_text("in/a.png", "");
     snprintf(link, sizeof link, "%s/in/linked", folder);
     snprintf(target, sizeof target, "%s/other", folder);
     assert_int_equal(symlink(target, link), 0);
@@ -75,29 +63,29 @@ static void links_are_followed_and_cycles_end(void **state) {
 static void a_text_keeps_its_order(void **state) {
     (void)state;
     char text[512];
-    put("in/b.png", "");
-    put("in/a b.png", "");
-    put("in/sub/c.tif", "");
-    put("d.png", "");
+    put_text("in/b.png", "");
+    put_text("in/a b.png", "");
+    put_text("in/sub/c.tif", "");
+    put_text("d.png", "");
     snprintf(text, sizeof text, "# mine\nb.png\n\n  ./a b.png \r\nsub/c.tif\n../d.png\n%s/d.png",
              folder);
-    put("in/list.txt", text);
+    put_text("in/list.txt", text);
     check_names("in/list.txt", "b.png, a b.png, sub/c.tif, d.png, d.png");
 }
 
 static void a_picture_is_itself(void **state) {
     (void)state;
-    put("in/a.png", "");
-    put("in/picture", "\x89PNG\r\n\x1a\n");
+    put_text("in/a.png", "");
+    put_text("in/picture", "\x89PNG\r\n\x1a\n");
     check_names("in/a.png", "a.png");
     check_names("in/picture", "picture");
 }
 
 static void what_holds_no_picture_is_told(void **state) {
     (void)state;
-    put("in/notes.md", "");
-    put("empty.txt", "# nothing\n\n");
-    put("data.bin", "\x01\x02");
+    put_text("in/notes.md", "");
+    put_text("empty.txt", "# nothing\n\n");
+    put_text("data.bin", "\x01\x02");
     check_none("in", "there are no pictures in");
     check_none("in", "a folder with notes.md");
     check_none("empty.txt", "there are no pictures in");

@@ -48,11 +48,7 @@ static void write_picture(const char *name, kind k, int seed) {
                                     : k.type == AE_PICTURE_U16 ? 16
                                                                : 32};
     const ae_picture_format format = strstr(name, ".tif") ? AE_PICTURE_TIFF : AE_PICTURE_PNG;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        mkdir(path, 0700);
-    }
+    make_place(name);
     ae_picture_writer *writer;
     check_ok(ae_picture_create(&writer, path, format, 95));
     for (int p = 0; p < info.pages; ++p) {

@@ -1,8 +1,7 @@
 /* results.h5 and the folder of a run. */
-#include "files.h"
+#include "results.h"
 
 #include <math.h>
-#include "io/results.h"
 #include "io/run_folder.h"
 
 enum { IMAGES = 12, PICTURES = 4, PIXELS = 3 * 8 * 6 };
@@ -15,28 +14,13 @@ static ae_status create_results(ae_results **results, ae_config *config, int64_t
                                 int64_t epochs_kept) {
     static float clean[PICTURES * PIXELS], noisy[PICTURES * PIXELS];
     for (int i = 0; i < PICTURES * PIXELS; ++i) clean[i] = (float)i, noisy[i] = (float)-i;
-    ae_network *network;
-    check_ok(ae_network_create(&network, ae_config_settings(config)->model.layers, "layers",
-                               (ae_shape){3, 8, 6}, AE_OUTPUT_DIRECT));
-    ae_results_setup setup = {.config = config,
-                              .network = network,
-                              .provenance = {.hosts = "n1:2",
-                                             .ranks = 2,
-                                             .threads = 4,
-                                             .mpi = "an MPI",
-                                             .kernel_path = "ref",
-                                             .job_id = "",
-                                             .data_hash = "00",
-                                             .from_epoch = epochs_kept},
-                              .test_count = IMAGES,
+    ae_results_setup setup = {.test_count = IMAGES,
                               .labels = labels,
                               .reconstructions = pictures,
                               .shape = {3, 8, 6},
                               .clean = clean,
                               .noisy = noisy};
-    ae_status status = ae_results_create(results, path, &setup, epochs_kept);
-    ae_network_destroy(&network);
-    return status;
+    return create_results_of(results, config, setup, epochs_kept);
 }
 
 /* Adds epochs, with pictures after the even ones. */
