@@ -165,19 +165,11 @@ ae_status ae_dataset_channels(int *channels, ae_comm *comm, const ae_settings *s
 
 /* ---- views ---- */
 
-static ae_image_place *places_of(const ae_dataset *dataset) {
-    return (ae_image_place *)(void *)ae_dataset_bytes(dataset);
-}
-
-static uint8_t *samples_of(const ae_dataset *dataset) {
-    return ae_dataset_bytes(dataset) + ae_dataset_places_size(dataset);
-}
-
 static ae_images view(const ae_dataset *dataset, int set, const ae_image_set *images,
                       int64_t first) {
     const ae_data_info *info = &dataset->info;
-    return (ae_images){.samples = samples_of(dataset),
-                       .places = places_of(dataset) + first,
+    return (ae_images){.samples = ae_dataset_records(dataset),
+                       .places = ae_dataset_places(dataset) + first,
                        .numbers = dataset->selection.chosen[set],
                        .count = images->count,
                        .channels = images->shape.channels,

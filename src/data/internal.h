@@ -18,10 +18,8 @@ struct ae_dataset {
     char hash[AE_HASH_TEXT_SIZE];
 };
 
-/* The images: places[selection.count], then the records. */
-uint8_t *ae_dataset_bytes(const ae_dataset *dataset);
-
-/* Bytes of the places. */
-size_t ae_dataset_places_size(const ae_dataset *dataset);
+/* The images in memory: places[selection.count], and the records behind them. */
+ae_image_place *ae_dataset_places(const ae_dataset *dataset);
+uint8_t *ae_dataset_records(const ae_dataset *dataset);
 
 #endif

@@ -7,20 +7,23 @@
 #include "base/log.h"
 #include "base/watchdog.h"
 
-uint8_t *ae_dataset_bytes(const ae_dataset *dataset) {
-    return dataset->cache ? ae_cache_bytes(dataset->cache) : ae_shared_bytes(dataset->shared);
+ae_image_place *ae_dataset_places(const ae_dataset *dataset) {
+    uint8_t *bytes =
+        dataset->cache ? ae_cache_bytes(dataset->cache) : ae_shared_bytes(dataset->shared);
+    return (ae_image_place *)(void *)bytes;
 }
 
-size_t ae_dataset_places_size(const ae_dataset *dataset) {
+uint8_t *ae_dataset_records(const ae_dataset *dataset) {
+    return (uint8_t *)(ae_dataset_places(dataset) + dataset->selection.count);
+}
+
+/* Bytes of the places, and of the records. */
+static size_t places_size(const ae_dataset *dataset) {
     return (size_t)dataset->selection.count * sizeof(ae_image_place);
 }
 
-static ae_image_place *places_of(const ae_dataset *dataset) {
-    return (ae_image_place *)(void *)ae_dataset_bytes(dataset);
-}
-
-static uint8_t *samples_of(const ae_dataset *dataset) {
-    return ae_dataset_bytes(dataset) + ae_dataset_places_size(dataset);
+static size_t records_size(const ae_dataset *dataset) {
+    return (size_t)dataset->info.bytes - places_size(dataset);
 }
 
 /* This rank's share of a node's places, and where it begins and ends among the records. */
@@ -42,7 +45,7 @@ static bool may_begin(const ae_dataset *dataset, int64_t place) {
 /* Ranks of a node share the images by their bytes. */
 static share share_of(const ae_dataset *dataset) {
     const ae_selection *selection = &dataset->selection;
-    const size_t all = (size_t)dataset->info.bytes - ae_dataset_places_size(dataset);
+    const size_t all = records_size(dataset);
     int64_t first, last;
     ae_comm_node_slice(dataset->comm, (int64_t)all, &first, &last);
     share mine = {selection->count, selection->count, all, all};
@@ -65,7 +68,7 @@ static share share_of(const ae_dataset *dataset) {
 
 /* Sets offsets and sides of this rank's places. */
 static void lay_out(const ae_dataset *dataset, share mine) {
-    ae_image_place *places = places_of(dataset);
+    ae_image_place *places = ae_dataset_places(dataset);
     size_t byte = mine.begin_byte;
     for (int64_t p = mine.begin; p < mine.end; ++p) {
         const int64_t number = dataset->selection.numbers[p];
@@ -85,8 +88,8 @@ static ae_status fill(const ae_dataset *dataset, share mine) {
                                 .train = dataset->selection.train,
                                 .begin = mine.begin,
                                 .end = mine.end,
-                                .places = places_of(dataset),
-                                .samples = samples_of(dataset)};
+                                .places = ae_dataset_places(dataset),
+                                .samples = ae_dataset_records(dataset)};
     ae_watchdog_doing("reading or making the images");
     lay_out(dataset, mine);
     return mine.begin < mine.end ? dataset->source->fill(&filling) : AE_OK;
@@ -110,7 +113,7 @@ static bool take_floats(ae_cache_facts *found, const float *samples, size_t coun
 
 /* Are this rank's floats finite? And the least and largest of those to train on. Local. */
 static ae_status check_floats(const ae_dataset *dataset, share mine, ae_cache_facts *found) {
-    const ae_image_place *places = places_of(dataset);
+    const ae_image_place *places = ae_dataset_places(dataset);
     const ae_selection *selection = &dataset->selection;
     found->low = INFINITY;
     found->high = -INFINITY;
@@ -119,7 +122,7 @@ static ae_status check_floats(const ae_dataset *dataset, share mine, ae_cache_fa
         const ae_shape shape = {dataset->info.train.shape.channels, places[p].height,
                                 places[p].width};
         const float *samples =
-            (const float *)(const void *)(samples_of(dataset) + places[p].offset);
+            (const float *)(const void *)(ae_dataset_records(dataset) + places[p].offset);
         if (take_floats(found, samples, ae_shape_values(shape), ae_selection_trains(selection, p)))
             continue;
         char name[AE_IMAGE_NAME_SIZE];
@@ -175,7 +178,7 @@ static ae_status choose_range(ae_dataset *dataset, const ae_cache_facts *facts) 
 
 /* Shares what each rank has filled with those of its node. Collective. */
 static ae_status publish(ae_dataset *dataset, share mine) {
-    const size_t records = ae_dataset_places_size(dataset);
+    const size_t records = places_size(dataset);
     if (dataset->cache) return AE_OK; /* all map the same file */
     ae_status status =
         ae_shared_publish(dataset->shared, (size_t)mine.begin * sizeof(ae_image_place),
@@ -189,7 +192,7 @@ static ae_status publish(ae_dataset *dataset, share mine) {
 /* The hash of samples and prefixes; before them what tells how to read them, unless that is known
  * from the source. Local. */
 static ae_status take_hash(const ae_dataset *dataset, char hash[AE_HASH_TEXT_SIZE]) {
-    const ae_image_place *places = places_of(dataset);
+    const ae_image_place *places = ae_dataset_places(dataset);
     const ae_data_info *info = &dataset->info;
     ae_hash *sum = NULL;
     ae_status status = ae_hash_create(&sum);
@@ -200,7 +203,7 @@ static ae_status take_hash(const ae_dataset *dataset, char hash[AE_HASH_TEXT_SIZ
         for (int64_t p = 0; p < dataset->selection.count; ++p)
             ae_hash_add(sum, &places[p].height, 3 * sizeof places[p].height);
     }
-    ae_hash_add(sum, samples_of(dataset), (size_t)info->bytes - ae_dataset_places_size(dataset));
+    ae_hash_add(sum, ae_dataset_records(dataset), records_size(dataset));
     ae_hash_text(sum, hash);
     ae_hash_destroy(&sum);
     return AE_OK;
@@ -290,7 +293,7 @@ ae_status ae_dataset_load(ae_dataset *dataset) {
     if (status == AE_OK && dataset->cache) status = ae_cache_finish(dataset->cache, &facts);
     if (status == AE_OK) status = choose_range(dataset, &facts);
     if (status == AE_OK && dataset->source->review)
-        dataset->source->review(dataset->comm, samples_of(dataset), dataset->settings,
+        dataset->source->review(dataset->comm, ae_dataset_records(dataset), dataset->settings,
                                 dataset->info.train.count, dataset->info.test.count);
     return status;
 }
