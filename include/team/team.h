@@ -16,6 +16,11 @@ typedef struct ae_noise {
     double sigma, clamp_min, clamp_max;
 } ae_noise;
 
+/* noisy = clean with that noise from `stream`, or a copy where there is none. normals: [values,
+ * rounded up to 4], overwritten. */
+void ae_noise_add(const ae_planes *noisy, const ae_planes *clean, const ae_noise *noise,
+                  ae_stream stream, float *normals, const ae_kernels *kernels);
+
 /* One thread's memory, touched first by it. */
 typedef struct ae_member {
     ae_workspace *workspace;

@@ -9,12 +9,6 @@ static size_t floats_of(const ae_image_place *place, int channels) {
     return ae_planes_floats(channels, place->height, place->width, 0);
 }
 
-/* Normal deviates come in fours. */
-static size_t quarter_of(const ae_planes *planes) {
-    const ae_shape shape = {planes->channels, planes->height, planes->width};
-    return (ae_shape_values(shape) + 3) / 4;
-}
-
 /* The floats of the largest. */
 static size_t most_floats(const ae_images *images) {
     size_t most = 0;
@@ -64,14 +58,7 @@ void ae_whole_load(ae_whole *whole, const ae_images *images, int64_t index, ae_s
     whole->clean = lay_out(whole, 0, place, images->channels);
     whole->input = lay_out(whole, 1, place, images->channels);
     ae_sample_load(&whole->clean, images, index, (ae_cut){0}, kernels, NULL);
-    if (noise->sigma > 0) {
-        float *normals = whole->memory[2];
-        kernels->normals(normals, quarter_of(&whole->clean), stream);
-        kernels->add_noise(&whole->input, &whole->clean, normals, (float)noise->sigma,
-                           (float)noise->clamp_min, (float)noise->clamp_max);
-    } else {
-        ae_planes_copy(&whole->input, &whole->clean);
-    }
+    ae_noise_add(&whole->input, &whole->clean, noise, stream, whole->memory[2], kernels);
     whole->output = lay_out(whole, 2, place, images->channels);
 }
 
