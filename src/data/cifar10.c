@@ -23,7 +23,8 @@ static void review(ae_comm *comm, const uint8_t *samples, const ae_settings *set
     ae_cifar10_review(comm, samples, settings->data.dir, train, test);
 }
 
-const ae_source_row ae_source_cifar10 = {.channels = ae_cifar_channels,
+const ae_source_row ae_source_cifar10 = {.cure = AE_SAME_FILES "data.dir",
+                                         .channels = ae_cifar_channels,
                                          .describe = describe,
                                          .fill = fill,
                                          .identify = identify,

@@ -37,5 +37,8 @@ static ae_status fill(const ae_filling *filling) {
     return ae_cifar_fill(filling, &ae_cifar100);
 }
 
-const ae_source_row ae_source_cifar100 = {
-    .channels = ae_cifar_channels, .describe = describe, .fill = fill, .identify = identify};
+const ae_source_row ae_source_cifar100 = {.cure = AE_SAME_FILES "data.dir",
+                                          .channels = ae_cifar_channels,
+                                          .describe = describe,
+                                          .fill = fill,
+                                          .identify = identify};

@@ -160,4 +160,7 @@ static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_set
     return status;
 }
 
-const ae_source_row ae_source_hdf5 = {.describe = describe, .fill = fill, .identify = identify};
+const ae_source_row ae_source_hdf5 = {.cure = AE_SAME_FILES "data.train and data.test",
+                                      .describe = describe,
+                                      .fill = fill,
+                                      .identify = identify};

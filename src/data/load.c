@@ -212,17 +212,13 @@ static ae_status take_hash(const ae_dataset *dataset, char hash[AE_HASH_TEXT_SIZ
 /* Have all ranks the same images? Collective. */
 static ae_status compare_hashes(ae_dataset *dataset) {
     char mine[AE_DECODERS_SIZE] = "", first[AE_DECODERS_SIZE];
-    const int source = dataset->settings->data.source;
-    const bool has_dir = source == AE_SOURCE_CIFAR10 || source == AE_SOURCE_CIFAR100;
     ae_status status = AE_OK;
     ae_dataset_decoders(dataset, mine);
     memcpy(first, mine, sizeof first);
     ae_comm_broadcast(dataset->comm, first, sizeof first);
     if (!ae_comm_equals_first(dataset->comm, dataset->hash, sizeof dataset->hash))
-        status = ae_fail(AE_ERROR_DATA,
-                         "its images (hash %s) are not those of rank 0; give every host the same "
-                         "files in data.%s%s%s%s%s",
-                         dataset->hash, has_dir ? "dir" : "train and data.test",
+        status = ae_fail(AE_ERROR_DATA, "its images (hash %s) are not those of rank 0; %s%s%s%s%s",
+                         dataset->hash, dataset->source->cure,
                          mine[0] ? ", and the same libraries: here are " : "", mine,
                          mine[0] ? ", there " : "", first);
     return ae_comm_agree(dataset->comm, status);

@@ -314,5 +314,8 @@ static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_set
     return status;
 }
 
-const ae_source_row ae_source_pictures = {
-    .describe = describe, .fill = fill, .identify = identify, .decoders = ae_picture_libraries};
+const ae_source_row ae_source_pictures = {.cure = AE_SAME_FILES "data.train and data.test",
+                                          .describe = describe,
+                                          .fill = fill,
+                                          .identify = identify,
+                                          .decoders = ae_picture_libraries};

@@ -34,7 +34,11 @@ typedef struct ae_filling {
     uint8_t *samples;
 } ae_filling;
 
+#define AE_SAME_FILES "give every host the same files in "
+
 typedef struct ae_source_row {
+    const char *cure; /* for a host whose images are not the first one's */
+
     /* NULL: files tell; or of its images, whatever files there are. */
     int (*channels)(const ae_settings *settings);
 
