@@ -1,8 +1,6 @@
-"""ae_dist apply, on files of every kind: what comes out, restarts, what is refused."""
+"""ae_dist apply, on files of every kind: what comes out, restarts."""
 import csv
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,39 +8,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from applying import REFERENCE, apply, assert_left_out, files, make_model, numbers
 from picture_files import png_chunks, read_png, read_tiff, tiff_pages, write_png, write_tiff
-from support import (DATA, DONE, FILES, ROOT, STOPPED, USAGE, Run, assert_explains_itself,
-                     assert_refused, run)
+from support import DATA, DONE, STOPPED, Run, assert_explains_itself
 
-MAKE_MODEL = Path(os.environ.get("AE_BUILD_DIR", ROOT / "build")) / "tests" / "e2e_make_model"
-REFERENCE = "conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid"
 STRIDED = ("conv 6 3 relu same stride2 as a, conv 6 3 relu same, add a, tconv 6 2 relu stride2, "
            "conv 3 3 none same")
 WIDE = "unshuffle, conv 16 3 relu same, conv 17 3 relu same, conv 12 3 none same, shuffle"
-
-
-def make_model(folder, layers="conv 3 1 none", output="direct", channels=3, weights="identity",
-               name="model.h5"):
-    subprocess.run([MAKE_MODEL, folder / name, layers, output, str(channels), str(weights)],
-                   check=True)
-    return folder / name
-
-
-def numbers(shape, kind, seed=1):
-    generator = np.random.default_rng(seed)
-    if np.dtype(kind).kind == "f":
-        return generator.random(shape).astype(kind)
-    return generator.integers(0, np.iinfo(kind).max + 1, shape, kind)
-
-
-def apply(folder, *arguments, ranks=None, **how):
-    return run(folder, "apply", *arguments, ranks=ranks, **how)
-
-
-def files(folder):
-    """Content of every file below the folder but the journal, by name."""
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.name != ".apply"}
 
 
 # ---- what is kept ----
@@ -127,14 +99,6 @@ def test_formats(tmp_path):
     assert_left_out(apply(tmp_path, "model.h5", "deep.png", "-o", "no", "--format", "jpeg",
                           expect=DATA), "16")
     assert files(tmp_path / "no") == {}
-
-
-def assert_left_out(done, *fragments):
-    """Warned of each, with what the fragment says."""
-    warnings = [line for line in done.stderr.splitlines() if "ae_dist: warning:" in line]
-    for fragment in fragments:
-        assert sum(fragment in line for line in warnings) == 1, done.tail
-    assert done.text.count("ae_dist: error:") == 1, done.tail
 
 
 # ---- channels and ranges ----
@@ -382,112 +346,6 @@ def test_stopped_and_gone_on_with(tmp_path, number, code):
     assert whole == files(tmp_path / "undisturbed")
     for name in stopped:
         assert ".tmp." in name or stopped[name] == whole[name]
-
-
-# ---- what is refused ----
-
-
-def test_broken_pictures_are_named_and_passed_over(tmp_path):
-    make_model(tmp_path, REFERENCE, weights=3)
-    (tmp_path / "in").mkdir()
-    for name in ("a", "cut", "z"):
-        write_png(tmp_path / "in" / f"{name}.png", numbers((40, 40, 3), "uint8"))
-    whole = (tmp_path / "in" / "cut.png").read_bytes()
-    (tmp_path / "in" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "in" / "empty.png").write_bytes(b"")
-    (tmp_path / "in" / "text.png").write_text("not a picture")
-    write_png(tmp_path / "in" / "tiny.png", numbers((4, 40, 3), "uint8"))
-    (tmp_path / "in" / "notes.txt").write_text("left out by its name")
-    for ranks in (None, 3):
-        done = apply(tmp_path, "model.h5", "in", "-o", f"out{ranks}", ranks=ranks, expect=DATA)
-        assert_left_out(done, "cut.png", "empty.png", "text.png", "tiny.png")
-        assert "4 of 6 files were left out" in done.text and "notes.txt" in done.stdout
-        assert sorted(files(tmp_path / f"out{ranks}")) == ["a.png", "z.png"]
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_is_named(tmp_path, value):
-    """One of a stack's floats; nothing of the stack is left."""
-    make_model(tmp_path, "conv 1 1 none", channels=1)
-    pixels = numbers((2, 20, 30), "float32")
-    pixels[1, 7, 3] = value
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["x"] = pixels
-    done = apply(tmp_path, "model.h5", "a.h5:/x", "--range", "0,1", "-o", "out", expect=DATA)
-    assert_left_out(done, "a.h5", "a NaN or an infinity")
-    assert not any("a.h5" in name for name in files(tmp_path / "out"))
-
-
-@pytest.mark.parametrize("arguments, fragment", [
-    (["--tile", "0"], "--tile 0"), (["--quality", "101"], "--quality 101"),
-    (["--range", "1,1"], "--range 1,1"), (["--memory", "3X"], "--memory 3X"),
-    (["--format", "gif"], "--format gif"), (["--sigma", "-1"], "--sigma -1"),
-    (["--axes", "HWN"], "--axes HWN"), (["--sgima", "1"], "--sgima"),
-])
-def test_options_are_refused(tmp_path, arguments, fragment):
-    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", "out", *arguments, expect=USAGE),
-                   USAGE, fragment)
-
-
-def test_commands_are_refused(tmp_path):
-    make_model(tmp_path)
-    write_png(tmp_path / "a.png", numbers((8, 8, 3), "uint8"))
-    (tmp_path / "b").mkdir()
-    write_png(tmp_path / "b" / "a.png", numbers((8, 8, 3), "uint8"))
-    assert_refused(apply(tmp_path, "model.h5", "-o", "out", expect=USAGE), USAGE, "the pictures")
-    assert_refused(apply(tmp_path, "model.h5", "a.png", expect=USAGE), USAGE, "-o and the folder")
-    assert_refused(apply(tmp_path, "none.h5", "a.png", "-o", "out", expect=USAGE), USAGE, "none.h5")
-    assert_refused(apply(tmp_path, "model.h5", "none.png", "-o", "out", expect=None), DATA,
-                   "none.png")
-    assert_refused(apply(tmp_path, "model.h5", "a.png", "b", "-o", "out", expect=USAGE), USAGE,
-                   "would both go to")
-    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", ".", expect=USAGE), USAGE,
-                   "in its own place")
-    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", "a.png", expect=FILES), FILES,
-                   "a.png")
-    assert not (tmp_path / "out").exists()
-
-
-def test_datasets_are_refused(tmp_path):
-    make_model(tmp_path)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file["signed"] = np.zeros((2, 9, 9), np.int16)
-        file["line"] = np.zeros(9, np.uint8)
-        file["none"] = np.zeros((0, 9, 9), np.uint8)
-        file["five"] = np.zeros((2, 5, 9, 9), np.uint8)
-        file.create_dataset("elsewhere", (9, 9), np.uint8, external=[("a.bin", 0, 81)])
-    (tmp_path / "text.h5").write_text("no HDF5")
-    for name, fragment in [("signed", "unsigned"), ("line", "1 dimensions"), ("none", "0 pictures"),
-                           ("five", "--axes"), ("missing", "missing"), ("elsewhere", "aren't HDF5's")]:
-        done = apply(tmp_path, "model.h5", f"in.h5:/{name}", "-o", "out", expect=DATA)
-        assert_left_out(done, fragment)
-    assert_left_out(apply(tmp_path, "model.h5", "text.h5:/x", "-o", "out", expect=DATA), "text.h5")
-
-
-def test_memory(tmp_path):
-    """In strips little is enough; what is compared is held whole."""
-    make_model(tmp_path, REFERENCE, weights=3)
-    write_png(tmp_path / "a.png", numbers((900, 300, 3), "uint8"))
-    apply(tmp_path, "model.h5", "a.png", "-o", "out")
-    apply(tmp_path, "model.h5", "a.png", "-o", "little", "--memory", "2M")
-    assert files(tmp_path / "out") == files(tmp_path / "little")
-    assert_left_out(apply(tmp_path, "model.h5", "a.png", "-o", "no", "--memory", "2M", "--sigma",
-                          "0.1", expect=DATA), "whole as they are compared")
-
-
-@pytest.mark.parametrize("name, fragment", [("a.tif", "'out/a.tif'"),
-                                            ("a.h5:/x", "out/a.h5: can't write /x")])
-def test_a_disk_that_is_full(tmp_path, name, fragment):
-    """Files may have 8 MiB: what can't be written ends it, with nothing under a final name."""
-    make_model(tmp_path)
-    pixels = np.zeros((1600, 2400, 3), np.uint8)
-    write_tiff(tmp_path / "a.tif", [pixels])
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["x"] = pixels[None]
-    done = apply(tmp_path, "model.h5", name, "-o", "out", expect=FILES,
-                 before=["sh", "-c", 'ulimit -f 16384; exec "$@"', "sh"])
-    assert_refused(done, FILES, fragment)
-    assert files(tmp_path / "out") == {}
 
 
 def test_help(tmp_path):

@@ -1,0 +1,110 @@
+"""ae_dist apply: what is refused, left out, or too large."""
+import h5py
+import numpy as np
+import pytest
+from applying import REFERENCE, apply, assert_left_out, files, make_model, numbers
+from picture_files import write_png, write_tiff
+from support import DATA, FILES, USAGE, assert_refused
+
+
+def test_broken_pictures_are_named_and_passed_over(tmp_path):
+    make_model(tmp_path, REFERENCE, weights=3)
+    (tmp_path / "in").mkdir()
+    for name in ("a", "cut", "z"):
+        write_png(tmp_path / "in" / f"{name}.png", numbers((40, 40, 3), "uint8"))
+    whole = (tmp_path / "in" / "cut.png").read_bytes()
+    (tmp_path / "in" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "in" / "empty.png").write_bytes(b"")
+    (tmp_path / "in" / "text.png").write_text("not a picture")
+    write_png(tmp_path / "in" / "tiny.png", numbers((4, 40, 3), "uint8"))
+    (tmp_path / "in" / "notes.txt").write_text("left out by its name")
+    for ranks in (None, 3):
+        done = apply(tmp_path, "model.h5", "in", "-o", f"out{ranks}", ranks=ranks, expect=DATA)
+        assert_left_out(done, "cut.png", "empty.png", "text.png", "tiny.png")
+        assert "4 of 6 files were left out" in done.text and "notes.txt" in done.stdout
+        assert sorted(files(tmp_path / f"out{ranks}")) == ["a.png", "z.png"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_named(tmp_path, value):
+    """One of a stack's floats; nothing of the stack is left."""
+    make_model(tmp_path, "conv 1 1 none", channels=1)
+    pixels = numbers((2, 20, 30), "float32")
+    pixels[1, 7, 3] = value
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = pixels
+    done = apply(tmp_path, "model.h5", "a.h5:/x", "--range", "0,1", "-o", "out", expect=DATA)
+    assert_left_out(done, "a.h5", "a NaN or an infinity")
+    assert not any("a.h5" in name for name in files(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("arguments, fragment", [
+    (["--tile", "0"], "--tile 0"), (["--quality", "101"], "--quality 101"),
+    (["--range", "1,1"], "--range 1,1"), (["--memory", "3X"], "--memory 3X"),
+    (["--format", "gif"], "--format gif"), (["--sigma", "-1"], "--sigma -1"),
+    (["--axes", "HWN"], "--axes HWN"), (["--sgima", "1"], "--sgima"),
+])
+def test_options_are_refused(tmp_path, arguments, fragment):
+    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", "out", *arguments, expect=USAGE),
+                   USAGE, fragment)
+
+
+def test_commands_are_refused(tmp_path):
+    make_model(tmp_path)
+    write_png(tmp_path / "a.png", numbers((8, 8, 3), "uint8"))
+    (tmp_path / "b").mkdir()
+    write_png(tmp_path / "b" / "a.png", numbers((8, 8, 3), "uint8"))
+    assert_refused(apply(tmp_path, "model.h5", "-o", "out", expect=USAGE), USAGE, "the pictures")
+    assert_refused(apply(tmp_path, "model.h5", "a.png", expect=USAGE), USAGE, "-o and the folder")
+    assert_refused(apply(tmp_path, "none.h5", "a.png", "-o", "out", expect=USAGE), USAGE, "none.h5")
+    assert_refused(apply(tmp_path, "model.h5", "none.png", "-o", "out", expect=None), DATA,
+                   "none.png")
+    assert_refused(apply(tmp_path, "model.h5", "a.png", "b", "-o", "out", expect=USAGE), USAGE,
+                   "would both go to")
+    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", ".", expect=USAGE), USAGE,
+                   "in its own place")
+    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", "a.png", expect=FILES), FILES,
+                   "a.png")
+    assert not (tmp_path / "out").exists()
+
+
+def test_datasets_are_refused(tmp_path):
+    make_model(tmp_path)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["signed"] = np.zeros((2, 9, 9), np.int16)
+        file["line"] = np.zeros(9, np.uint8)
+        file["none"] = np.zeros((0, 9, 9), np.uint8)
+        file["five"] = np.zeros((2, 5, 9, 9), np.uint8)
+        file.create_dataset("elsewhere", (9, 9), np.uint8, external=[("a.bin", 0, 81)])
+    (tmp_path / "text.h5").write_text("no HDF5")
+    for name, fragment in [("signed", "unsigned"), ("line", "1 dimensions"), ("none", "0 pictures"),
+                           ("five", "--axes"), ("missing", "missing"), ("elsewhere", "aren't HDF5's")]:
+        done = apply(tmp_path, "model.h5", f"in.h5:/{name}", "-o", "out", expect=DATA)
+        assert_left_out(done, fragment)
+    assert_left_out(apply(tmp_path, "model.h5", "text.h5:/x", "-o", "out", expect=DATA), "text.h5")
+
+
+def test_memory(tmp_path):
+    """In strips little is enough; what is compared is held whole."""
+    make_model(tmp_path, REFERENCE, weights=3)
+    write_png(tmp_path / "a.png", numbers((900, 300, 3), "uint8"))
+    apply(tmp_path, "model.h5", "a.png", "-o", "out")
+    apply(tmp_path, "model.h5", "a.png", "-o", "little", "--memory", "2M")
+    assert files(tmp_path / "out") == files(tmp_path / "little")
+    assert_left_out(apply(tmp_path, "model.h5", "a.png", "-o", "no", "--memory", "2M", "--sigma",
+                          "0.1", expect=DATA), "whole as they are compared")
+
+
+@pytest.mark.parametrize("name, fragment", [("a.tif", "'out/a.tif'"),
+                                            ("a.h5:/x", "out/a.h5: can't write /x")])
+def test_a_disk_that_is_full(tmp_path, name, fragment):
+    """Files may have 8 MiB: what can't be written ends it, with nothing under a final name."""
+    make_model(tmp_path)
+    pixels = np.zeros((1600, 2400, 3), np.uint8)
+    write_tiff(tmp_path / "a.tif", [pixels])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = pixels[None]
+    done = apply(tmp_path, "model.h5", name, "-o", "out", expect=FILES,
+                 before=["sh", "-c", 'ulimit -f 16384; exec "$@"', "sh"])
+    assert_refused(done, FILES, fragment)
+    assert files(tmp_path / "out") == {}
