@@ -154,9 +154,10 @@ typedef struct ae_picture_list {
 /* The pictures that `path` stands for: a folder, with all folders in it, in the order of the bytes
  * of their names, hidden ones left out; a picture; or a text with a file's path on each line,
  * relative to the text's folder, in the order of the lines (empty ones and comments with '#' are
- * left out). No picture is opened. Links are followed. AE_ERROR_DATA: there is none, or a folder
- * that can't be read. The caller releases *list. */
-ae_status ae_picture_list_read(ae_picture_list *list, const char *path);
+ * left out). No picture is opened. Links are followed. without: a folder that is left out where it
+ * is met in `path`, for output; it need not be there; NULL: none. AE_ERROR_DATA: there is none, or
+ * a folder that can't be read. The caller releases *list. */
+ae_status ae_picture_list_read(ae_picture_list *list, const char *path, const char *without);
 void ae_picture_list_release(ae_picture_list *list);
 
 #endif

@@ -132,12 +132,12 @@ static ae_status add_dataset(list *l, const char *input, size_t length) {
     return add(l, path, input + length + 1, input + (name - path), name);
 }
 
-static ae_status add_pictures(list *l, const char *input, ae_apply_format format) {
+static ae_status add_pictures(list *l, const char *input, const ae_apply_options *options) {
     ae_picture_list found = {0};
-    ae_status status = ae_picture_list_read(&found, input);
+    ae_status status = ae_picture_list_read(&found, input, options->out);
     for (int64_t f = 0; status == AE_OK && f < found.count; ++f) {
         char name[AE_PATH_SIZE];
-        output_name(name, &found.files[f], format);
+        output_name(name, &found.files[f], options->format);
         status = add(l, found.files[f].path, "", found.files[f].name, name);
     }
     if (status == AE_OK && found.others > 0)
@@ -152,7 +152,7 @@ static ae_status find(list *l, const ae_apply_options *options) {
     for (int i = 0; status == AE_OK && i < options->input_count; ++i) {
         const size_t length = ae_input_split(options->inputs[i]);
         status = length > 0 ? add_dataset(l, options->inputs[i], length)
-                            : add_pictures(l, options->inputs[i], options->format);
+                            : add_pictures(l, options->inputs[i], options);
     }
     return status;
 }

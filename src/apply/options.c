@@ -17,7 +17,7 @@ void ae_apply_print_help(void) {
         "Applies a trained network to pictures, and puts what comes out into the folder OUT.\n"
         "\n"
         "MODEL: a model.h5, a run's folder, or a checkpoint.\n"
-        "INPUT: pictures (PNG, JPEG, TIFF; all pages), folders of them with all that is in them,\n"
+        "INPUT: pictures (PNG, JPEG, TIFF; all pages), folders of them with all in them but OUT,\n"
         "  lists (a text file, a path a line), HDF5 datasets as FILE.h5:/dataset.\n"
         "OUT has the same names below it; pictures keep size, type, bit depth, alpha,\n"
         "  orientation, colour profile and resolution, datasets attributes and scales.\n"

@@ -177,7 +177,7 @@ static ae_status take_list(ae_catalog *catalog, ae_image_set *set, int64_t befor
 static ae_status take_path(ae_catalog *catalog, ae_image_set *set, int64_t before,
                            const char *path) {
     ae_picture_list list;
-    ae_status status = ae_picture_list_read(&list, path);
+    ae_status status = ae_picture_list_read(&list, path, NULL);
     if (status != AE_OK) return status;
     status = take_list(catalog, set, before, &list);
     ae_picture_list_release(&list);

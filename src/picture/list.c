@@ -49,11 +49,17 @@ static ae_status add_found(ae_picture_list *list, const char *path, const char *
     return AE_OK;
 }
 
-/* One step of a walk; `skip` are the bytes of the folder's own path. */
-static ae_status visit(ae_picture_list *list, FTS *walk, FTSENT *entry, size_t skip) {
-    const bool is_hidden = entry->fts_level > 0 && entry->fts_name[0] == '.';
+static bool is_same(const struct stat *a, const struct stat *b) {
+    return b && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* One step of a walk; `skip` are the bytes of the folder's own path; `without` may be NULL. */
+static ae_status visit(ae_picture_list *list, FTS *walk, FTSENT *entry, size_t skip,
+                       const struct stat *without) {
+    const bool is_hidden = entry->fts_name[0] == '.';
+    const bool is_left_out = entry->fts_info == FTS_D && is_same(entry->fts_statp, without);
     const char *name = entry->fts_path + skip;
-    if (is_hidden) {
+    if (entry->fts_level > 0 && (is_hidden || is_left_out)) {
         fts_set(walk, entry, FTS_SKIP);
         return AE_OK;
     }
@@ -75,15 +81,17 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const ae_picture_file *)a)->name, ((const ae_picture_file *)b)->name);
 }
 
-static ae_status walk_folder(ae_picture_list *list, const char *path) {
+static ae_status walk_folder(ae_picture_list *list, const char *path, const char *without) {
     char *const roots[] = {(char *)path, NULL};
+    struct stat info;
+    const bool leaves_out = without && stat(without, &info) == 0;
     FTS *walk = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, NULL);
     if (!walk) return refuse(path, "the folder", errno);
     ae_status status = AE_OK;
     FTSENT *entry;
     errno = 0;
     while (status == AE_OK && (entry = fts_read(walk))) {
-        status = visit(list, walk, entry, strlen(path));
+        status = visit(list, walk, entry, strlen(path), leaves_out ? &info : NULL);
         ae_watchdog_progress();
         errno = 0;
     }
@@ -163,20 +171,20 @@ static ae_status add_file(ae_picture_list *list, const char *path) {
     return is_text(head, size) && size > 0 ? read_text(list, path) : refuse_kind(path);
 }
 
-static ae_status read_any(ae_picture_list *list, const char *path) {
+static ae_status read_any(ae_picture_list *list, const char *path, const char *without) {
     char found[AE_FOUND_SIZE];
     struct stat info;
     if (stat(path, &info) != 0)
         return ae_fail(AE_ERROR_DATA, "there is no '%s', but %s; " CURE, path,
                        ae_found_at(found, path));
-    if (S_ISDIR(info.st_mode)) return walk_folder(list, path);
+    if (S_ISDIR(info.st_mode)) return walk_folder(list, path, without);
     return S_ISREG(info.st_mode) ? add_file(list, path) : refuse_kind(path); /* pipes may hang */
 }
 
-ae_status ae_picture_list_read(ae_picture_list *list, const char *path) {
+ae_status ae_picture_list_read(ae_picture_list *list, const char *path, const char *without) {
     char found[AE_FOUND_SIZE];
     *list = (ae_picture_list){0};
-    ae_status status = read_any(list, path);
+    ae_status status = read_any(list, path, without);
     if (status == AE_OK && list->count == 0)
         status = ae_fail(AE_ERROR_DATA, "there are no pictures in '%s', but %s; " CURE, path,
                          ae_found_at(found, path));

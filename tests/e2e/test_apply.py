@@ -348,6 +348,18 @@ def test_stopped_and_gone_on_with(tmp_path, number, code):
         assert ".tmp." in name or stopped[name] == whole[name]
 
 
+@pytest.mark.parametrize("given, out", [("in", "in/out"), ("link/", "in/out"), ("in", "./in/out/.")])
+def test_out_is_no_input(tmp_path, given, out):
+    """A folder for output in one of the inputs, by whatever name."""
+    make_model(tmp_path)
+    (tmp_path / "in" / "out").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("in")
+    write_png(tmp_path / "in" / "a.png", numbers((20, 20, 3), "uint8"))
+    for before in (0, 1):
+        done = apply(tmp_path, "model.h5", given, "-o", out)
+        assert f"files    1, of them {before} done before" in done.stdout, done.tail
+
+
 def test_help(tmp_path):
     text = apply(tmp_path, "--help", expect=DONE).stdout
     for option in ("--format", "--quality", "--range", "--axes", "--sigma", "--reference",

@@ -9,7 +9,7 @@ static void check_names(const char *name, const char *names) {
     char where[256], found[4096] = "";
     ae_picture_list list;
     snprintf(where, sizeof where, "%s/%s", folder, name);
-    check_ok(ae_picture_list_read(&list, where));
+    check_ok(ae_picture_list_read(&list, where, NULL));
     for (int64_t i = 0; i < list.count; ++i) {
         strcat(strcat(found, i > 0 ? ", " : ""), list.files[i].name);
         if (access(list.files[i].path, F_OK) != 0) fail_msg("no '%s'", list.files[i].path);
@@ -22,7 +22,7 @@ static void check_none(const char *name, const char *reason) {
     char where[256];
     ae_picture_list list;
     snprintf(where, sizeof where, "%s/%s", folder, name);
-    check_refused(ae_picture_list_read(&list, where), AE_ERROR_DATA, reason);
+    check_refused(ae_picture_list_read(&list, where, NULL), AE_ERROR_DATA, reason);
     assert_null(list.files);
     assert_int_equal(list.count, 0);
 }
@@ -41,7 +41,7 @@ static void a_folder_is_walked_in_the_order_of_bytes(void **state) {
     check_names("in/a", "b/c.png, z.tif");
     ae_picture_list list;
     snprintf(path, sizeof path, "%s/in", folder);
-    check_ok(ae_picture_list_read(&list, path));
+    check_ok(ae_picture_list_read(&list, path, NULL));
     assert_int_equal(list.others, 3);
     assert_non_null(strstr("notes.txt a/x.bmp x.png.tmp.123", list.other));
     ae_picture_list_release(&list);
@@ -58,6 +58,22 @@ static void links_are_followed_and_cycles_end(void **state) {
     snprintf(link, sizeof link, "%s/in/again", folder);
     assert_int_equal(symlink(".", link), 0);
     check_names("in", "a.png, linked/x.png");
+}
+
+static void a_folder_for_output_is_left_out(void **state) {
+    (void)state;
+    char out[256], in[256];
+    ae_picture_list list;
+    put_text("in/a.png", "");
+    put_text("in/out/a.png", "");
+    snprintf(in, sizeof in, "%s/in", folder);
+    snprintf(out, sizeof out, "%s/in/../in/out", folder);
+    check_ok(ae_picture_list_read(&list, in, out));
+    assert_int_equal(list.count, 1);
+    ae_picture_list_release(&list);
+    check_ok(ae_picture_list_read(&list, out, out));
+    assert_int_equal(list.count, 1);
+    ae_picture_list_release(&list);
 }
 
 static void a_text_keeps_its_order(void **state) {
@@ -100,7 +116,9 @@ static void what_holds_no_picture_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(a_folder_is_walked_in_the_order_of_bytes),
                                        TEST(links_are_followed_and_cycles_end),
-                                       TEST(a_text_keeps_its_order), TEST(a_picture_is_itself),
+                                       TEST(a_folder_for_output_is_left_out),
+                                       TEST(a_text_keeps_its_order),
+                                       TEST(a_picture_is_itself),
                                        TEST(what_holds_no_picture_is_told)};
     return cmocka_run_group_tests_name("picture_list", tests, NULL, NULL);
 }
