@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/found.h"
 #include "base/log.h"
 #include "io/run_folder.h"
 #include "picture/picture.h"
@@ -157,7 +158,7 @@ static ae_status find(list *l, const ae_apply_options *options) {
     return status;
 }
 
-/* ---- no two to one file ---- */
+/* ---- what is refused ---- */
 
 static int by_name(const void *a, const void *b) {
     const ae_input *const *x = a, *const *y = b;
@@ -194,6 +195,23 @@ static ae_status check_places(const ae_inputs *inputs, const char *out) {
                            path);
     }
     return AE_OK;
+}
+
+/* Is a reference there, and one of each input? */
+static ae_status check_reference(const ae_inputs *inputs, const char *reference) {
+    char found[AE_FOUND_SIZE];
+    struct stat info;
+    const bool is_dataset = ae_input_split(reference) > 0;
+    if (!is_dataset && stat(reference, &info) != 0)
+        return ae_fail(AE_ERROR_USAGE,
+                       "--reference %s: %s; there is %s. Name a folder with pictures of the same "
+                       "names",
+                       reference, strerror(errno), ae_found_at(found, reference));
+    if (inputs->count == 1 || (!is_dataset && S_ISDIR(info.st_mode))) return AE_OK;
+    return ae_fail(AE_ERROR_USAGE,
+                   "--reference %s: it is one for %lld inputs; name a folder with pictures of the "
+                   "same names",
+                   reference, (long long)inputs->count);
 }
 
 /* ---- on all ranks ---- */
@@ -239,6 +257,8 @@ ae_status ae_inputs_find(ae_inputs *inputs, ae_comm *comm, const ae_apply_option
     if (ae_comm_rank(comm) == 0) {
         status = check_names(inputs);
         if (status == AE_OK) status = check_places(inputs, options->out);
+        if (status == AE_OK && options->reference)
+            status = check_reference(inputs, options->reference);
     }
     return ae_comm_agree(comm, status);
 }

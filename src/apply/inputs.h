@@ -23,7 +23,8 @@ typedef struct ae_inputs {
 
 /* Rank 0 looks for them and tells the others, in the order of the command line. Collective; to be
  * released whatever is returned. AE_ERROR_DATA: nothing is there, or a folder can't be read;
- * AE_ERROR_USAGE: two of them would go to one file, or one over itself. */
+ * AE_ERROR_USAGE: two of them would go to one file, or one over itself, or the reference isn't
+ * there or is one for several. */
 ae_status ae_inputs_find(ae_inputs *inputs, ae_comm *comm, const ae_apply_options *options);
 void ae_inputs_release(ae_inputs *inputs);
 

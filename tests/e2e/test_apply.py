@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from applying import REFERENCE, apply, assert_left_out, files, make_model, numbers
 from picture_files import png_chunks, read_png, read_tiff, tiff_pages, write_png, write_tiff
-from support import DATA, DONE, STOPPED, Run, assert_explains_itself
+from support import DATA, DONE, STOPPED, USAGE, Run, assert_explains_itself, assert_refused
 
 STRIDED = ("conv 6 3 relu same stride2 as a, conv 6 3 relu same, add a, tconv 6 2 relu stride2, "
            "conv 3 3 none same")
@@ -276,6 +276,11 @@ def test_reference(tmp_path):
     write_png(tmp_path / "clean" / "a.png", clean["a"][:-1])
     assert_left_out(apply(tmp_path, "model.h5", "in", "-o", "out", "--reference", "clean",
                           "--force", expect=DATA), "reference has 35 x 32")
+    assert_refused(apply(tmp_path, "model.h5", "in", "-o", "no", "--reference", "in/a.png",
+                         expect=USAGE), USAGE, "it is one for 2 inputs")
+    assert_refused(apply(tmp_path, "model.h5", "in", "-o", "no", "--reference", "klean",
+                         expect=USAGE), USAGE, "--reference klean: No such file")
+    assert not (tmp_path / "no").exists()
 
 
 # ---- restarts ----
