@@ -7,8 +7,15 @@
 #include <stddef.h>
 #include "base/status.h"
 
-/* What to do about a failed file operation, from its errno. Owned by the module. */
-const char *ae_file_cure(int error);
+enum { AE_FILE_CURE_SIZE = 160 };
+
+/* What to do about a failed file operation, from its errno. Returns `text`, or a text of the
+ * module's.
+ */
+const char *ae_file_cure(char text[AE_FILE_CURE_SIZE], int error);
+
+/* Cures name that option, until then run.dir, as the one that says where outputs go. Borrowed. */
+void ae_file_name_place(const char *option);
 
 /* AE_ERROR_IO: "can't WHAT PATH: ", what the errno means, and its cure. */
 ae_status ae_file_fail(const char *what, const char *path, int error);

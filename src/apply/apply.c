@@ -450,6 +450,7 @@ static ae_status run(command *c) {
 
 ae_status ae_apply_run(ae_comm *comm, int argc, char **argv) {
     command c = {.comm = comm};
+    ae_file_name_place("OUT (-o)");
     ae_status status = ae_comm_agree(comm, ae_apply_options_parse(&c.options, argc, argv));
     if (status == AE_OK && c.options.help) {
         if (ae_log_is_speaker()) ae_apply_print_help();

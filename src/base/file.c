@@ -11,39 +11,53 @@
 #include "base/found.h"
 #include "base/retry.h"
 
-const char *ae_file_cure(int error) {
+/* The option that says where outputs go. */
+static const char *place = "run.dir";
+
+void ae_file_name_place(const char *option) {
+    place = option;
+}
+
+/* "BEGIN PLACE" */
+static const char *with_place(char text[AE_FILE_CURE_SIZE], const char *begin) {
+    snprintf(text, AE_FILE_CURE_SIZE, "%s %s", begin, place);
+    return text;
+}
+
+const char *ae_file_cure(char text[AE_FILE_CURE_SIZE], int error) {
     switch (error) {
     case ENOSPC:
-        return "free space on that disk, or choose another run.dir";
+        return with_place(text, "free space on that disk, or choose another");
     case EDQUOT:
-        return "free some of your quota, or choose another run.dir";
+        return with_place(text, "free some of your quota, or choose another");
     case EFBIG:
         return "raise the limit on file sizes (ulimit -f)";
     case EROFS:
-        return "choose a run.dir on a disk that can be written";
+        return with_place(text, "that disk can't be written: choose another");
     case EACCES:
     case EPERM:
-        return "change the permissions, or choose another run.dir";
+        return with_place(text, "change the permissions, or choose another");
     case ENOENT:
-        return "put the missing file or folder back, or choose another run.dir";
+        return with_place(text, "put the missing file or folder back, or choose another");
     case EEXIST:
     case EISDIR:
     case ENOTDIR:
-        return "a file stands where a folder should, or a folder where a file should: "
-               "move it, or choose another run.dir";
+        return with_place(text, "a file stands where a folder should, or a folder where a file "
+                                "should: move it, or choose another");
     case ENAMETOOLONG:
-        return "choose a shorter run.dir";
+        return with_place(text, "choose a shorter");
     case EMFILE:
     case ENFILE:
         return "raise the limit on open files (ulimit -n)";
     default:
-        return "check that disk, or choose another run.dir";
+        return with_place(text, "check that disk, or choose another");
     }
 }
 
 ae_status ae_file_fail(const char *what, const char *path, int error) {
+    char cure[AE_FILE_CURE_SIZE];
     return ae_fail(AE_ERROR_IO, "can't %s %s: %s; %s", what, path, strerror(error),
-                   ae_file_cure(error));
+                   ae_file_cure(cure, error));
 }
 
 ae_status ae_file_exists(bool *exists, const char *path) {

@@ -166,12 +166,12 @@ ae_status ae_run_folder_open(ae_run_folder **folder, const char *dir) {
     set_names(made, dir);
 
     ae_status status = AE_OK;
-    char found[AE_FOUND_SIZE];
+    char found[AE_FOUND_SIZE], cure[AE_FILE_CURE_SIZE];
     int error = make_folders(made->checkpoints);
     if (error != 0)
         status = ae_fail(AE_ERROR_IO, "can't make the folder %s: %s (there is %s); %s",
                          made->checkpoints, strerror(error), ae_found_at(found, made->checkpoints),
-                         ae_file_cure(error));
+                         ae_file_cure(cure, error));
     if (status == AE_OK && (error = find_write_error(made->checkpoints)) != 0)
         status = ae_file_fail("write into", made->checkpoints, error);
     if (status == AE_OK) status = take_lock(made);

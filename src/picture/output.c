@@ -9,28 +9,11 @@
 #include "base/retry.h"
 #include "internal.h"
 
-static const char *cure(int error) {
-    switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-        return "free space there, or choose another place for the output";
-    case EFBIG:
-        return "raise the limit on file sizes (ulimit -f)";
-    case EMFILE:
-    case ENFILE:
-        return "raise the limit on open files (ulimit -n)";
-    case EISDIR:
-    case ENOTDIR:
-        return "a file stands where a folder should, or a folder where a file should: move it";
-    default:
-        return "check that folder and disk, or choose another place for the output";
-    }
-}
-
 ae_status ae_picture_output_fail(const ae_picture_output *output, const char *reason) {
+    char cure[AE_FILE_CURE_SIZE];
     const int error = output->error;
     return ae_fail(AE_ERROR_IO, "cannot write '%s': %s; %s", output->path,
-                   error != 0 ? strerror(error) : reason, cure(error));
+                   error != 0 ? strerror(error) : reason, ae_file_cure(cure, error));
 }
 
 ae_status ae_picture_output_create(ae_picture_output *output, const char *path) {

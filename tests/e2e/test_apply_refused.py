@@ -63,8 +63,10 @@ def test_commands_are_refused(tmp_path):
                    "would both go to")
     assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", ".", expect=USAGE), USAGE,
                    "in its own place")
-    assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", "a.png", expect=FILES), FILES,
-                   "a.png")
+    for out, fragment in [("a.png", "move it, or choose another OUT (-o)"),
+                          ("no/out", "put the missing file or folder back, or choose another OUT")]:
+        done = apply(tmp_path, "model.h5", "a.png", "-o", out, expect=FILES)
+        assert_refused(done, FILES, f"can't make the folder {out}: ", fragment)
     assert not (tmp_path / "out").exists()
 
 
@@ -95,7 +97,7 @@ def test_memory(tmp_path):
                           "0.1", expect=DATA), "whole as they are compared")
 
 
-@pytest.mark.parametrize("name, fragment", [("a.tif", "'out/a.tif'"),
+@pytest.mark.parametrize("name, fragment", [("a.tif", "'out/a.tif': File too large; raise the limit"),
                                             ("a.h5:/x", "out/a.h5: can't write /x")])
 def test_a_disk_that_is_full(tmp_path, name, fragment):
     """Files may have 8 MiB: what can't be written ends it, with nothing under a final name."""
