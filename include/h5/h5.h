@@ -50,6 +50,10 @@ ae_status ae_h5_create(ae_h5 **file, const char *path);
 ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit);
 void ae_h5_close(ae_h5 **file);
 
+/* Can the file at `path`, which may have `limit` bytes at most, be read, and neither begins as
+ * HDF5's do nor ends as ae_h5_publish()'s do? */
+bool ae_h5_is_foreign(const char *path, size_t limit);
+
 /* Makes the file at its path equal to the one in memory, whole or not at all (ae_file_replace()),
  * with a hash of its bytes after HDF5's last one. */
 ae_status ae_h5_publish(ae_h5 *file);

@@ -41,7 +41,7 @@ ae_status ae_model_file_write(const char *path, const ae_state *state, const ae_
 
 /* *model = what `path` is or holds (ae_weights_find()): of any version of the contract. Local; to
  * be released whatever is returned. AE_ERROR_USAGE: there is none (the message tells what is there
- * instead), or a later program's; AE_ERROR_IO: damaged, or not one of ours. */
+ * instead), it isn't one of ours, or a later program's; AE_ERROR_IO: damaged. */
 ae_status ae_model_file_read(ae_model_file *model, const char *path);
 void ae_model_file_release(ae_model_file *model);
 

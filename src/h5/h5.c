@@ -95,6 +95,10 @@ static void make_seal(char *seal, const char *bytes, size_t size) {
 
 static const char signature[] = "\x89HDF\r\n\x1a\n";
 
+static bool begins_well(const char *bytes, size_t size) {
+    return size >= sizeof signature - 1 && memcmp(bytes, signature, sizeof signature - 1) == 0;
+}
+
 /* Are the bytes an HDF5 file up to the end that its superblock names? */
 static bool ends_well(const char *bytes, size_t size) {
     static const size_t places[] = {40, 44, 28, 28}; /* of the end, by the superblock's version */
@@ -103,16 +107,20 @@ static bool ends_well(const char *bytes, size_t size) {
     uint64_t end = 0;
     for (size_t i = 0; i < 8; ++i)
         end |= (uint64_t)(unsigned char)bytes[places[version] + i] << 8 * i;
-    return memcmp(bytes, signature, sizeof signature - 1) == 0 && end == size;
+    return begins_well(bytes, size) && end == size;
+}
+
+static bool has_seal(const char *bytes, size_t size) {
+    return size > SEAL_SIZE && memcmp(bytes + size - SEAL_SIZE, seal_mark, MARK_SIZE) == 0;
 }
 
 /* Are the bytes those that were written? Told by the seal, or else by the end. */
 static ae_status check_bytes(const ae_h5 *file, const char *bytes, size_t size) {
     char seal[SEAL_SIZE];
-    if (size <= SEAL_SIZE || memcmp(bytes + size - SEAL_SIZE, seal_mark, MARK_SIZE) != 0) {
+    if (!has_seal(bytes, size)) {
         if (ends_well(bytes, size)) return AE_OK;
         const char *kind = ae_found_kind(bytes, size);
-        if (kind && memcmp(bytes, signature, sizeof signature - 1) != 0)
+        if (kind && !begins_well(bytes, size))
             return ae_fail(AE_ERROR_IO, "%s is not an HDF5 file, but %s", file->path, kind);
         return ae_fail(AE_ERROR_IO, "%s is damaged: its end is not that of an HDF5 file",
                        file->path);
@@ -121,6 +129,15 @@ static ae_status check_bytes(const ae_h5 *file, const char *bytes, size_t size) 
     if (memcmp(bytes + size - SEAL_SIZE, seal, SEAL_SIZE) == 0) return AE_OK;
     return ae_fail(AE_ERROR_IO, "%s is damaged: its bytes are not those that were written",
                    file->path);
+}
+
+bool ae_h5_is_foreign(const char *path, size_t limit) {
+    void *bytes;
+    size_t size;
+    if (ae_file_read(path, limit, &bytes, &size) != AE_OK) return false;
+    const bool is_foreign = !begins_well(bytes, size) && !has_seal(bytes, size);
+    free(bytes);
+    return is_foreign;
 }
 
 ae_status ae_h5_open(ae_h5 **file, const char *path, size_t limit) {

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/found.h"
 #include "base/memory.h"
 #include "base/timer.h"
 #include "io/tensors.h"
@@ -86,12 +87,36 @@ static ae_status read_file(ae_model_file *model, ae_h5 *file) {
     return status;
 }
 
+enum { KINDS = 2 };
+static const ae_trained_kind *const kinds[KINDS] = {&ae_trained_model, &ae_trained_checkpoint};
+
+/* Does the file's format say that it holds a network? */
+static bool is_trained(ae_h5 *file) {
+    char format[AE_H5_NAME_SIZE];
+    if (ae_h5_get_text(file, "/", "format", format, sizeof format) != AE_OK) return false;
+    for (int k = 0; k < KINDS; ++k)
+        if (strcmp(format, kinds[k]->format) == 0) return true;
+    return false;
+}
+
+/* *file is left open where it is HDF5. */
+static ae_status open_file(ae_h5 **file, const char *path) {
+    char found[AE_FOUND_SIZE];
+    ae_status status = ae_trained_open(file, path, AE_TRAINED_LIMIT, kinds, KINDS);
+    if (status != AE_ERROR_IO ||
+        (*file ? is_trained(*file) : !ae_h5_is_foreign(path, AE_TRAINED_LIMIT)))
+        return status;
+    return ae_fail(AE_ERROR_USAGE,
+                   "%s is no model of ae_dist, but %s; name a checkpoint, the folder of a run, or "
+                   "its model.h5",
+                   path, *file ? "an HDF5 file of another kind" : ae_found_at(found, path));
+}
+
 ae_status ae_model_file_read(ae_model_file *model, const char *path) {
-    static const ae_trained_kind *const kinds[] = {&ae_trained_model, &ae_trained_checkpoint};
     ae_h5 *file = NULL;
     *model = (ae_model_file){0};
     ae_status status = ae_weights_find(model->path, path);
-    if (status == AE_OK) status = ae_trained_open(&file, model->path, AE_TRAINED_LIMIT, kinds, 2);
+    if (status == AE_OK) status = open_file(&file, model->path);
     if (status == AE_OK) status = read_file(model, file);
     ae_h5_close(&file);
     return status;

@@ -70,6 +70,24 @@ def test_commands_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_no_model_is_refused(tmp_path):
+    """Files of other kinds are, as usage; a model that was damaged is told to be so."""
+    model = make_model(tmp_path).read_bytes()
+    write_png(tmp_path / "a.png", numbers((8, 8, 3), "uint8"))
+    (tmp_path / "text.h5").write_text("no HDF5 file")
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["weights"] = np.zeros(3)
+    apply(tmp_path, "model.h5", "a.png", "-o", "out", "--sigma", "0.1")
+    for name, kind in [("a.png", " bytes;"), ("text.h5", " bytes;"), ("foreign.h5", "another kind"),
+                       ("out/apply.h5", "another kind")]:
+        done = apply(tmp_path, name, "a.png", "-o", "no", expect=USAGE)
+        assert_refused(done, USAGE, f"{name} is no model of ae_dist, but ", kind, "its model.h5")
+    for damaged in (model[:999], b"?" + model[1:], model[:-99] + b"?" + model[-98:]):
+        (tmp_path / "damaged.h5").write_bytes(damaged)
+        assert_refused(apply(tmp_path, "damaged.h5", "a.png", "-o", "no", expect=FILES), FILES,
+                       "damaged.h5 is damaged: ")
+
+
 def test_datasets_are_refused(tmp_path):
     make_model(tmp_path)
     with h5py.File(tmp_path / "in.h5", "w") as file:

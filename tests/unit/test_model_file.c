@@ -286,8 +286,8 @@ static void test_refused(void **state) {
         ae_status status;
         const char *reason;
     } cases[] = {
-        {change_format, AE_ERROR_IO,
-         "its format is not \"ae_dist model\" or \"ae_dist checkpoint\""},
+        {change_format, AE_ERROR_USAGE,
+         "is no model of ae_dist, but an HDF5 file of another kind; name a checkpoint"},
         {change_version, AE_ERROR_USAGE, "version 2 of the format"},
         {change_layers, AE_ERROR_USAGE, "wonder"},
         {change_to_fewer_layers, AE_ERROR_IO, "/parameters"},
@@ -325,7 +325,7 @@ static void test_damaged_on_disk(void **state) {
     check_refused(read_model(path), AE_ERROR_IO, "damaged");
     free(bytes);
     check_ok(ae_file_replace(path, "no HDF5 file", 12));
-    check_refused(read_model(path), AE_ERROR_IO, "HDF5 file");
+    check_refused(read_model(path), AE_ERROR_USAGE, "is no model of ae_dist, but");
 }
 
 int main(void) {
