@@ -16,6 +16,7 @@ typedef enum ae_h5_pixel {
 } ae_h5_pixel;
 
 typedef struct ae_h5_stack_info {
+    char axes[5]; /* which dimension is which: "NHW" */
     int64_t pictures, height, width;
     int channels;
     ae_h5_pixel pixel;

@@ -394,6 +394,14 @@ static void say_plan(const command *c, const ae_placement *placement) {
            (double)c->options.memory / 1e6);
 }
 
+static void say_datasets(const command *c) {
+    for (int64_t i = 0; is_first(c) && i < c->inputs.count; ++i) {
+        const ae_input *input = &c->inputs.all[i];
+        if (input->dataset[0] && c->owner[i] != DONE_BEFORE)
+            ae_input_say_dataset(input, c->options.axes, c->file.channels);
+    }
+}
+
 static void say_notes(const command *c) {
     if (c->counts[NOTE_CHANNELS] > 0)
         ae_say("colour pictures went through the network of one channel channel by channel");
@@ -444,6 +452,7 @@ static ae_status run(command *c) {
     status = ae_comm_agree(c->comm, status);
     if (status != AE_OK) return status;
     say_plan(c, &placement);
+    say_datasets(c);
     status = do_all(c);
     return status == AE_OK ? conclude(c, begin_s) : status;
 }

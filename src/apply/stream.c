@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "h5/stack.h"
 #include "io/run_folder.h"
 
@@ -54,6 +55,24 @@ ae_status ae_input_file_open(ae_input_file **source, const char *path, const cha
     if (made->stack) made->info = info_of(ae_h5_stack_describe(made->stack));
     *source = made;
     return AE_OK;
+}
+
+void ae_input_say_dataset(const ae_input *input, const char *axes, int channels) {
+    enum { THIN = 3 };
+    ae_h5_stack *stack;
+    char kind[32] = "grey", sides[64];
+    if (ae_h5_stack_open(&stack, input->path, input->dataset, axes, channels) != AE_OK) return;
+    const ae_h5_stack_info info = *ae_h5_stack_describe(stack);
+    ae_h5_stack_close(&stack);
+    if (info.channels > 1) snprintf(kind, sizeof kind, "%d-channel", info.channels);
+    snprintf(sides, sizeof sides, "%lld x %lld (%s)", (long long)info.height, (long long)info.width,
+             info.axes);
+    ae_say("dataset  %s:%s: %lld %s picture%s of %s", input->path, input->dataset,
+           (long long)info.pictures, kind, info.pictures == 1 ? "" : "s", sides);
+    if (info.height <= THIN || info.width <= THIN)
+        ae_warn("%s:%s has pictures of %s; if one of these sides is the channels, give it four "
+                "dimensions, a single picture too, and say with --axes which they are",
+                input->path, input->dataset, sides);
 }
 
 void ae_input_file_close(ae_input_file **source) {

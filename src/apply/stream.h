@@ -15,6 +15,10 @@ ae_status ae_input_file_open(ae_input_file **source, const char *path, const cha
                              const char *axes, int channels);
 void ae_input_file_close(ae_input_file **source);
 
+/* Says which pictures a dataset's numbers are taken for, and warns where it may be others that are
+ * meant. Of one that can't be opened nothing is said. */
+void ae_input_say_dataset(const ae_input *input, const char *axes, int channels);
+
 /* The page that is selected. Borrowed. */
 const ae_picture_info *ae_input_file_info(const ae_input_file *source);
 ae_status ae_input_file_select(ae_input_file *source, int64_t page);

@@ -72,24 +72,26 @@ static bool is_channels(hsize_t extent, int channels) {
     return extent == (hsize_t)channels || extent == 1 || extent == 3;
 }
 
-static bool find_axes(axes *found, const char *text, int rank, const hsize_t *shape, int channels) {
-    const bool first = rank == 4 && is_channels(shape[1], channels);
-    const bool exact = rank == 4 && shape[1] == (hsize_t)channels;
-    const bool last = rank == 4 && is_channels(shape[3], channels);
-    if (!text && rank == 4)
-        text = exact || (first && !(last && shape[3] == (hsize_t)channels)) ? "NCHW"
-               : last                                                       ? "NHWC"
-                                                                            : "";
-    if (!text || rank == 2) text = rank == 2 ? "HW" : "NHW";
-    if ((int)strlen(text) != rank) return false;
-    *found = (axes){-1, -1, -1, -1};
-    for (int d = 0; d < rank; ++d) {
-        if (text[d] == 'N') found->n = d;
-        if (text[d] == 'C') found->c = d;
-        if (text[d] == 'H') found->h = d;
-        if (text[d] == 'W') found->w = d;
+/* The dimensions' letters, by the shape where `told` is NULL; "": it doesn't tell. */
+static const char *choose_axes(const char *told, int rank, const hsize_t *shape, int channels) {
+    if (rank == 2) return "HW";
+    if (told) return told;
+    if (rank == 3) return "NHW";
+    const bool first = is_channels(shape[1], channels), last = is_channels(shape[3], channels);
+    const bool is_first = shape[1] == (hsize_t)channels, is_last = shape[3] == (hsize_t)channels;
+    if (is_first || (first && !is_last)) return "NCHW";
+    return last ? "NHWC" : "";
+}
+
+static axes axes_of(const char *letters) {
+    axes a = {-1, -1, -1, -1};
+    for (int d = 0; letters[d]; ++d) {
+        if (letters[d] == 'N') a.n = d;
+        if (letters[d] == 'C') a.c = d;
+        if (letters[d] == 'H') a.h = d;
+        if (letters[d] == 'W') a.w = d;
     }
-    return true;
+    return a;
 }
 
 static bool find_pixel(ae_h5_pixel *pixel, hid_t type) {
@@ -109,12 +111,14 @@ static hid_t memory_type(ae_h5_pixel pixel) {
 
 static ae_status describe(ae_h5_stack *s, const hsize_t *shape, const char *text, int channels) {
     ae_h5_stack_info *info = &s->info;
-    if (!find_axes(&s->axes, text, s->rank, shape, channels))
+    const char *letters = choose_axes(text, s->rank, shape, channels);
+    if ((int)strlen(letters) != s->rank)
         return ae_fail(AE_ERROR_DATA,
                        "%s: %s has %d dimensions; pictures are HW, NHW, NCHW or NHWC, which --axes "
                        "says where the shape doesn't",
                        s->path, s->name, s->rank);
-    const axes a = s->axes;
+    const axes a = s->axes = axes_of(letters);
+    snprintf(info->axes, sizeof info->axes, "%s", letters);
     info->pictures = a.n >= 0 ? (int64_t)shape[a.n] : 1;
     info->channels = a.c >= 0 && shape[a.c] <= CHANNELS_MAX ? (int)shape[a.c] : a.c < 0;
     info->height = (int64_t)shape[a.h];

@@ -83,6 +83,22 @@ def test_hdf5_stays_as_it_is(tmp_path, kind, shape, channels):
         assert data.dims[0]["t"].attrs["units"] == "s"
 
 
+@pytest.mark.parametrize("shape, channels, said", [
+    ((64, 48, 3), 3, "64 grey pictures of 48 x 3 (NHW)"),
+    ((1, 64, 48, 3), 3, "1 3-channel picture of 64 x 48 (NHWC)"),
+    ((64, 48), 1, "1 grey picture of 64 x 48 (HW)"),
+])
+def test_how_a_dataset_is_taken_is_said(tmp_path, shape, channels, said):
+    """Once, with a warning where a side may be the channels."""
+    make_model(tmp_path, layers=f"conv {channels} 1 none", channels=channels)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"] = numbers(shape, "uint8")
+    done = apply(tmp_path, "model.h5", "x.h5:/a", "-o", "out", ranks=2)
+    assert done.stdout.count(f"x.h5:/a: {said}") == 1, done.tail
+    assert done.stderr.count("x.h5:/a has pictures of 48 x 3 (NHW)") == (shape == (64, 48, 3))
+    assert "x.h5:/a" not in apply(tmp_path, "model.h5", "x.h5:/a", "-o", "out").text
+
+
 def test_formats(tmp_path):
     make_model(tmp_path)
     pixels = np.full((16, 24, 3), 128, np.uint8)
