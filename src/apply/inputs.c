@@ -133,9 +133,20 @@ static ae_status add_dataset(list *l, const char *input, size_t length) {
     return add(l, path, input + length + 1, input + (name - path), name);
 }
 
+/* What isn't a folder of pictures may have been meant as a dataset. */
+static ae_status refuse_input(const char *input, ae_status status) {
+    char reason[AE_MESSAGE_SIZE];
+    struct stat info;
+    if (status != AE_ERROR_DATA || (stat(input, &info) == 0 && S_ISDIR(info.st_mode)))
+        return status;
+    snprintf(reason, sizeof reason, "%s", ae_message());
+    return ae_fail(status, "%s; of HDF5 files name a dataset, as FILE.h5:/dataset", reason);
+}
+
 static ae_status add_pictures(list *l, const char *input, const ae_apply_options *options) {
     ae_picture_list found = {0};
     ae_status status = ae_picture_list_read(&found, input, options->out);
+    if (status != AE_OK) return refuse_input(input, status);
     for (int64_t f = 0; status == AE_OK && f < found.count; ++f) {
         char name[AE_PATH_SIZE];
         output_name(name, &found.files[f], options->format);

@@ -101,6 +101,9 @@ def test_datasets_are_refused(tmp_path):
                            ("five", "--axes"), ("missing", "missing"), ("elsewhere", "aren't HDF5's")]:
         done = apply(tmp_path, "model.h5", f"in.h5:/{name}", "-o", "out", expect=DATA)
         assert_left_out(done, fragment)
+    for name in ("in.h5", "in.h5:five", "im.h5:/five"):
+        done = apply(tmp_path, "model.h5", name, "-o", "out", expect=DATA)
+        assert_refused(done, DATA, f"'{name}'", "name a dataset, as FILE.h5:/dataset")
     assert_left_out(apply(tmp_path, "model.h5", "text.h5:/x", "-o", "out", expect=DATA), "text.h5")
 
 
