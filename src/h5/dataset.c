@@ -43,9 +43,8 @@ static void choose_chunk(hsize_t *chunk, const ae_h5_dataset *dataset, size_t va
 
 /* Creation properties; negative: failed. */
 static hid_t creation_properties(const ae_h5_dataset *dataset, hid_t type) {
-    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
-    if (creation < 0 || H5Pset_attr_creation_order(creation, order) < 0) goto failed;
+    hid_t creation = ae_h5_creation(H5P_DATASET_CREATE);
+    if (creation < 0) goto failed;
     size_t bytes = H5Tget_size(type);
     for (int d = 0; d < dataset->rank; ++d) bytes *= (size_t)dataset->shape[d];
     if (dataset->rank > 0 && (dataset->grows || bytes >= CHUNK_FROM_BYTES)) {

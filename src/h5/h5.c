@@ -68,17 +68,25 @@ static void memory_name(char name[AE_H5_NAME_SIZE]) {
     snprintf(name, AE_H5_NAME_SIZE, "/dev/null/ae_dist-%lu", ++count);
 }
 
+hid_t ae_h5_creation(hid_t class) {
+    const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+    hid_t made = H5Pcreate(class);
+    if (made < 0) return made;
+    if (H5Pset_obj_track_times(made, false) >= 0 && H5Pset_attr_creation_order(made, order) >= 0 &&
+        (class == H5P_DATASET_CREATE || H5Pset_link_creation_order(made, order) >= 0))
+        return made;
+    H5Pclose(made);
+    return H5I_INVALID_HID;
+}
+
 ae_status ae_h5_create(ae_h5 **file, const char *path) {
     hid_t access, creation = H5I_INVALID_HID;
     ae_status status = prepare(file, path, &access);
     if (status != AE_OK) goto done;
     char name[AE_H5_NAME_SIZE];
     memory_name(name);
-    creation = H5Pcreate(H5P_FILE_CREATE);
-    unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
-    if (creation < 0 || H5Pset_link_creation_order(creation, order) < 0 ||
-        H5Pset_attr_creation_order(creation, order) < 0 ||
-        ((*file)->id = H5Fcreate(name, H5F_ACC_TRUNC, creation, access)) < 0)
+    creation = ae_h5_creation(H5P_FILE_CREATE);
+    if (creation < 0 || ((*file)->id = H5Fcreate(name, H5F_ACC_TRUNC, creation, access)) < 0)
         status = ae_h5_fail(*file, "create", "a file in memory");
 done:
     if (creation >= 0) H5Pclose(creation);
@@ -197,10 +205,8 @@ ae_status ae_h5_delete(ae_h5 *file, const char *path) {
 ae_status ae_h5_add_group(ae_h5 *file, const char *path, const char *description) {
     ae_status status = AE_OK;
     hid_t group = H5I_INVALID_HID;
-    hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
-    unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
-    if (creation < 0 || H5Pset_link_creation_order(creation, order) < 0 ||
-        H5Pset_attr_creation_order(creation, order) < 0 ||
+    hid_t creation = ae_h5_creation(H5P_GROUP_CREATE);
+    if (creation < 0 ||
         (group = H5Gcreate2(file->id, path, H5P_DEFAULT, creation, H5P_DEFAULT)) < 0)
         status = ae_h5_fail(file, "make group", path);
     if (group >= 0) H5Gclose(group);

@@ -18,6 +18,11 @@ ae_status ae_h5_fail(const ae_h5 *file, const char *what, const char *object);
  * close, as on a full disk, where it would crash. */
 void ae_h5_begin(void);
 
+/* Properties of a new file, group or dataset, by their class: attributes and links keep the order
+ * of their creation, and no times are kept, so that equal content makes equal files. To be closed;
+ * negative: failed. */
+hid_t ae_h5_creation(hid_t class);
+
 /* The type in the file, of which `text` is that of strings. Not to be closed. */
 hid_t ae_h5_file_type(ae_h5_type type, hid_t text);
 

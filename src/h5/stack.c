@@ -366,12 +366,15 @@ static herr_t copy_scales(hid_t from, ae_h5_stack *to) {
     return result;
 }
 
-/* Chunks and filters as there, but data in the file itself. */
+/* Chunks and filters as there, but data in the file itself, and no times. */
 static hid_t creation_like(hid_t from) {
     hid_t creation = H5Dget_create_plist(from);
-    if (creation < 0 || H5Pget_layout(creation) != H5D_VIRTUAL) return creation;
-    H5Pclose(creation);
-    return H5Pcreate(H5P_DATASET_CREATE);
+    if (creation >= 0 && H5Pget_layout(creation) == H5D_VIRTUAL) {
+        H5Pclose(creation);
+        creation = H5Pcreate(H5P_DATASET_CREATE);
+    }
+    if (creation >= 0) H5Pset_obj_track_times(creation, false);
+    return creation;
 }
 
 static herr_t create_dataset(ae_h5_stack *s, hid_t from) {

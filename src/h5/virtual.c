@@ -51,10 +51,8 @@ ae_status ae_h5_add_virtual(ae_h5 *file, const ae_h5_dataset *dataset, const ae_
                             int count) {
     const float lost = NAN;
     int64_t first = 0;
-    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
-    herr_t result = creation < 0 ? -1 : H5Pset_attr_creation_order(creation, order);
-    if (result >= 0) result = H5Pset_fill_value(creation, H5T_NATIVE_FLOAT, &lost);
+    hid_t creation = ae_h5_creation(H5P_DATASET_CREATE);
+    herr_t result = creation < 0 ? -1 : H5Pset_fill_value(creation, H5T_NATIVE_FLOAT, &lost);
     for (int s = 0; s < count && result >= 0; first += sources[s++].rows)
         result = map_source(creation, dataset, first, &sources[s]);
     ae_status status = result < 0 ? ae_h5_fail(file, "make", dataset->path)

@@ -99,6 +99,20 @@ def test_how_a_dataset_is_taken_is_said(tmp_path, shape, channels, said):
     assert "x.h5:/a" not in apply(tmp_path, "model.h5", "x.h5:/a", "-o", "out").text
 
 
+def test_hdf5_files_hold_no_time(tmp_path):
+    """The same command makes the same files, in another second too."""
+    make_model(tmp_path)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        data = file.create_dataset("of/a", data=numbers((3, 20, 30), "uint8"), track_times=True)
+        file.create_dataset("of/t", data=np.arange(3.0)).make_scale("t")
+        data.dims[0].attach_scale(file["of/t"])
+    for out in ("one", "other"):
+        apply(tmp_path, "model.h5", "x.h5:/of/a", "-o", out, "--sigma", "0.1")
+        time.sleep(1.1)
+    assert files(tmp_path / "one") == files(tmp_path / "other")
+    assert len(files(tmp_path / "one")) == 3
+
+
 def test_formats(tmp_path):
     make_model(tmp_path)
     pixels = np.full((16, 24, 3), 128, np.uint8)
