@@ -55,7 +55,8 @@ enum { AE_WINOGRAD_COMPONENTS = 4 };
  * of pixels has the components v = BT d BT', the kernel u = G g G' (taken in double and rounded
  * once), each component's products are summed over the channels, m = sum of u v, and the tile of
  * output is A' m A. Of a tile e of a gradient by the output the components are q = A e A'; the
- * products s = sum over the tiles, row by row, of q v give the derivatives G' s G by the kernel.
+ * products s = sum over the tiles, image by image and row by row, of q v give the derivatives
+ * G' s G by the kernel.
  * Pixels outside the image are zeros. Transforms go down the columns first, then along the rows;
  * their order of operations is that of src/kernels/reference_tiles.c. */
 enum { AE_TILE = 4, AE_TILE_SIDE = 6, AE_TILE_COMPONENTS = 36, AE_TILE_CHAIN = 8 };
@@ -83,7 +84,7 @@ typedef enum ae_epilogue_kind {
 typedef struct ae_epilogue {
     ae_epilogue_kind kind;
     float slope;           /* of the leaky ones */
-    const ae_planes *gate; /* of the gates: of the output's shape */
+    const ae_planes *gate; /* of the gates: [images], of the output's shape */
 } ae_epilogue;
 
 enum { AE_SSIM_WINDOW = 7 }; /* side of the SSIM's window, pixels */
@@ -96,13 +97,14 @@ typedef struct ae_kernels {
     void (*conv_pack)(float *packed, const float *weight, const ae_conv *conv, bool backward);
 
     /* Floats of scratch, 64-byte aligned and of any content, that the path's convolutions need for
-     * an input of height x width. */
+     * any number of inputs of height x width. */
     size_t (*conv_scratch)(const ae_conv *conv, int height, int width);
 
     /* out = epilogue(bias + the convolution of in), no bias if it is NULL; `weights` packed for it
-     * (conv_pack). Overwrites out. Two linear maps serve all four cases, in what follows with
-     * s for the stride, p for the padding and w[o][c][i][j] for the weight between channel c of
-     * what is read and channel o of what is made:
+     * (conv_pack). Overwrites out. A convolution's kernels take several images of one shape at once
+     * (out[images], in[images]), for which the weights are then read together. Two linear maps
+     * serve all four cases, in what follows with s for the stride, p for the padding and
+     * w[o][c][i][j] for the weight between channel c of what is read and channel o of what is made:
      *
      * Correlation (a convolution; a transposed one's gradient):
      *     out[o][y][x] = sum over c, i, j of w[o][c][i][j] * in[c][s y + i - p][s x + j - p]
@@ -117,24 +119,25 @@ typedef struct ae_kernels {
      * with the bias, m2 with 0, component 0 goes on from m1 + m2 and component 3 from m1 - m2. Of
      * tiles, each component's are chains of AE_TILE_CHAIN channels, in the order of c, that begin
      * with 0 and are then added, the bias to the whole tile. */
-    void (*conv_forward)(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+    void (*conv_forward)(const ae_planes *out, const ae_planes *in, int images, const ae_conv *conv,
                          const float *weights, const float *bias, const ae_epilogue *epilogue,
                          float *scratch);
 
     /* below = epilogue(the gradient by the convolution's input), from that by its output; weights
      * packed for it (conv_pack with `backward`). Overwrites below. */
-    void (*conv_backward)(const ae_planes *below, const ae_planes *gradient, const ae_conv *conv,
-                          const float *weights, const ae_epilogue *epilogue, float *scratch);
+    void (*conv_backward)(const ae_planes *below, const ae_planes *gradient, int images,
+                          const ae_conv *conv, const float *weights, const ae_epilogue *epilogue,
+                          float *scratch);
 
     /* Adds the derivatives by the weights to `sums`, in the weights' own layout. With `small` for
      * the plain convolution's output's gradient, or a transposed one's input, and `large` for the
      * other:
      *     sums[a][b][i][j] += sum over y, x of small[a][y][x] * large[b][s y + i - p][s x + j - p]
-     * in chains of fused multiply-adds, with 16 channels and more over (y, x), else over (y, x /
-     * 16), or over (pair of rows, x / 16) for each component of pairs, in lanes (lane = x mod 16)
-     * that are then summed by halving: lane l += lane l + 8, then + 4, 2, 1. Columns from the width
-     * to the next multiple of 16 take part with small's zeros. */
-    void (*conv_weights)(float *sums, const ae_planes *in, const ae_planes *gradient,
+     * in chains of fused multiply-adds, with 16 channels and more over (image, y, x), else image by
+     * image over (y, x / 16), or over (pair of rows, x / 16) for each component of pairs, in lanes
+     * (lane = x mod 16) that are then summed by halving: lane l += lane l + 8, then + 4, 2, 1.
+     * Columns from the width to the next multiple of 16 take part with small's zeros. */
+    void (*conv_weights)(float *sums, const ae_planes *in, const ae_planes *gradient, int images,
                          const ae_conv *conv, float *scratch);
 
     /* sums[c] += sum over y, x of planes[c][y][x], in lanes in the order (y, x / 16), then the

@@ -1,6 +1,6 @@
-/* The network: a table of parameters in one flat buffer, and forward and backward passes for one
- * image at a time in a workspace that one thread owns. Shapes belong to the workspace: one network
- * serves images of any size. */
+/* The network: a table of parameters in one flat buffer, and forward and backward passes for a few
+ * pictures at a time in a workspace that one thread owns. Shapes belong to the workspace: one
+ * network serves images of any size. */
 #ifndef AE_NN_NETWORK_H
 #define AE_NN_NETWORK_H
 
@@ -55,6 +55,12 @@ int ae_network_contract(const ae_network *network);
  * numbers don't either. */
 int64_t ae_network_block(const ae_network *network, const ae_settings *settings);
 
+/* Pictures of height x width that the passes take together of a block of so many: as many as have
+ * 64 x 64 pixels, and AE_TOGETHER_MAX at most. The weights are then read once for all of them. Sums
+ * over their pixels go on from picture to picture, so that this is part of the numbers. */
+enum { AE_TOGETHER_MAX = 16 };
+int ae_network_together(int64_t block, int height, int width);
+
 /* parameters[size] from (seed, tensor, element), whatever the image size:
  * AE_INIT_PYTORCH: PyTorch's default, uniform within +-1/sqrt(fan_in).
  * AE_INIT_HE: weights normal with variance gain^2 / n for the n products that make an output value
@@ -96,20 +102,21 @@ void ae_network_pack(const ae_network *network, const ae_kernels *kernels, float
 /* One thread's activations and gradients for images of one size. */
 typedef struct ae_workspace ae_workspace;
 
-/* For images of height x width that the network fits (ae_graph_fit). Memory is touched first by the
- * calling thread. The caller owns *workspace and keeps network and kernels alive. Doesn't record a
- * message (it may run in a parallel region): AE_FAILED = memory. */
-ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int height,
-                              int width, const ae_kernels *kernels);
+/* For up to `pictures` at once, of height x width that the network fits (ae_graph_fit). Memory is
+ * touched first by the calling thread. The caller owns *workspace and keeps network and kernels
+ * alive. Doesn't record a message (it may run in a parallel region): AE_FAILED = memory. */
+ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int pictures,
+                              int height, int width, const ae_kernels *kernels);
 void ae_workspace_destroy(ae_workspace **workspace);
 
 /* Bytes of one workspace. */
-size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int height,
-                          int width);
+size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int pictures,
+                          int height, int width);
 
-/* One for the forward pass alone: images that aren't read again make room for others. Pictures are
- * of any size up to height x width, which it begins with, that the network fits, with sides that
- * are multiples of its stride (ae_graph_side). It has no target, and forward overwrites its input.
+/* One for the forward pass of one picture alone: images that aren't read again make room for
+ * others. Pictures are of any size up to height x width, which it begins with, that the network
+ * fits, with sides that are multiples of its stride (ae_graph_side). It has no target, and forward
+ * overwrites its input.
  */
 ae_status ae_workspace_create_forward(ae_workspace **workspace, const ae_network *network,
                                       int height, int width, const ae_kernels *kernels);
@@ -120,28 +127,30 @@ size_t ae_workspace_forward_bytes(const ae_network *network, const ae_kernels *k
  * contents are lost. */
 void ae_workspace_resize(ae_workspace *workspace, int height, int width);
 
-/* The network's input and output pictures, and room for the clean picture it is compared with.
- * Borrowed views. */
-const ae_planes *ae_workspace_input(const ae_workspace *workspace);
-const ae_planes *ae_workspace_output(const ae_workspace *workspace);
-const ae_planes *ae_workspace_target(const ae_workspace *workspace);
+/* The network's input and output of picture number `picture`, and room for the clean picture that
+ * the output is compared with. Borrowed views. */
+const ae_planes *ae_workspace_input(const ae_workspace *workspace, int picture);
+const ae_planes *ae_workspace_output(const ae_workspace *workspace, int picture);
+const ae_planes *ae_workspace_target(const ae_workspace *workspace, int picture);
 
-/* Fills output from input. */
-void ae_network_forward(ae_workspace *workspace, const float *packed);
+/* Fills the outputs of the first `pictures` from their inputs. */
+void ae_network_forward(ae_workspace *workspace, const float *packed, int pictures);
 
 /* Begins a block: the gradient sums are zero. */
 void ae_network_begin_block(ae_workspace *workspace);
 
-/* Loss of the output against the target (mean over the picture), and its derivative added to the
- * block's sums. After ae_network_forward() on the same workspace and `packed`. */
-double ae_network_backward(ae_workspace *workspace, const float *packed, ae_loss loss);
+/* losses[pictures] = the loss of each output against its target (mean over the picture); their
+ * derivatives are added to the block's sums. After ae_network_forward() of as many on the same
+ * workspace and `packed`. */
+void ae_network_backward(double *losses, ae_workspace *workspace, const float *packed, int pictures,
+                         ae_loss loss);
 
 /* gradient[size] = the sum over the block's images of the derivatives of each one's loss.
  * Borrowed, valid until the next block. */
 const float *ae_network_end_block(const ae_workspace *workspace);
 
-/* The loss of the output against the target, for evaluation: nothing is added to the block's sums.
- */
-double ae_network_loss(ae_workspace *workspace, ae_loss loss);
+/* The loss of a picture's output against its target, for evaluation: nothing is added to the
+ * block's sums. */
+double ae_network_loss(ae_workspace *workspace, int picture, ae_loss loss);
 
 #endif

@@ -23,16 +23,18 @@ void ae_noise_add(const ae_planes *noisy, const ae_planes *clean, const ae_noise
 
 /* One thread's memory, touched first by it. */
 typedef struct ae_member {
-    ae_workspace *workspace;
-    void *room;            /* [values of a picture], 4 bytes each: of a cut */
-    float *normals;        /* [values of a picture, rounded up to 4] */
-    int64_t *sums;         /* [parameters + AE_BLOCK_SUMS], of the step */
-    double load_s, work_s; /* time spent in the step */
+    ae_workspace *workspace; /* for `together` pictures */
+    void *room;              /* [values of a picture], 4 bytes each: of a cut */
+    float *normals;          /* [values of a picture, rounded up to 4] */
+    int64_t *sums;           /* [parameters + AE_BLOCK_SUMS], of the step */
+    double load_s, work_s;   /* time spent in the step */
 } ae_member;
 
 typedef struct ae_team {
     const ae_model *model; /* borrowed */
     ae_shape picture;
+    int64_t block; /* images */
+    int together;  /* of them at once */
     int threads;
     ae_member *members; /* [threads] */
 } ae_team;
@@ -51,7 +53,6 @@ typedef struct ae_step {
     ae_images images;
     const uint32_t *order; /* [of a whole epoch]: the sample at each position */
     ae_shard shard;
-    int64_t block; /* images */
     ae_sampling sampling;
     uint32_t epoch;
     ae_noise noise;
@@ -59,18 +60,19 @@ typedef struct ae_step {
     double bound; /* of one block's gradient elements, and of one image's loss */
 } ae_step;
 
-/* Makes a member for each of `threads` threads, for pictures of that shape. Borrows the model. The
- * caller owns *team, NULL on failure. AE_FAILED: memory or threads. */
-ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int threads);
+/* Makes a member for each of `threads` threads, for pictures of that shape and blocks of so many.
+ * Borrows the model. The caller owns *team, NULL on failure. AE_FAILED: memory or threads. */
+ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int64_t block,
+                         int threads);
 void ae_team_destroy(ae_team **team);
 
 /* Bytes of one member. */
-size_t ae_member_bytes(const ae_model *model, ae_shape picture);
+size_t ae_member_bytes(const ae_model *model, ae_shape picture, int64_t block);
 
-/* Fills the member's target with a cut of image `index`, and its input with the same and noise from
- * `stream`. */
-void ae_team_load(const ae_team *team, ae_member *member, const ae_images *images, int64_t index,
-                  ae_cut cut, ae_stream stream, const ae_noise *noise);
+/* Fills the member's target number `picture` with a cut of image `index`, and that input with the
+ * same and noise from `stream`. */
+void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_images *images,
+                  int64_t index, ae_cut cut, ae_stream stream, const ae_noise *noise);
 
 /* Adds the gradient and loss of block `b` of the step to the member's sums. */
 void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b);

@@ -71,18 +71,18 @@ static const ae_conv *conv_of(const bench *b) {
 
 static void task_forward(bench *b) {
     const ae_epilogue relu = {.kind = AE_EPILOGUE_RELU};
-    b->task->model.kernels->conv_forward(&b->out, &b->in, conv_of(b), b->task->model.packed,
+    b->task->model.kernels->conv_forward(&b->out, &b->in, 1, conv_of(b), b->task->model.packed,
                                          b->task->model.packed, &relu, b->scratch);
 }
 
 static void task_backward(bench *b) {
     const ae_epilogue gate = {.kind = AE_EPILOGUE_GATE, .gate = &b->in};
-    b->task->model.kernels->conv_backward(&b->below, &b->out, conv_of(b), b->task->model.packed,
+    b->task->model.kernels->conv_backward(&b->below, &b->out, 1, conv_of(b), b->task->model.packed,
                                           &gate, b->scratch);
 }
 
 static void task_weights(bench *b) {
-    b->task->model.kernels->conv_weights(b->gradient, &b->in, &b->out, conv_of(b), b->scratch);
+    b->task->model.kernels->conv_weights(b->gradient, &b->in, &b->out, 1, conv_of(b), b->scratch);
     b->task->model.kernels->sum_pixels(b->gradient, &b->out); /* the bias's */
 }
 
@@ -96,21 +96,22 @@ static void task_normals(bench *b) {
 }
 
 static void task_from_bytes(bench *b) {
-    b->task->model.kernels->from_bytes(ae_workspace_target(b->member->workspace), b->task->pixels);
+    b->task->model.kernels->from_bytes(ae_workspace_target(b->member->workspace, 0),
+                                       b->task->pixels);
 }
 
 static void task_add_noise(bench *b) {
-    b->task->model.kernels->add_noise(ae_workspace_input(b->member->workspace),
-                                      ae_workspace_target(b->member->workspace), b->member->normals,
-                                      0.1f, -1, 1);
+    b->task->model.kernels->add_noise(ae_workspace_input(b->member->workspace, 0),
+                                      ae_workspace_target(b->member->workspace, 0),
+                                      b->member->normals, 0.1f, -1, 1);
 }
 
 static void task_loss(bench *b) {
-    ae_network_loss(b->member->workspace, AE_LOSS_MSE);
+    ae_network_loss(b->member->workspace, 0, AE_LOSS_MSE);
 }
 
 static void task_sigmoid(bench *b) {
-    b->task->model.kernels->sigmoid(ae_workspace_output(b->member->workspace));
+    b->task->model.kernels->sigmoid(ae_workspace_output(b->member->workspace, 0));
 }
 
 static void task_fixed(bench *b) {
@@ -120,8 +121,8 @@ static void task_fixed(bench *b) {
 }
 
 static void task_ssim(bench *b) {
-    ae_metrics_ssim(b->task->model.kernels, ae_workspace_output(b->member->workspace),
-                    ae_workspace_target(b->member->workspace), 1);
+    ae_metrics_ssim(b->task->model.kernels, ae_workspace_output(b->member->workspace, 0),
+                    ae_workspace_target(b->member->workspace, 0), 1);
 }
 
 static void task_image(bench *b) {
@@ -224,7 +225,7 @@ static void measure_figures(bench *b) {
 static ae_status measure_streams(ae_bench_stream_rate *streams, const ae_bench_task *task) {
     streams[0] = (ae_bench_stream_rate){
         .name = "a thread's memory",
-        .bytes = (double)ae_workspace_bytes(task->model.network, task->model.kernels,
+        .bytes = (double)ae_workspace_bytes(task->model.network, task->model.kernels, 1,
                                             task->picture.height, task->picture.width)};
     streams[1] = (ae_bench_stream_rate){.name = "main memory", .bytes = MEMORY_BYTES};
     for (int i = 0; i < AE_BENCH_STREAMS; ++i) {
@@ -238,7 +239,7 @@ static ae_status measure_streams(ae_bench_stream_rate *streams, const ae_bench_t
 static ae_status create_buffers(bench *b) {
     b->gradient = ae_calloc(ae_network_size(b->task->model.network), sizeof *b->gradient);
     if (!b->gradient) return ae_fail_memory("the measurements");
-    ae_status status = ae_team_create(&b->team, &b->task->model, b->task->picture, 1);
+    ae_status status = ae_team_create(&b->team, &b->task->model, b->task->picture, 1, 1);
     if (status == AE_OK) b->member = &b->team->members[0];
     return status;
 }

@@ -52,7 +52,6 @@ static ae_status create_step(ae_bench_task *task) {
                            .order = order,
                            .sampling = {.crops = 1},
                            .shard = {0, 1, 1, 1, 1},
-                           .block = 1,
                            .noise = {0.1, -1, 1},
                            .loss = AE_LOSS_MSE,
                            .bound = ae_fixed_bound(AE_FIXED_K, 100)};

@@ -157,7 +157,7 @@ ae_status ae_bench_team_measure(ae_bench_team *team, ae_comm *comm, const ae_ben
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
     if (is_first) team->rank_threads = ae_calloc(3 * ranks, sizeof *team->rank_threads);
-    ae_status status = ae_team_create(&m.team, &task->model, task->picture, placement.threads);
+    ae_status status = ae_team_create(&m.team, &task->model, task->picture, 1, placement.threads);
     if (!m.mine || (is_first && (!m.all || !team->rank_threads)))
         status = ae_fail_memory("the measurements");
     status = ae_comm_agree(comm, status);

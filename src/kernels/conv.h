@@ -55,6 +55,13 @@ static inline size_t ae_lane_weight(int in_channels, int oc, int ic) { /* within
 size_t ae_conv_packed(const ae_conv *conv);
 void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool backward);
 
+/* That of one of several images. */
+static inline ae_epilogue ae_epilogue_of(const ae_epilogue *epilogue, int image) {
+    ae_epilogue its = *epilogue;
+    if (its.gate) its.gate += image;
+    return its;
+}
+
 static inline float ae_epilogue_value(float value, const ae_epilogue *epilogue, float gate) {
     switch (epilogue->kind) {
     case AE_EPILOGUE_RELU:

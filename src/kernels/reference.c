@@ -98,9 +98,9 @@ static float spread_pixel(float sum, const ae_planes *out, const ae_planes *in,
     return sum;
 }
 
-static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *conv, bool backward,
-                     const float *weights, const float *bias, const ae_epilogue *epilogue,
-                     float *scratch) {
+static void convolve_image(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                           bool backward, const float *weights, const float *bias,
+                           const ae_epilogue *epilogue, float *scratch) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     const bool spreads = conv->stride > 1 && ae_conv_is_adjoint(conv, backward);
     const int shift = ae_conv_shift(conv, backward);
@@ -129,16 +129,25 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
             }
 }
 
-void ae_reference_conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
-                               const float *weights, const float *bias, const ae_epilogue *epilogue,
-                               float *scratch) {
-    convolve(out, in, conv, false, weights, bias, epilogue, scratch);
+static void convolve(const ae_planes *out, const ae_planes *in, int images, const ae_conv *conv,
+                     bool backward, const float *weights, const float *bias,
+                     const ae_epilogue *epilogue, float *scratch) {
+    for (int i = 0; i < images; ++i) {
+        const ae_epilogue its = ae_epilogue_of(epilogue, i);
+        convolve_image(&out[i], &in[i], conv, backward, weights, bias, &its, scratch);
+    }
 }
 
-void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradient,
+void ae_reference_conv_forward(const ae_planes *out, const ae_planes *in, int images,
+                               const ae_conv *conv, const float *weights, const float *bias,
+                               const ae_epilogue *epilogue, float *scratch) {
+    convolve(out, in, images, conv, false, weights, bias, epilogue, scratch);
+}
+
+void ae_reference_conv_backward(const ae_planes *below, const ae_planes *gradient, int images,
                                 const ae_conv *conv, const float *weights,
                                 const ae_epilogue *epilogue, float *scratch) {
-    convolve(below, gradient, conv, true, weights, NULL, epilogue, scratch);
+    convolve(below, gradient, images, conv, true, weights, NULL, epilogue, scratch);
 }
 
 /* The sum of 16 lanes by halving. */
@@ -163,15 +172,16 @@ static float tap_gradient(const ae_planes *small, const ae_planes *large, int a,
     return sum_lanes(lanes);
 }
 
-/* The same with many channels: pixel by pixel. */
-static float pixel_gradient(const ae_planes *small, const ae_planes *large, int a, int b,
-                            const ae_conv *conv, int kh, int kw) {
+/* The same with many channels: pixel by pixel, of all images. */
+static float pixel_gradient(const ae_planes *small, const ae_planes *large, int images, int a,
+                            int b, const ae_conv *conv, int kh, int kw) {
     const int s = conv->stride, p = conv->padding;
     float sum = 0;
-    for (int h = 0; h < small->height; ++h)
-        for (int w = 0; w < small->width; ++w)
-            sum = fmaf(ae_planes_row(small, a, h)[w],
-                       pixel_at(large, b, s * h + kh - p, s * w + kw - p), sum);
+    for (int i = 0; i < images; ++i)
+        for (int h = 0; h < small->height; ++h)
+            for (int w = 0; w < small->width; ++w)
+                sum = fmaf(ae_planes_row(&small[i], a, h)[w],
+                           pixel_at(&large[i], b, s * h + kh - p, s * w + kw - p), sum);
     return sum;
 }
 
@@ -204,29 +214,43 @@ static void add_winograd_column(float *sums, const ae_planes *small, const ae_pl
     sums[6 + kw] += both + s[3];
 }
 
-void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
-                               const ae_conv *conv, float *scratch) {
-    const ae_planes *small = conv->transposed ? in : gradient;
-    const ae_planes *large = conv->transposed ? gradient : in;
+static void add_pixel_gradients(float *sums, const ae_planes *small, const ae_planes *large,
+                                int images, const ae_conv *conv) {
     const int kernel = conv->kernel;
-    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
-    (void)scratch;
-    if (algorithm == AE_CONV_TILES) {
-        ae_reference_tiles_weights(sums, small, large, conv->padding);
-        return;
-    }
+    for (int a = 0; a < small->channels; ++a)
+        for (int b = 0; b < large->channels; ++b)
+            for (int tap = 0; tap < kernel * kernel; ++tap)
+                *sums++ +=
+                    pixel_gradient(small, large, images, a, b, conv, tap / kernel, tap % kernel);
+}
+
+static void add_image_gradients(float *sums, const ae_planes *small, const ae_planes *large,
+                                const ae_conv *conv) {
+    const int kernel = conv->kernel;
+    const bool in_pairs = ae_conv_algorithm_of(conv) == AE_CONV_PAIRS;
     for (int a = 0; a < small->channels; ++a)
         for (int b = 0; b < large->channels; ++b, sums += kernel * kernel)
             for (int kw = 0; kw < kernel; ++kw) {
-                if (algorithm == AE_CONV_PAIRS)
+                if (in_pairs)
                     add_winograd_column(sums, small, large, a, b, kw, conv->padding);
                 else
                     for (int kh = 0; kh < kernel; ++kh)
-                        sums[kh * kernel + kw] +=
-                            algorithm == AE_CONV_PIXELS
-                                ? pixel_gradient(small, large, a, b, conv, kh, kw)
-                                : tap_gradient(small, large, a, b, conv, kh, kw);
+                        sums[kh * kernel + kw] += tap_gradient(small, large, a, b, conv, kh, kw);
             }
+}
+
+void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
+                               int images, const ae_conv *conv, float *scratch) {
+    const ae_planes *small = conv->transposed ? in : gradient;
+    const ae_planes *large = conv->transposed ? gradient : in;
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
+    (void)scratch;
+    if (algorithm == AE_CONV_TILES)
+        ae_reference_tiles_weights(sums, small, large, images, conv->padding);
+    else if (algorithm == AE_CONV_PIXELS)
+        add_pixel_gradients(sums, small, large, images, conv);
+    else
+        for (int i = 0; i < images; ++i) add_image_gradients(sums, &small[i], &large[i], conv);
 }
 
 size_t ae_reference_conv_scratch(const ae_conv *conv, int height, int width) {

@@ -138,19 +138,25 @@ void ae_reference_tiles(const ae_planes *out, const ae_planes *in, const float *
         }
 }
 
+/* s += the components' products of the tile at (row, column) of channels a and b. */
+static void add_products(float s[SIDE][SIDE], const ae_planes *small, const ae_planes *large, int a,
+                         int b, int row, int column, int padding) {
+    float q[SIDE][SIDE], p[SIDE][SIDE];
+    gradient_tile(q, small, a, row, column);
+    input_tile(p, large, b, row - padding, column - padding);
+    for (int k = 0; k < SIDE * SIDE; ++k)
+        s[k / SIDE][k % SIDE] =
+            fmaf(q[k / SIDE][k % SIDE], p[k / SIDE][k % SIDE], s[k / SIDE][k % SIDE]);
+}
+
 /* Adds the derivatives by the kernel from channel b of `large` to channel a of `small`. */
-static void add_kernel(float sums[9], const ae_planes *small, const ae_planes *large, int a, int b,
-                       int padding) {
+static void add_kernel(float sums[9], const ae_planes *small, const ae_planes *large, int images,
+                       int a, int b, int padding) {
     float s[SIDE][SIDE] = {{0}}, down[SIDE][3];
-    for (int row = 0; row < small->height; row += TILE)
-        for (int column = 0; column < small->width; column += TILE) {
-            float q[SIDE][SIDE], p[SIDE][SIDE];
-            gradient_tile(q, small, a, row, column);
-            input_tile(p, large, b, row - padding, column - padding);
-            for (int k = 0; k < SIDE * SIDE; ++k)
-                s[k / SIDE][k % SIDE] =
-                    fmaf(q[k / SIDE][k % SIDE], p[k / SIDE][k % SIDE], s[k / SIDE][k % SIDE]);
-        }
+    for (int i = 0; i < images; ++i)
+        for (int row = 0; row < small->height; row += TILE)
+            for (int column = 0; column < small->width; column += TILE)
+                add_products(s, &small[i], &large[i], a, b, row, column, padding);
     for (int x = 0; x < SIDE; ++x) {
         float column[SIDE];
         for (int k = 0; k < SIDE; ++k) column[k] = s[k][x];
@@ -165,8 +171,8 @@ static void add_kernel(float sums[9], const ae_planes *small, const ae_planes *l
 }
 
 void ae_reference_tiles_weights(float *sums, const ae_planes *small, const ae_planes *large,
-                                int padding) {
+                                int images, int padding) {
     for (int a = 0; a < small->channels; ++a)
         for (int b = 0; b < large->channels; ++b, sums += 9)
-            add_kernel(sums, small, large, a, b, padding);
+            add_kernel(sums, small, large, images, a, b, padding);
 }

@@ -272,19 +272,11 @@ static void spread_strided(task *t, const ae_conv *conv, float *scratch) {
     apply(out, epilogue);
 }
 
-static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *conv, bool backward,
-                     const float *weights, const float *bias, const ae_epilogue *epilogue,
-                     float *scratch) {
+/* By planes in the lanes of vectors. */
+static void convolve_planes(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+                            bool backward, const float *weights, const float *bias,
+                            const ae_epilogue *epilogue, float *scratch) {
     const int k = conv->kernel;
-    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
-    if (algorithm == AE_CONV_TILES) {
-        convolve_tiles(out, in, weights, bias, epilogue, ae_conv_shift(conv, backward), scratch);
-        return;
-    }
-    if (algorithm == AE_CONV_PIXELS) {
-        convolve_pixels(out, in, conv, backward, weights, bias, epilogue, scratch);
-        return;
-    }
     task t = {.out = out,
               .in = in,
               .weights = weights,
@@ -304,16 +296,35 @@ static void convolve(const ae_planes *out, const ae_planes *in, const ae_conv *c
         taps[i] = (tap){(ptrdiff_t)(i / k - t.shift) * in->row_stride + i % k - t.shift, i};
     t.taps = taps;
     t.tap_count = k * k;
-    run(&t, algorithm == AE_CONV_PAIRS);
+    run(&t, ae_conv_algorithm_of(conv) == AE_CONV_PAIRS);
 }
 
-static void conv_forward(const ae_planes *out, const ae_planes *in, const ae_conv *conv,
+static void convolve(const ae_planes *out, const ae_planes *in, int images, const ae_conv *conv,
+                     bool backward, const float *weights, const float *bias,
+                     const ae_epilogue *epilogue, float *scratch) {
+    const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
+    if (algorithm == AE_CONV_TILES) {
+        convolve_tiles(out, in, images, weights, bias, epilogue, ae_conv_shift(conv, backward),
+                       scratch);
+        return;
+    }
+    for (int i = 0; i < images; ++i) {
+        const ae_epilogue its = ae_epilogue_of(epilogue, i);
+        if (algorithm == AE_CONV_PIXELS)
+            convolve_pixels(&out[i], &in[i], conv, backward, weights, bias, &its, scratch);
+        else
+            convolve_planes(&out[i], &in[i], conv, backward, weights, bias, &its, scratch);
+    }
+}
+
+static void conv_forward(const ae_planes *out, const ae_planes *in, int images, const ae_conv *conv,
                          const float *weights, const float *bias, const ae_epilogue *epilogue,
                          float *scratch) {
-    convolve(out, in, conv, false, weights, bias, epilogue, scratch);
+    convolve(out, in, images, conv, false, weights, bias, epilogue, scratch);
 }
 
-static void conv_backward(const ae_planes *below, const ae_planes *gradient, const ae_conv *conv,
-                          const float *weights, const ae_epilogue *epilogue, float *scratch) {
-    convolve(below, gradient, conv, true, weights, NULL, epilogue, scratch);
+static void conv_backward(const ae_planes *below, const ae_planes *gradient, int images,
+                          const ae_conv *conv, const float *weights, const ae_epilogue *epilogue,
+                          float *scratch) {
+    convolve(below, gradient, images, conv, true, weights, NULL, epilogue, scratch);
 }

@@ -42,11 +42,12 @@ typedef struct tap_task {
     int in_channels;
 } tap_task;
 
-/* Adds to output pixels (oh, ow + r * apart), r < count, of all lanes the products with `taps`
- * neighbouring taps from tap number `index` on, of which the first reads input pixel (ih, iw) for
- * r = 0. */
-static void add_taps(const tap_task *t, const pixel_rows *out, int oh, int ow, int apart, int count,
-                     const pixel_rows *in, int ih, int iw, int index, int taps, int tap_step) {
+/* Adds to output pixels (oh, ow + r * apart), r < count, of the lanes from `lane` on the products
+ * with `taps` neighbouring taps from tap number `index` on, of which the first reads input pixel
+ * (ih, iw) for r = 0. */
+static void add_taps(const tap_task *t, const pixel_rows *out, int lane, int oh, int ow, int apart,
+                     int count, const pixel_rows *in, int ih, int iw, int index, int taps,
+                     int tap_step) {
     const ptrdiff_t component = (ptrdiff_t)t->in_channels * out->lanes;
     const int in_apart = t->spreads ? 1 : t->conv->stride;
     const product p = {.sums = pixel_at(out, oh, ow),
@@ -63,35 +64,46 @@ static void add_taps(const tap_task *t, const pixel_rows *out, int oh, int ow, i
                        .count = t->in_channels,
                        .last = t->in_channels,
                        .chain = CHAIN_GOES_ON};
-    for (int lane = 0; lane < out->lanes; lane += PRODUCT_LANES)
-        multiply_some(&p, 0, lane, count, at_most(out->lanes - lane, PRODUCT_LANES));
+    multiply_some(&p, 0, lane, count, at_most(out->lanes - lane, PRODUCT_LANES));
 }
 
-/* Row oh of a correlation. */
-static void correlate_row(const tap_task *t, const pixel_rows *out, int oh, int width,
-                          const pixel_rows *in) {
+/* Adds row i of the kernel's taps to row oh of a correlation. */
+static void correlate_row(const tap_task *t, const pixel_rows *out, int lane, int oh, int width,
+                          const pixel_rows *in, int i) {
     const int k = t->conv->kernel, s = t->conv->stride;
     for (int ow = 0, count; ow < width; ow += count) {
         count = share_of(width - ow);
-        for (int i = 0; i < k; ++i)
-            add_taps(t, out, oh, ow, 1, count, in, s * oh + i - t->shift, s * ow - t->shift, i * k,
-                     k, 1);
+        add_taps(t, out, lane, oh, ow, 1, count, in, s * oh + i - t->shift, s * ow - t->shift,
+                 i * k, k, 1);
     }
 }
 
-/* Row oh of the adjoint of a correlation of stride 2: each pixel has every second tap. */
-static void spread_row(const tap_task *t, const pixel_rows *out, int oh, int width,
-                       const pixel_rows *in) {
+/* The same of the adjoint of a correlation of stride 2: each pixel has every second tap. */
+static void spread_row(const tap_task *t, const pixel_rows *out, int lane, int oh, int width,
+                       const pixel_rows *in, int i) {
     const int k = t->conv->kernel, p = t->shift;
+    if ((oh + p - i) % 2 != 0) return;
     for (int parity = 0; parity < 2; ++parity)
         for (int ow = parity, count; ow < width; ow += 2 * count) {
             const int first = (parity + p) % 2; /* tap */
             count = share_of((width - ow + 1) / 2);
-            for (int i = (oh + p) % 2; i < k; i += 2)
-                if (first < k)
-                    add_taps(t, out, oh, ow, 2, count, in, (oh + p - i) / 2, (ow + p - first) / 2,
-                             i * k + first, (k - first + 1) / 2, 2);
+            if (first < k)
+                add_taps(t, out, lane, oh, ow, 2, count, in, (oh + p - i) / 2, (ow + p - first) / 2,
+                         i * k + first, (k - first + 1) / 2, 2);
         }
+}
+
+/* Adds all taps to rows [row, row + rows): those weights that a first-level cache holds to all of
+ * them in turn. */
+static void add_all_taps(const tap_task *t, const pixel_rows *out, int row, int rows, int width,
+                         const pixel_rows *in) {
+    for (int lane = 0; lane < out->lanes; lane += PRODUCT_LANES)
+        for (int i = 0; i < t->conv->kernel; ++i)
+            for (int oh = row; oh < row + rows; ++oh)
+                if (t->spreads)
+                    spread_row(t, out, lane, oh, width, in, i);
+                else
+                    correlate_row(t, out, lane, oh, width, in, i);
 }
 
 /* Rows and columns of input that `n` of output from `at` on read. */
@@ -132,14 +144,11 @@ static void convolve_pixels(const ae_planes *out, const ae_planes *in, const ae_
             rows_of(&memory, in, read.begin, read.count, columns.begin, columns.count);
         const ptrdiff_t pitch = (ptrdiff_t)columns_of(out->width) * lanes;
         const pixel_rows made = {memory - row * pitch, lanes, pitch};
-        for (int oh = row; oh < row + rows; ++oh) {
+        for (int oh = row; oh < row + rows; ++oh)
             begin_with(&made, oh, out->width, bias, out->channels);
-            if (spreads)
-                spread_row(&t, &made, oh, out->width, &from);
-            else
-                correlate_row(&t, &made, oh, out->width, &from);
+        add_all_taps(&t, &made, row, rows, out->width, &from);
+        for (int oh = row; oh < row + rows; ++oh)
             turn_to_planes(out, pixel_at(&made, oh, 0), oh, 0, out->width, epilogue);
-        }
     }
 }
 
@@ -153,8 +162,8 @@ static int groups_of(int as, int bs) {
 }
 
 /* Adds the products of rows [row, row + rows) of the smaller image to the sums of all taps,
- * groups[group][tap][row][lane]. */
-static void add_band(float *group, const pixel_rows *small, const pixel_rows *large,
+ * groups[group][tap][row][lane], or begins them. */
+static void add_band(float *group, bool begins, const pixel_rows *small, const pixel_rows *large,
                      const ae_conv *conv, int as, int bs, int row, int rows, int width) {
     const int k = conv->kernel, s = conv->stride;
     for (int a = 0; a < as; a += PRODUCT_ROWS)
@@ -174,7 +183,7 @@ static void add_band(float *group, const pixel_rows *small, const pixel_rows *la
                                    .lines = rows,
                                    .count = width,
                                    .last = width,
-                                   .chain = row > 0 ? CHAIN_GOES_ON : CHAIN_BEGINS};
+                                   .chain = begins ? CHAIN_BEGINS : CHAIN_GOES_ON};
                 multiply_some(&p, a, b, at_most(as - a, PRODUCT_ROWS),
                               at_most(bs - b, PRODUCT_LANES));
             }
@@ -192,19 +201,21 @@ static void add_groups(float *gradient, const float *group, int as, int bs, int 
 }
 
 static void gradient_pixels(float *gradient, const ae_planes *small, const ae_planes *large,
-                            const ae_conv *conv, float *scratch) {
+                            int images, const ae_conv *conv, float *scratch) {
     const int as = small->channels, bs = large->channels, taps = conv->kernel * conv->kernel;
     const int s = conv->stride, p = conv->padding;
     const int columns = s * (small->width - 1) + conv->kernel;
     float *groups = scratch, *pixels_memory = groups + groups_of(as, bs) * taps * TAP_GROUP;
-    for (int row = 0; row < small->height; row += BAND) {
-        const int rows = at_most(small->height - row, BAND);
-        float *memory = pixels_memory;
-        const pixel_rows of_small = rows_of(&memory, small, row, rows, 0, small->width);
-        const pixel_rows of_large =
-            rows_of(&memory, large, s * row - p, s * (rows - 1) + conv->kernel, -p, columns);
-        add_band(groups, &of_small, &of_large, conv, as, bs, row, rows, small->width);
-    }
+    for (int i = 0; i < images; ++i)
+        for (int row = 0; row < small->height; row += BAND) {
+            const int rows = at_most(small->height - row, BAND);
+            float *memory = pixels_memory;
+            const pixel_rows of_small = rows_of(&memory, &small[i], row, rows, 0, small->width);
+            const pixel_rows of_large = rows_of(&memory, &large[i], s * row - p,
+                                                s * (rows - 1) + conv->kernel, -p, columns);
+            add_band(groups, i == 0 && row == 0, &of_small, &of_large, conv, as, bs, row, rows,
+                     small->width);
+        }
     add_groups(gradient, groups, as, bs, taps);
 }
 

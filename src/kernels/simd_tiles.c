@@ -9,31 +9,41 @@ enum {
     BLOCK_COLUMNS = BLOCK_TILES * TILE
 };
 
-/* A block of tiles: `rows` rows of tiles of `columns` each, from tile (row, column) on. */
+/* A block of tiles: of each of `images` images from `image` on, `rows` rows of tiles of `columns`
+ * each, from tile (row, column) on. */
 typedef struct block {
-    int row, column, rows, columns;
+    int image, row, column, images, rows, columns;
 } block;
 
 static int tiles_across(int n) {
     return (n + TILE - 1) / TILE;
 }
 
-/* The block behind `b` of an image of height x width, in the order of rows of tiles; false at its
- * end. Begins with {0}. */
-static bool next_block(block *b, int height, int width) {
+/* The block behind `b` of images of height x width, in the order of images and of their rows of
+ * tiles: of several images where they are whole. False at the end; begins with {0}. */
+static bool next_block(block *b, int images, int height, int width) {
     const int across = tiles_across(width), down = tiles_across(height);
-    const bool is_first = b->rows == 0;
-    const int columns = across < BLOCK_TILES ? across : BLOCK_TILES;
-    const int rows = BLOCK_TILES / columns;
+    const int columns = at_most(across, BLOCK_TILES);
+    const int rows = at_most(down, BLOCK_TILES / columns);
+    const bool is_whole = columns == across && rows == down;
     b->column += b->columns;
-    if (!is_first && b->column >= across) {
+    if (b->rows > 0 && b->column >= across) {
         b->column = 0;
         b->row += b->rows;
     }
-    if (b->row >= down) return false;
-    b->columns = across - b->column < columns ? across - b->column : columns;
-    b->rows = down - b->row < rows ? down - b->row : rows;
+    if (b->row >= down) {
+        b->row = 0;
+        b->image += b->images;
+    }
+    if (b->image >= images) return false;
+    b->images = is_whole ? at_most(images - b->image, BLOCK_TILES / (rows * columns)) : 1;
+    b->columns = at_most(across - b->column, columns);
+    b->rows = at_most(down - b->row, rows);
     return true;
+}
+
+static int tiles_of(const block *b) {
+    return b->images * b->rows * b->columns;
 }
 
 /* ---- transforms of one line, for VEC channels at a time ---- */
@@ -118,13 +128,15 @@ INLINE void block_components(float *components, const ae_planes *in, const block
                              float *pixels) {
     const int lanes = lanes_of(in->channels), columns = b->columns * TILE + side - TILE;
     const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
-    const ptrdiff_t stride = (ptrdiff_t)b->rows * b->columns * lanes;
-    for (int r = b->row; r < b->row + b->rows; ++r) {
-        turn_to_pixels(pixels, in, r * TILE - shift, side, b->column * TILE - shift, columns);
-        for (int t = 0; t < b->columns; ++t, components += lanes)
-            tile_components(components, stride, pixels + (ptrdiff_t)t * TILE * lanes, row, lanes,
-                            side, transform);
-    }
+    const ptrdiff_t stride = (ptrdiff_t)tiles_of(b) * lanes;
+    for (int i = b->image; i < b->image + b->images; ++i)
+        for (int r = b->row; r < b->row + b->rows; ++r) {
+            turn_to_pixels(pixels, &in[i], r * TILE - shift, side, b->column * TILE - shift,
+                           columns);
+            for (int t = 0; t < b->columns; ++t, components += lanes)
+                tile_components(components, stride, pixels + (ptrdiff_t)t * TILE * lanes, row,
+                                lanes, side, transform);
+        }
 }
 
 static void input_components(float *components, const ae_planes *in, const block *b, int shift,
@@ -168,25 +180,21 @@ static void output_tiles(const ae_planes *out, const block *b, const float *prod
                          const float *bias, const ae_epilogue *epilogue, float *pixels) {
     const int lanes = lanes_of(out->channels), columns = b->columns * TILE;
     const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
-    const ptrdiff_t stride = (ptrdiff_t)b->rows * b->columns * lanes;
-    for (int r = b->row; r < b->row + b->rows; ++r) {
-        for (int t = 0; t < b->columns; ++t, products += lanes)
-            tile_output(pixels + (ptrdiff_t)t * TILE * lanes, row, products, stride, lanes, bias,
-                        out->channels);
-        for (int h = r * TILE; h < (r + 1) * TILE && h < out->height; ++h)
-            turn_to_planes(out, pixels + (h - r * TILE) * row, h, b->column * TILE, columns,
-                           epilogue);
+    const ptrdiff_t stride = (ptrdiff_t)tiles_of(b) * lanes;
+    for (int i = b->image; i < b->image + b->images; ++i) {
+        const ae_epilogue its = ae_epilogue_of(epilogue, i);
+        for (int r = b->row; r < b->row + b->rows; ++r) {
+            for (int t = 0; t < b->columns; ++t, products += lanes)
+                tile_output(pixels + (ptrdiff_t)t * TILE * lanes, row, products, stride, lanes,
+                            bias, out->channels);
+            for (int h = r * TILE; h < (r + 1) * TILE && h < out->height; ++h)
+                turn_to_planes(&out[i], pixels + (h - r * TILE) * row, h, b->column * TILE, columns,
+                               &its);
+        }
     }
 }
 
 /* ---- the kernels ---- */
-
-/* Scratch of a block: pixels of its rows, components of what is read and of what is made. */
-static size_t block_tiles(int height, int width) {
-    block b = {0};
-    next_block(&b, height, width);
-    return (size_t)b.rows * (size_t)b.columns;
-}
 
 static size_t pixels_floats(int lanes, int width) {
     const int columns = tiles_across(width) * TILE;
@@ -204,10 +212,11 @@ static size_t groups_floats(int as, int bs) {
     return (size_t)rows * (size_t)((bs + PRODUCT_LANES - 1) / PRODUCT_LANES) * GROUP;
 }
 
-/* Of an image of height x width that is made, or whose gradient is read. */
-static size_t tiles_scratch(int in_channels, int out_channels, int height, int width) {
+/* Pixels of a block's rows, components of what is read and of what is made, and groups, for images
+ * of that width that are made, or whose gradient is read. */
+static size_t tiles_scratch(int in_channels, int out_channels, int width) {
     const int in = lanes_of(in_channels), out = lanes_of(out_channels);
-    const size_t components = COMPONENTS * block_tiles(height, width) * (size_t)(in + out);
+    const size_t components = (size_t)(COMPONENTS * BLOCK_TILES) * (size_t)(in + out);
     /* Of a plain convolution, and a transposed one. */
     const size_t groups = groups_floats(out_channels, in_channels);
     const size_t turned = groups_floats(in_channels, out_channels);
@@ -222,16 +231,16 @@ static void multiply_tiles(const product *p, int tiles, int lanes) {
                           at_most(lanes - lane, PRODUCT_LANES));
 }
 
-static void convolve_tiles(const ae_planes *out, const ae_planes *in, const float *weights,
-                           const float *bias, const ae_epilogue *epilogue, int shift,
-                           float *scratch) {
+static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images,
+                           const float *weights, const float *bias, const ae_epilogue *epilogue,
+                           int shift, float *scratch) {
     const int in_lanes = lanes_of(in->channels), out_lanes = lanes_of(out->channels);
     const int lines = (in->channels + AE_TILE_CHAIN - 1) / AE_TILE_CHAIN;
     float *pixels = scratch;
     float *components =
         pixels + pixels_floats(in_lanes > out_lanes ? in_lanes : out_lanes, out->width);
-    for (block b = {0}; next_block(&b, out->height, out->width);) {
-        const int tiles = b.rows * b.columns;
+    for (block b = {0}; next_block(&b, images, out->height, out->width);) {
+        const int tiles = tiles_of(&b);
         float *products = components + (ptrdiff_t)COMPONENTS * tiles * in_lanes;
         input_components(components, in, &b, shift, pixels);
         for (int k = 0; k < COMPONENTS; ++k) {
@@ -285,23 +294,23 @@ static void add_kernels(float *sums, ptrdiff_t stride, const float *group, int r
         }
 }
 
-static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes *large, int padding,
-                           float *scratch) {
+static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes *large, int images,
+                           int padding, float *scratch) {
     const int as = small->channels, bs = large->channels;
     const int a_lanes = lanes_of(as), b_lanes = lanes_of(bs);
-    const int all = tiles_across(small->height) * tiles_across(small->width);
+    const int all = images * tiles_across(small->height) * tiles_across(small->width);
     float *pixels = scratch;
     float *groups = pixels + pixels_floats(a_lanes > b_lanes ? a_lanes : b_lanes, small->width);
     float *components = groups + groups_floats(as, bs);
     int done = 0;
-    for (block b = {0}; next_block(&b, small->height, small->width);) {
-        const int tiles = b.rows * b.columns;
+    for (block b = {0}; next_block(&b, images, small->height, small->width);) {
+        const int tiles = tiles_of(&b);
         float *of_large = components + (ptrdiff_t)COMPONENTS * tiles * a_lanes, *group = groups;
         gradient_components(components, small, &b, pixels);
         input_components(of_large, large, &b, padding, pixels);
         done += tiles;
         for (int row = 0; row < as; row += PRODUCT_ROWS)
-            for (int lane = 0; lane < bs; lane += PRODUCT_LANES, group += GROUP) {
+            for (int lane = 0; lane < bs; lane += PRODUCT_LANES) {
                 const int rows = at_most(as - row, PRODUCT_ROWS);
                 const int lanes = at_most(bs - lane, PRODUCT_LANES);
                 for (int k = 0; k < COMPONENTS; ++k) {
@@ -323,6 +332,7 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
                 if (done == all)
                     add_kernels(sums + ((ptrdiff_t)row * bs + lane) * 9, (ptrdiff_t)bs * 9, group,
                                 rows, lanes);
+                if (tiles < all) group += GROUP; /* to be gone on with */
             }
     }
 }

@@ -220,9 +220,8 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     size_t floats = smalls * TILE_TAPS; /* a tile's sums */
     if (algorithm == AE_CONV_TILES) {   /* forward and back, whose images differ in size */
-        const size_t forward =
-            tiles_scratch(conv->in_channels, conv->out_channels, out_height, out_width);
-        const size_t back = tiles_scratch(conv->in_channels, conv->out_channels, height, width);
+        const size_t forward = tiles_scratch(conv->in_channels, conv->out_channels, out_width);
+        const size_t back = tiles_scratch(conv->in_channels, conv->out_channels, width);
         return forward > back ? forward : back;
     }
     if (algorithm == AE_CONV_PIXELS)
@@ -237,19 +236,26 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     return floats;
 }
 
-static void conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient,
+/* By planes in the lanes of vectors. */
+static void gradient_planes(float *sums, const ae_planes *small, const ae_planes *large,
+                            const ae_conv *conv, float *scratch) {
+    if (conv->stride > 1)
+        gradient_strided(sums, small, large, conv->kernel, conv->padding, scratch);
+    else if (ae_conv_algorithm_of(conv) == AE_CONV_PAIRS)
+        gradient_pairs(sums, small, large, conv->padding, scratch);
+    else
+        gradient_direct(sums, small, large, conv->kernel, conv->padding, scratch);
+}
+
+static void conv_weights(float *sums, const ae_planes *in, const ae_planes *gradient, int images,
                          const ae_conv *conv, float *scratch) {
     const ae_planes *small = conv->transposed ? in : gradient;
     const ae_planes *large = conv->transposed ? gradient : in;
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     if (algorithm == AE_CONV_PIXELS)
-        gradient_pixels(sums, small, large, conv, scratch);
-    else if (conv->stride > 1)
-        gradient_strided(sums, small, large, conv->kernel, conv->padding, scratch);
+        gradient_pixels(sums, small, large, images, conv, scratch);
     else if (algorithm == AE_CONV_TILES)
-        gradient_tiles(sums, small, large, conv->padding, scratch);
-    else if (algorithm == AE_CONV_PAIRS)
-        gradient_pairs(sums, small, large, conv->padding, scratch);
+        gradient_tiles(sums, small, large, images, conv->padding, scratch);
     else
-        gradient_direct(sums, small, large, conv->kernel, conv->padding, scratch);
+        for (int i = 0; i < images; ++i) gradient_planes(sums, &small[i], &large[i], conv, scratch);
 }

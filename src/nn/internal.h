@@ -45,16 +45,20 @@ struct ae_workspace {
     bool is_forward; /* for the forward pass alone: images share memory, at floats `place` of it,
                         and there are no gradients, target and sums */
     size_t place[AE_NODES_MAX + 1];
+    int pictures;     /* at once, most */
+    ae_planes *views; /* owned: all that follow are [pictures] of them */
     /* Of the picture's size. Where the network's own size is another, or its output residual, the
      * output and its gradient have memory of their own, else they are the last node's. */
-    ae_planes input, target, output, output_gradient;
-    ae_planes image[AE_NODES_MAX + 1];    /* the network's input, then each node's output */
-    ae_planes gradient[AE_NODES_MAX + 1]; /* of the loss by the same; before the activation once
-                                             its node is come to. None of the input's */
-    bool is_written[AE_NODES_MAX + 1];    /* by a reader, in this pass */
-    float *spare;                         /* a second reader's part of a gradient */
-    float *scratch;                       /* of the kernels */
-    float *sums;                          /* [size], the block's gradient so far */
+    ae_planes *input, *target, *output, *output_gradient;
+    ae_planes *image[AE_NODES_MAX + 1];    /* the network's input, then each node's output */
+    ae_planes *gradient[AE_NODES_MAX + 1]; /* of the loss by the same; before the activation once
+                                              its node is come to. None of the input's */
+    ae_planes *part;                       /* a second reader's, of a gradient */
+    bool is_written[AE_NODES_MAX + 1];     /* by a reader, in this pass */
+    float *spare;                          /* of the parts: [pictures][spare_floats] */
+    size_t spare_floats;
+    float *scratch; /* of the kernels */
+    float *sums;    /* [size], the block's gradient so far */
 };
 
 /* The gain of a node's initial weights. */

@@ -139,6 +139,14 @@ int64_t ae_network_block(const ae_network *network, const ae_settings *settings)
     return block;
 }
 
+int ae_network_together(int64_t block, int height, int width) {
+    enum { PIXELS = 64 * 64 };
+    int64_t most = PIXELS / ((int64_t)height * width);
+    if (most > AE_TOGETHER_MAX) most = AE_TOGETHER_MAX;
+    if (most > block) most = block;
+    return most < 1 ? 1 : (int)most;
+}
+
 double ae_network_work(const ae_network *network, int n, int height, int width) {
     const ae_node *node = &network->graph.node[n];
     ae_shape shapes[AE_NODES_MAX + 1];

@@ -23,17 +23,14 @@ static ae_epilogue gate_of(const ae_node *node, const ae_planes *image) {
                          .gate = image};
 }
 
-static void forward_node(ae_workspace *w, const float *packed, int n) {
+/* What isn't a convolution, of one picture. */
+static void forward_picture(ae_workspace *w, int n, int p) {
     const ae_node *node = &w->network->graph.node[n];
-    const ae_packed_node *at = &w->packed.node[n];
-    const ae_planes *out = &w->image[n + 1], *in = &w->image[node->input[0]];
-    const ae_planes *other = &w->image[node->input[1]];
+    const ae_planes *out = &w->image[n + 1][p], *in = &w->image[node->input[0]][p];
+    const ae_planes *other = &w->image[node->input[1]][p];
     const ae_epilogue activation = activation_of(node);
     switch (node->kind) {
     case AE_NODE_CONV:
-        w->kernels->conv_forward(out, in, &node->conv, packed + at->forward,
-                                 node->has_bias ? packed + at->bias : NULL, &activation,
-                                 w->scratch);
         break;
     case AE_NODE_ADD:
         w->kernels->add(out, in, other, 1);
@@ -59,19 +56,40 @@ static void forward_node(ae_workspace *w, const float *packed, int n) {
     if (node->activation == AE_ACTIVATION_SIGMOID) w->kernels->sigmoid(out);
 }
 
-void ae_network_forward(ae_workspace *w, const float *packed) {
-    const ae_network *network = w->network;
-    const ae_planes *last = &w->image[network->graph.count];
-    if (w->image[0].data != w->input.data) ae_planes_extend(&w->image[0], &w->input);
-    if (w->is_forward) ae_planes_clear_border(&w->image[0], network->halo);
-    for (int n = 0; n < network->graph.count; ++n) {
-        if (w->is_forward) ae_planes_clear_border(&w->image[n + 1], network->halo);
-        forward_node(w, packed, n);
-    }
-    if (network->is_residual)
-        w->kernels->add(&w->output, &w->input, last, -1);
-    else if (w->output.data != last->data)
-        ae_planes_copy(&w->output, last);
+static void forward_node(ae_workspace *w, const float *packed, int n, int pictures) {
+    const ae_node *node = &w->network->graph.node[n];
+    const ae_packed_node *at = &w->packed.node[n];
+    const ae_epilogue activation = activation_of(node);
+    if (w->is_forward)
+        for (int p = 0; p < pictures; ++p)
+            ae_planes_clear_border(&w->image[n + 1][p], w->network->halo);
+    if (node->kind == AE_NODE_CONV)
+        w->kernels->conv_forward(w->image[n + 1], w->image[node->input[0]], pictures, &node->conv,
+                                 packed + at->forward, node->has_bias ? packed + at->bias : NULL,
+                                 &activation, w->scratch);
+    for (int p = 0; p < pictures; ++p) forward_picture(w, n, p);
+}
+
+/* The network's input from the picture, which it may be. */
+static void begin_forward(ae_workspace *w, int p) {
+    const ae_planes *first = &w->image[0][p];
+    if (first->data != w->input[p].data) ae_planes_extend(first, &w->input[p]);
+    if (w->is_forward) ae_planes_clear_border(first, w->network->halo);
+}
+
+/* The network's picture from the last node's output, which it may be. */
+static void end_forward(ae_workspace *w, int p) {
+    const ae_planes *last = &w->image[w->network->graph.count][p];
+    if (w->network->is_residual)
+        w->kernels->add(&w->output[p], &w->input[p], last, -1);
+    else if (w->output[p].data != last->data)
+        ae_planes_copy(&w->output[p], last);
+}
+
+void ae_network_forward(ae_workspace *w, const float *packed, int pictures) {
+    for (int p = 0; p < pictures; ++p) begin_forward(w, p);
+    for (int n = 0; n < w->network->graph.count; ++n) forward_node(w, packed, n, pictures);
+    for (int p = 0; p < pictures; ++p) end_forward(w, p);
 }
 
 /* ---- backward ---- */
@@ -84,36 +102,37 @@ const float *ae_network_end_block(const ae_workspace *workspace) {
     return workspace->sums;
 }
 
-double ae_network_loss(ae_workspace *w, ae_loss loss) {
-    if (loss == AE_LOSS_L1) return w->kernels->loss_l1(&w->output_gradient, &w->output, &w->target);
-    return w->kernels->loss_mse(&w->output_gradient, &w->output, &w->target);
+double ae_network_loss(ae_workspace *w, int p, ae_loss loss) {
+    const ae_planes *gradient = &w->output_gradient[p];
+    if (loss == AE_LOSS_L1) return w->kernels->loss_l1(gradient, &w->output[p], &w->target[p]);
+    return w->kernels->loss_mse(gradient, &w->output[p], &w->target[p]);
 }
 
 /* Where a reader of `image` writes its part of the gradient: the first at its place. */
-static ae_planes begin_part(ae_workspace *w, int image) {
-    const ae_planes *gradient = &w->gradient[image];
+static ae_planes part_of(ae_workspace *w, int image, int p) {
+    const ae_planes *gradient = &w->gradient[image][p];
     if (!w->is_written[image]) return *gradient;
-    return ae_planes_view(w->spare, gradient->channels, gradient->height, gradient->width,
-                          w->network->halo);
+    return ae_planes_view(w->spare + (size_t)p * w->spare_floats, gradient->channels,
+                          gradient->height, gradient->width, w->network->halo);
 }
 
 /* Adds a later reader's part. */
-static void end_part(ae_workspace *w, int image, const ae_planes *part) {
-    if (w->is_written[image]) w->kernels->add(&w->gradient[image], &w->gradient[image], part, 1);
-    w->is_written[image] = true;
+static void add_part(ae_workspace *w, int image, int p, const ae_planes *part) {
+    const ae_planes *gradient = &w->gradient[image][p];
+    if (w->is_written[image]) w->kernels->add(gradient, gradient, part, 1);
 }
 
 /* The same for a part that is there already. */
-static void send(ae_workspace *w, int image, const ae_planes *part) {
+static void send(ae_workspace *w, int image, int p, const ae_planes *part) {
     if (!w->network->needs_gradient[image]) return;
-    if (!w->is_written[image]) ae_planes_copy(&w->gradient[image], part);
-    end_part(w, image, part);
+    if (!w->is_written[image]) ae_planes_copy(&w->gradient[image][p], part);
+    add_part(w, image, p, part);
 }
 
 /* Takes the gradient back through the activation of node n, in place. */
-static void undo_activation(ae_workspace *w, int n) {
+static void undo_activation(ae_workspace *w, int n, int p) {
     const ae_node *node = &w->network->graph.node[n];
-    const ae_planes *gradient = &w->gradient[n + 1], *image = &w->image[n + 1];
+    const ae_planes *gradient = &w->gradient[n + 1][p], *image = &w->image[n + 1][p];
     if (node->activation == AE_ACTIVATION_NONE || w->network->is_gated[n + 1]) return;
     if (node->activation == AE_ACTIVATION_SIGMOID) {
         w->kernels->sigmoid_gradient(gradient, image);
@@ -124,92 +143,102 @@ static void undo_activation(ae_workspace *w, int n) {
 }
 
 /* Adds the derivatives by a convolution's weight and bias to the block's sums. */
-static void add_derivatives(ae_workspace *w, int n) {
+static void add_derivatives(ae_workspace *w, int n, int pictures) {
     const ae_network *network = w->network;
     const ae_node *node = &network->graph.node[n];
     const ae_node_weights *at = &network->weights[n];
-    const ae_planes *gradient = &w->gradient[n + 1];
+    const ae_planes *gradient = w->gradient[n + 1];
     w->kernels->conv_weights(w->sums + network->parameter[at->weight].offset,
-                             &w->image[node->input[0]], gradient, &node->conv, w->scratch);
-    if (node->has_bias)
-        w->kernels->sum_pixels(w->sums + network->parameter[at->bias].offset, gradient);
+                             w->image[node->input[0]], gradient, pictures, &node->conv, w->scratch);
+    for (int p = 0; p < pictures && node->has_bias; ++p)
+        w->kernels->sum_pixels(w->sums + network->parameter[at->bias].offset, &gradient[p]);
 }
 
-static void backward_conv(ae_workspace *w, const float *packed, int n) {
+static void backward_conv(ae_workspace *w, const float *packed, int n, int pictures) {
     const ae_node *node = &w->network->graph.node[n];
     const int image = node->input[0];
-    add_derivatives(w, n);
+    add_derivatives(w, n, pictures);
     if (!w->network->needs_gradient[image]) return;
-    const ae_planes part = begin_part(w, image);
     ae_epilogue gate = no_epilogue;
     if (w->network->is_gated[image])
-        gate = gate_of(&w->network->graph.node[image - 1], &w->image[image]);
-    w->kernels->conv_backward(&part, &w->gradient[n + 1], &node->conv,
+        gate = gate_of(&w->network->graph.node[image - 1], w->image[image]);
+    for (int p = 0; p < pictures; ++p) w->part[p] = part_of(w, image, p);
+    w->kernels->conv_backward(w->part, w->gradient[n + 1], pictures, &node->conv,
                               packed + w->packed.node[n].backward, &gate, w->scratch);
-    end_part(w, image, &part);
+    for (int p = 0; p < pictures; ++p) add_part(w, image, p, &w->part[p]);
 }
 
 /* Pixels that move, and no more. */
-static void backward_moved(ae_workspace *w, int n) {
+static void backward_moved(ae_workspace *w, int n, int p) {
     const ae_node *node = &w->network->graph.node[n];
     const int image = node->input[0];
-    const ae_planes *gradient = &w->gradient[n + 1];
+    const ae_planes *gradient = &w->gradient[n + 1][p];
     if (!w->network->needs_gradient[image]) return;
-    const ae_planes part = begin_part(w, image);
+    const ae_planes part = part_of(w, image, p);
     if (node->kind == AE_NODE_UNSHUFFLE) w->kernels->shuffle(&part, gradient);
     if (node->kind == AE_NODE_SHUFFLE) w->kernels->unshuffle(&part, gradient);
     if (node->kind == AE_NODE_MAX_POOL)
-        w->kernels->max_pool_gradient(&part, gradient, &w->image[image]);
-    end_part(w, image, &part);
+        w->kernels->max_pool_gradient(&part, gradient, &w->image[image][p]);
+    add_part(w, image, p, &part);
 }
 
-static void backward_node(ae_workspace *w, const float *packed, int n) {
+/* Sends the gradient of what isn't a convolution to one of its inputs. */
+static void backward_picture(ae_workspace *w, int n, int input, int p) {
     const ae_node *node = &w->network->graph.node[n];
-    const ae_planes *gradient = &w->gradient[n + 1];
-    undo_activation(w, n);
+    const ae_planes *gradient = &w->gradient[n + 1][p];
     switch (node->kind) {
     case AE_NODE_CONV:
-        backward_conv(w, packed, n);
         break;
     case AE_NODE_ADD:
-        send(w, node->input[0], gradient);
-        send(w, node->input[1], gradient);
+        send(w, node->input[input], p, gradient);
         break;
     case AE_NODE_CONCAT: {
-        const int first = w->image[node->input[0]].channels;
-        const ae_planes upper = ae_planes_channels(gradient, 0, first);
-        const ae_planes lower = ae_planes_channels(gradient, first, gradient->channels - first);
-        send(w, node->input[0], &upper);
-        send(w, node->input[1], &lower);
+        const int first = w->image[node->input[0]][p].channels;
+        const int begin = input == 0 ? 0 : first, end = input == 0 ? first : gradient->channels;
+        const ae_planes its = ae_planes_channels(gradient, begin, end - begin);
+        send(w, node->input[input], p, &its);
         break;
     }
     case AE_NODE_UNSHUFFLE:
     case AE_NODE_SHUFFLE:
     case AE_NODE_MAX_POOL:
-        backward_moved(w, n);
+        backward_moved(w, n, p);
         break;
+    }
+}
+
+static void backward_node(ae_workspace *w, const float *packed, int n, int pictures) {
+    const ae_node *node = &w->network->graph.node[n];
+    for (int p = 0; p < pictures; ++p) undo_activation(w, n, p);
+    if (node->kind == AE_NODE_CONV) backward_conv(w, packed, n, pictures);
+    for (int i = 0; i < node->inputs; ++i) {
+        for (int p = 0; p < pictures; ++p) backward_picture(w, n, i, p);
+        w->is_written[node->input[i]] = w->network->needs_gradient[node->input[i]];
     }
 }
 
 /* The gradient by the last node's output from that by the picture: 0 where the picture has no
  * pixels, and of a residual output with its sign turned. */
-static void begin_gradient(ae_workspace *w) {
-    const ae_planes *last = &w->gradient[w->network->graph.count];
-    if (w->output_gradient.data == last->data) return;
+static void begin_gradient(ae_workspace *w, int p) {
+    const ae_planes *last = &w->gradient[w->network->graph.count][p];
+    const ae_planes *of_output = &w->output_gradient[p];
+    if (of_output->data == last->data) return;
     ae_planes_clear(last);
     ae_planes inside = *last;
-    inside.height = w->output_gradient.height;
-    inside.width = w->output_gradient.width;
-    w->kernels->add(&inside, &inside, &w->output_gradient, w->network->is_residual ? -1 : 1);
+    inside.height = of_output->height;
+    inside.width = of_output->width;
+    w->kernels->add(&inside, &inside, of_output, w->network->is_residual ? -1 : 1);
 }
 
-double ae_network_backward(ae_workspace *w, const float *packed, ae_loss loss) {
+void ae_network_backward(double *losses, ae_workspace *w, const float *packed, int pictures,
+                         ae_loss loss) {
     const int count = w->network->graph.count;
     memset(w->is_written, 0, sizeof w->is_written);
-    double value = ae_network_loss(w, loss);
-    begin_gradient(w);
+    for (int p = 0; p < pictures; ++p) {
+        losses[p] = ae_network_loss(w, p, loss);
+        begin_gradient(w, p);
+    }
     w->is_written[count] = true;
     for (int n = count - 1; n >= 0; --n)
-        if (w->is_written[n + 1]) backward_node(w, packed, n);
-    return value;
+        if (w->is_written[n + 1]) backward_node(w, packed, n, pictures);
 }

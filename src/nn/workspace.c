@@ -1,5 +1,6 @@
 /* The memory that the passes work in. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "nn/internal.h"
@@ -18,72 +19,123 @@ static float *take(arena *a, size_t floats) {
     return piece;
 }
 
+/* Views of planes for one picture: five of its own, and two for each node's image. */
+enum { VIEWS = 2 * (AE_NODES_MAX + 1) + 5 };
+
+/* Makes `views`, [VIEWS][pictures], the workspace's. */
+static void use_views(ae_workspace *w, ae_planes *views, int pictures) {
+    w->views = views;
+    w->pictures = pictures;
+    ae_planes **const of_picture[] = {&w->input, &w->target, &w->output, &w->output_gradient,
+                                      &w->part};
+    for (size_t v = 0; v < sizeof of_picture / sizeof *of_picture; ++v, views += pictures)
+        *of_picture[v] = views;
+    for (int n = 0; n <= AE_NODES_MAX; ++n, views += 2 * pictures) {
+        w->image[n] = views;
+        w->gradient[n] = views + pictures;
+    }
+}
+
 static ae_planes take_planes(arena *a, ae_shape shape, int halo) {
     float *memory = take(a, ae_planes_floats(shape.channels, shape.height, shape.width, halo));
     if (!memory) return (ae_planes){0};
     return ae_planes_view(memory, shape.channels, shape.height, shape.width, halo);
 }
 
-static void lay_out(ae_workspace *w, arena *a, const ae_network *network, const ae_kernels *kernels,
-                    int height, int width) {
-    const ae_graph *graph = &network->graph;
-    const int halo = network->halo, last = graph->count;
-    const ae_shape picture = {graph->channels, height, width};
-    ae_shape shapes[AE_NODES_MAX + 1];
-    size_t scratch = 0, spare = 0;
-    ae_graph_shapes(graph, shapes, ae_graph_side(graph, height), ae_graph_side(graph, width));
-    const bool is_extended = shapes[0].height != height || shapes[0].width != width;
-    w->target = take_planes(a, picture, halo);
-    w->input = take_planes(a, picture, halo);
-    w->image[0] = is_extended ? take_planes(a, shapes[0], halo) : w->input;
-    for (int n = 0; n < graph->count; ++n) {
-        const ae_node *node = &graph->node[n];
-        const ae_shape *in = &shapes[node->input[0]], *out = &shapes[n + 1];
-        w->image[n + 1] = take_planes(a, *out, halo);
-        w->gradient[n + 1] = take_planes(a, *out, halo);
-        const size_t floats = ae_planes_floats(out->channels, out->height, out->width, halo);
-        if (spare < floats) spare = floats;
+/* Floats of scratch that the kernels need. */
+static size_t most_scratch(const ae_network *network, const ae_kernels *kernels,
+                           const ae_shape *shapes) {
+    size_t scratch = 0;
+    for (int n = 0; n < network->graph.count; ++n) {
+        const ae_node *node = &network->graph.node[n];
+        const ae_shape *in = &shapes[node->input[0]];
         if (node->kind != AE_NODE_CONV) continue;
         const size_t needed = kernels->conv_scratch(&node->conv, in->height, in->width);
         if (scratch < needed) scratch = needed;
     }
+    return scratch;
+}
+
+/* What each picture has. */
+static void lay_out_picture(ae_workspace *w, arena *a, int p, int height, int width) {
+    const ae_network *network = w->network;
+    const ae_graph *graph = &network->graph;
+    const int halo = network->halo, last = graph->count;
+    const ae_shape picture = {graph->channels, height, width};
+    ae_shape shapes[AE_NODES_MAX + 1];
+    ae_graph_shapes(graph, shapes, ae_graph_side(graph, height), ae_graph_side(graph, width));
+    const bool is_extended = shapes[0].height != height || shapes[0].width != width;
     const bool is_own = is_extended || network->is_residual;
-    w->output = is_own ? take_planes(a, picture, halo) : w->image[last];
-    w->output_gradient = is_own ? take_planes(a, picture, halo) : w->gradient[last];
-    w->scratch = take(a, scratch);
-    w->spare = take(a, spare);
+    w->target[p] = take_planes(a, picture, halo);
+    w->input[p] = take_planes(a, picture, halo);
+    w->image[0][p] = is_extended ? take_planes(a, shapes[0], halo) : w->input[p];
+    for (int i = 1; i <= last; ++i) {
+        w->image[i][p] = take_planes(a, shapes[i], halo);
+        w->gradient[i][p] = take_planes(a, shapes[i], halo);
+    }
+    w->output[p] = is_own ? take_planes(a, picture, halo) : w->image[last][p];
+    w->output_gradient[p] = is_own ? take_planes(a, picture, halo) : w->gradient[last][p];
+}
+
+/* What they share. */
+static void lay_out_rest(ae_workspace *w, arena *a, int height, int width) {
+    const ae_network *network = w->network;
+    const ae_graph *graph = &network->graph;
+    ae_shape shapes[AE_NODES_MAX + 1];
+    ae_graph_shapes(graph, shapes, ae_graph_side(graph, height), ae_graph_side(graph, width));
+    w->spare_floats = 0;
+    for (int i = 1; i <= graph->count; ++i) {
+        const size_t floats = ae_round_up_lanes(
+            ae_planes_floats(shapes[i].channels, shapes[i].height, shapes[i].width, network->halo));
+        if (w->spare_floats < floats) w->spare_floats = floats;
+    }
+    w->scratch = take(a, most_scratch(network, w->kernels, shapes));
+    w->spare = take(a, (size_t)w->pictures * w->spare_floats);
     w->sums = take(a, network->size);
 }
 
-static size_t workspace_floats(const ae_network *network, const ae_kernels *kernels, int height,
-                               int width) {
-    ae_workspace counted;
-    arena a = {NULL, 0};
-    lay_out(&counted, &a, network, kernels, height, width);
-    return a.used;
+static size_t workspace_floats(const ae_network *network, const ae_kernels *kernels, int pictures,
+                               int height, int width) {
+    ae_workspace counted = {.network = network, .kernels = kernels};
+    ae_planes views[VIEWS];
+    arena picture = {NULL, 0}, rest = {NULL, 0};
+    use_views(&counted, views, 1);
+    lay_out_picture(&counted, &picture, 0, height, width);
+    counted.pictures = pictures;
+    lay_out_rest(&counted, &rest, height, width);
+    return (size_t)pictures * picture.used + rest.used;
 }
 
-size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int height,
-                          int width) {
-    return sizeof(ae_workspace) + workspace_floats(network, kernels, height, width) * sizeof(float);
+size_t ae_workspace_bytes(const ae_network *network, const ae_kernels *kernels, int pictures,
+                          int height, int width) {
+    return sizeof(ae_workspace) + (size_t)pictures * VIEWS * sizeof(ae_planes) +
+           workspace_floats(network, kernels, pictures, height, width) * sizeof(float);
 }
 
-ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int height,
-                              int width, const ae_kernels *kernels) {
-    *workspace = NULL;
+/* One for so many pictures, with memory of so many floats; NULL: there is none. */
+static ae_workspace *begin_workspace(const ae_network *network, const ae_kernels *kernels,
+                                     int pictures, size_t floats) {
     ae_workspace *made = ae_calloc(1, sizeof *made);
-    arena a = {ae_calloc(workspace_floats(network, kernels, height, width), sizeof(float)), 0};
-    if (!made || !a.memory) {
-        free(made);
-        free(a.memory);
-        return AE_FAILED;
-    }
+    if (!made) return NULL;
     made->network = network;
     made->kernels = kernels;
-    made->memory = a.memory;
+    made->memory = ae_calloc(floats, sizeof(float));
+    ae_planes *views = ae_calloc((size_t)pictures * VIEWS, sizeof *views);
+    use_views(made, views, pictures);
     ae_packed_layout_init(&made->packed, network, kernels);
-    lay_out(made, &a, network, kernels, height, width);
+    if (!made->memory || !views) ae_workspace_destroy(&made);
+    return made;
+}
+
+ae_status ae_workspace_create(ae_workspace **workspace, const ae_network *network, int pictures,
+                              int height, int width, const ae_kernels *kernels) {
+    const size_t floats = workspace_floats(network, kernels, pictures, height, width);
+    ae_workspace *made = begin_workspace(network, kernels, pictures, floats);
     *workspace = made;
+    if (!made) return AE_FAILED;
+    arena a = {made->memory, 0};
+    for (int p = 0; p < pictures; ++p) lay_out_picture(made, &a, p, height, width);
+    lay_out_rest(made, &a, height, width);
     return AE_OK;
 }
 
@@ -140,26 +192,13 @@ static size_t place_images(size_t *place, const ae_network *network, const ae_sh
     return end;
 }
 
-static size_t forward_scratch(const ae_network *network, const ae_kernels *kernels,
-                              const ae_shape *shapes) {
-    size_t scratch = 0;
-    for (int n = 0; n < network->graph.count; ++n) {
-        const ae_node *node = &network->graph.node[n];
-        const ae_shape *in = &shapes[node->input[0]];
-        if (node->kind != AE_NODE_CONV) continue;
-        const size_t needed = kernels->conv_scratch(&node->conv, in->height, in->width);
-        if (scratch < needed) scratch = needed;
-    }
-    return scratch;
-}
-
 /* Places the images, *images floats of them; returns the floats of these and of scratch. */
 static size_t forward_floats(size_t *images, size_t *place, const ae_network *network,
                              const ae_kernels *kernels, int height, int width) {
     ae_shape shapes[AE_NODES_MAX + 1];
     ae_graph_shapes(&network->graph, shapes, height, width);
     *images = place_images(place, network, shapes);
-    return *images + forward_scratch(network, kernels, shapes);
+    return *images + most_scratch(network, kernels, shapes);
 }
 
 size_t ae_workspace_forward_bytes(const ae_network *network, const ae_kernels *kernels, int height,
@@ -174,31 +213,23 @@ void ae_workspace_resize(ae_workspace *w, int height, int width) {
     ae_shape shapes[AE_NODES_MAX + 1];
     ae_graph_shapes(graph, shapes, height, width);
     for (int i = 0; i <= graph->count; ++i)
-        w->image[i] = ae_planes_view(w->memory + w->place[i], shapes[i].channels, shapes[i].height,
-                                     shapes[i].width, w->network->halo);
-    w->input = w->image[0];
-    w->output = w->image[graph->count];
+        *w->image[i] = ae_planes_view(w->memory + w->place[i], shapes[i].channels, shapes[i].height,
+                                      shapes[i].width, w->network->halo);
+    *w->input = *w->image[0];
+    *w->output = *w->image[graph->count];
 }
 
 ae_status ae_workspace_create_forward(ae_workspace **workspace, const ae_network *network,
                                       int height, int width, const ae_kernels *kernels) {
-    size_t images;
-    *workspace = NULL;
-    ae_workspace *made = ae_calloc(1, sizeof *made);
+    size_t images, place[AE_NODES_MAX + 1];
+    const size_t floats = forward_floats(&images, place, network, kernels, height, width);
+    ae_workspace *made = begin_workspace(network, kernels, 1, floats);
+    *workspace = made;
     if (!made) return AE_FAILED;
-    const size_t floats = forward_floats(&images, made->place, network, kernels, height, width);
-    made->memory = ae_calloc(floats, sizeof(float));
-    if (!made->memory) {
-        free(made);
-        return AE_FAILED;
-    }
-    made->network = network;
-    made->kernels = kernels;
     made->is_forward = true;
-    ae_packed_layout_init(&made->packed, network, kernels);
+    memcpy(made->place, place, sizeof place);
     made->scratch = made->memory + images;
     ae_workspace_resize(made, height, width);
-    *workspace = made;
     return AE_OK;
 }
 
@@ -206,19 +237,20 @@ ae_status ae_workspace_create_forward(ae_workspace **workspace, const ae_network
 
 void ae_workspace_destroy(ae_workspace **workspace) {
     if (!*workspace) return;
+    free((*workspace)->views);
     free((*workspace)->memory);
     free(*workspace);
     *workspace = NULL;
 }
 
-const ae_planes *ae_workspace_input(const ae_workspace *workspace) {
-    return &workspace->input;
+const ae_planes *ae_workspace_input(const ae_workspace *workspace, int picture) {
+    return &workspace->input[picture];
 }
 
-const ae_planes *ae_workspace_output(const ae_workspace *workspace) {
-    return &workspace->output;
+const ae_planes *ae_workspace_output(const ae_workspace *workspace, int picture) {
+    return &workspace->output[picture];
 }
 
-const ae_planes *ae_workspace_target(const ae_workspace *workspace) {
-    return &workspace->target;
+const ae_planes *ae_workspace_target(const ae_workspace *workspace, int picture) {
+    return &workspace->target[picture];
 }

@@ -23,8 +23,10 @@ static size_t quarter_of(ae_shape picture) {
     return (ae_shape_values(picture) + 3) / 4;
 }
 
-size_t ae_member_bytes(const ae_model *model, ae_shape picture) {
-    return ae_workspace_bytes(model->network, model->kernels, picture.height, picture.width) +
+size_t ae_member_bytes(const ae_model *model, ae_shape picture, int64_t block) {
+    const int together = ae_network_together(block, picture.height, picture.width);
+    return ae_workspace_bytes(model->network, model->kernels, together, picture.height,
+                              picture.width) +
            (4 * quarter_of(picture) + ae_shape_values(picture)) * sizeof(float) +
            sums_of(model->network) * sizeof(int64_t);
 }
@@ -34,17 +36,24 @@ static bool member_create(ae_member *member, const ae_team *team) {
     member->normals = ae_calloc(4 * quarter_of(team->picture), sizeof *member->normals);
     member->sums = ae_calloc(sums_of(team->model->network), sizeof *member->sums);
     member->room = ae_calloc(ae_shape_values(team->picture), sizeof(float));
-    return ae_workspace_create(&member->workspace, team->model->network, team->picture.height,
-                               team->picture.width, team->model->kernels) == AE_OK &&
+    return ae_workspace_create(&member->workspace, team->model->network, team->together,
+                               team->picture.height, team->picture.width,
+                               team->model->kernels) == AE_OK &&
            member->normals && member->sums && member->room;
 }
 
-ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int threads) {
+ae_status ae_team_create(ae_team **team, const ae_model *model, ae_shape picture, int64_t block,
+                         int threads) {
     ae_team *made = calloc(1, sizeof *made);
     int ready = 0;
     *team = NULL;
     if (!made) return ae_fail_memory("the threads");
-    *made = (ae_team){model, picture, threads, calloc((size_t)threads, sizeof(ae_member))};
+    *made = (ae_team){.model = model,
+                      .picture = picture,
+                      .block = block,
+                      .together = ae_network_together(block, picture.height, picture.width),
+                      .threads = threads,
+                      .members = calloc((size_t)threads, sizeof(ae_member))};
     if (made->members) {
 #pragma omp parallel num_threads(threads)
         {
@@ -89,47 +98,56 @@ void ae_noise_add(const ae_planes *noisy, const ae_planes *clean, const ae_noise
                        (float)noise->clamp_max);
 }
 
-void ae_team_load(const ae_team *team, ae_member *member, const ae_images *images, int64_t index,
-                  ae_cut cut, ae_stream stream, const ae_noise *noise) {
+void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_images *images,
+                  int64_t index, ae_cut cut, ae_stream stream, const ae_noise *noise) {
     const ae_kernels *kernels = team->model->kernels;
-    const ae_planes *input = ae_workspace_input(member->workspace);
-    const ae_planes *target = ae_workspace_target(member->workspace);
+    const ae_planes *input = ae_workspace_input(member->workspace, picture);
+    const ae_planes *target = ae_workspace_target(member->workspace, picture);
     ae_sample_load(target, images, index, cut, kernels, member->room);
     ae_noise_add(input, target, noise, stream, member->normals, kernels);
 }
 
-/* The loss of the image at `position`, its gradient added to the block's. */
-static double train_image(const ae_team *team, ae_member *member, const ae_step *step,
-                          int64_t position) {
-    const double begin_s = ae_now_s();
+/* Loads the sample at `position` as picture number `picture`. */
+static void load_sample(const ae_team *team, ae_member *member, int picture, const ae_step *step,
+                        int64_t position) {
     const uint32_t sample = step->order[position];
-    const int64_t picture = sample / step->sampling.crops;
+    const int64_t image = sample / step->sampling.crops;
     const ae_stream stream = {step->sampling.seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
-    const ae_cut cut = ae_sample_draw(&step->sampling, ae_images_place(&step->images, picture),
-                                      step->epoch, sample);
-    ae_team_load(team, member, &step->images, picture, cut, stream, &step->noise);
+    const ae_cut cut =
+        ae_sample_draw(&step->sampling, ae_images_place(&step->images, image), step->epoch, sample);
+    ae_team_load(team, member, picture, &step->images, image, cut, stream, &step->noise);
+}
+
+/* losses[count] = those of the images from `position` on, their gradients added to the block's. */
+static void train_together(double *losses, const ae_team *team, ae_member *member,
+                           const ae_step *step, int64_t position, int count) {
+    const double begin_s = ae_now_s();
+    for (int p = 0; p < count; ++p) load_sample(team, member, p, step, position + p);
     const double loaded_s = ae_now_s();
-    ae_network_forward(member->workspace, team->model->packed);
-    const double loss = ae_network_backward(member->workspace, team->model->packed, step->loss);
-    ae_machine_passed_image();
+    ae_network_forward(member->workspace, team->model->packed, count);
+    ae_network_backward(losses, member->workspace, team->model->packed, count, step->loss);
+    for (int p = 0; p < count; ++p) ae_machine_passed_image();
     ae_watchdog_progress();
     member->load_s += loaded_s - begin_s;
     member->work_s += ae_now_s() - loaded_s;
-    return loss;
 }
 
 void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b) {
     const size_t size = ae_network_size(team->model->network);
     int64_t *extras = member->sums + size, loss_sum = 0;
-    const int64_t begin = step->shard.begin + b * step->block;
-    int64_t end = begin + step->block;
+    const int64_t begin = step->shard.begin + b * team->block;
+    int64_t end = begin + team->block;
     if (end > step->shard.end) end = step->shard.end;
 
     int faults = 0;
     ae_network_begin_block(member->workspace);
-    for (int64_t position = begin; position < end; ++position)
-        loss_sum += ae_fixed_from(train_image(team, member, step, position), AE_FIXED_K,
-                                  step->bound, &faults);
+    for (int64_t position = begin, count; position < end; position += count) {
+        double losses[AE_TOGETHER_MAX];
+        count = end - position < team->together ? end - position : team->together;
+        train_together(losses, team, member, step, position, (int)count);
+        for (int p = 0; p < count; ++p)
+            loss_sum += ae_fixed_from(losses[p], AE_FIXED_K, step->bound, &faults);
+    }
     const double begin_s = ae_now_s();
     const float *gradient = ae_network_end_block(member->workspace);
     faults |=

@@ -137,9 +137,9 @@ static void run_tile(const ae_tiles *tiles, ae_workspace *workspace, const ae_st
     const span in_rows = input_span(network, rows, ae_graph_side(graph, height));
     const span in_columns = input_span(network, columns, ae_graph_side(graph, in->planes.width));
     ae_workspace_resize(workspace, in_rows.end - in_rows.begin, in_columns.end - in_columns.begin);
-    load_tile(ae_workspace_input(workspace), in, in_rows, in_columns, height);
-    ae_network_forward(workspace, tiles->model->packed);
-    store_tile(out, ae_workspace_output(workspace), rows, columns, in_rows, in_columns);
+    load_tile(ae_workspace_input(workspace, 0), in, in_rows, in_columns, height);
+    ae_network_forward(workspace, tiles->model->packed, 1);
+    store_tile(out, ae_workspace_output(workspace, 0), rows, columns, in_rows, in_columns);
 }
 
 /* ---- all tiles ---- */

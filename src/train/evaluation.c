@@ -108,21 +108,22 @@ static passed load_image(const ae_evaluation *e, ae_member *member, int64_t inde
         ae_whole_load(whole, &images, index, noise_stream(index), noise);
         return (passed){&whole->input, &whole->output, &whole->clean};
     }
-    ae_team_load(e->team, member, &images, index, (ae_cut){0}, noise_stream(index), noise);
-    return (passed){ae_workspace_input(member->workspace), ae_workspace_output(member->workspace),
-                    ae_workspace_target(member->workspace)};
+    ae_team_load(e->team, member, 0, &images, index, (ae_cut){0}, noise_stream(index), noise);
+    return (passed){ae_workspace_input(member->workspace, 0),
+                    ae_workspace_output(member->workspace, 0),
+                    ae_workspace_target(member->workspace, 0)};
 }
 
 /* Makes its output. False where asked to stop, with a part of it made. */
 static bool forward_image(const ae_evaluation *e, ae_member *member) {
     if (e->whole) return ae_whole_apply(e->whole);
-    ae_network_forward(member->workspace, e->team->model->packed);
+    ae_network_forward(member->workspace, e->team->model->packed, 1);
     return true;
 }
 
 static double loss_of_image(const ae_evaluation *e, ae_member *member) {
     const ae_loss loss = (ae_loss)e->plan->settings->train.loss;
-    return e->whole ? ae_whole_loss(e->whole, loss) : ae_network_loss(member->workspace, loss);
+    return e->whole ? ae_whole_loss(e->whole, loss) : ae_network_loss(member->workspace, 0, loss);
 }
 
 /* SSIM adds up where it is defined: its window must fit into the image. */

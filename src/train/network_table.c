@@ -34,7 +34,7 @@ static int longest_layer(const ae_graph *graph) {
     return (int)longest;
 }
 
-void ae_network_table_print(const ae_model *model, ae_shape picture) {
+void ae_network_table_print(const ae_model *model, ae_shape picture, int64_t block) {
     const ae_network *network = model->network;
     const ae_graph *graph = ae_network_graph(network);
     const int width = longest_layer(graph), field = ae_network_receptive_field(network);
@@ -54,5 +54,5 @@ void ae_network_table_print(const ae_model *model, ae_shape picture) {
     ae_say("in all   %zu parameters, %.0f multiply-adds a pixel (forward), a receptive field of %d "
            "x %d pixels, %.1f MB a thread",
            ae_network_size(network), work, field, field,
-           (double)ae_member_bytes(model, picture) / 1e6);
+           (double)ae_member_bytes(model, picture, block) / 1e6);
 }

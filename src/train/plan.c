@@ -251,7 +251,7 @@ void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moment
     const double size = (double)ae_network_size(model->network);
     const double threads = plan->placement.threads;
     print_images(&plan->images);
-    double a_rank = threads * (double)ae_member_bytes(model, plan->picture) +
+    double a_rank = threads * (double)ae_member_bytes(model, plan->picture, plan->block) +
                     size * sizeof(float) * (2 + moments) +
                     (double)ae_network_packed_size(model->network, model->kernels) * sizeof(float) +
                     (double)message_bytes + (double)plan->samples * (double)sizeof(uint32_t);

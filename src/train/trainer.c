@@ -97,7 +97,7 @@ int ae_trainer_message_size(const ae_trainer *trainer) {
 
 ae_status ae_trainer_check(ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
-    ae_network_table_print(&trainer->model, plan->picture);
+    ae_network_table_print(&trainer->model, plan->picture, plan->block);
     ae_plan_print_memory(plan, &trainer->model, trainer->state.optimizer.moments,
                          trainer->reduction.size * sizeof *trainer->reduction.message);
     ae_plan_warn(plan);
@@ -120,8 +120,8 @@ static ae_status load_images(ae_trainer *trainer) {
 /* The threads that work. Collective. */
 static ae_status create_team(ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
-    ae_status status =
-        ae_team_create(&trainer->team, &trainer->model, plan->picture, plan->placement.threads);
+    ae_status status = ae_team_create(&trainer->team, &trainer->model, plan->picture, plan->block,
+                                      plan->placement.threads);
     return ae_comm_agree(trainer->comm, status);
 }
 
@@ -189,7 +189,6 @@ static ae_step next_step(const ae_trainer *trainer) {
     return (ae_step){.images = ae_dataset_train(trainer->dataset),
                      .order = trainer->order,
                      .shard = shard,
-                     .block = plan->block,
                      .sampling = plan->sampling,
                      .epoch = (uint32_t)position->epoch,
                      .noise = ae_plan_train_noise(plan, position->epoch),

@@ -28,10 +28,10 @@ static void validate_image(ae_member *member, int64_t *sums, int64_t index, void
     ae_images images = ae_dataset_train(e->dataset);
     ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
     const ae_cut cut = ae_sample_middle(&e->plan->sampling, ae_images_place(&images, index));
-    ae_team_load(e->team, member, &images, index, cut, stream, &l->noise);
-    ae_network_forward(member->workspace, e->team->model->packed);
+    ae_team_load(e->team, member, 0, &images, index, cut, stream, &l->noise);
+    ae_network_forward(member->workspace, e->team->model->packed, 1);
     int faults = 0;
-    double loss = ae_network_loss(member->workspace, (ae_loss)e->plan->settings->train.loss);
+    double loss = ae_network_loss(member->workspace, 0, (ae_loss)e->plan->settings->train.loss);
     sums[VALIDATION_LOSS] += ae_fixed_from(
         loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, e->plan->validation_images), &faults);
     sums[VALIDATION_IMAGES] += 1;

@@ -64,12 +64,14 @@ static void require_step(const ae_network *network, int side) {
     ae_workspace *workspace;
     REQUIRE(parameters && packed, "no memory");
     REQUIRE(ae_network_initialize(network, parameters, AE_INIT_HE, 1) == AE_OK, "%s", ae_message());
-    REQUIRE(ae_workspace_create(&workspace, network, side, side, ae_kernels_at(0)) == AE_OK,
+    REQUIRE(ae_workspace_create(&workspace, network, 1, side, side, ae_kernels_at(0)) == AE_OK,
             "no workspace");
     ae_network_pack(network, ae_kernels_at(0), packed, parameters);
     ae_network_begin_block(workspace);
-    ae_network_forward(workspace, packed);
-    REQUIRE(isfinite(ae_network_backward(workspace, packed, AE_LOSS_MSE)), "loss");
+    double loss;
+    ae_network_forward(workspace, packed, 1);
+    ae_network_backward(&loss, workspace, packed, 1, AE_LOSS_MSE);
+    REQUIRE(isfinite(loss), "loss");
     REQUIRE(are_finite(ae_network_end_block(workspace), size), "gradient");
     ae_workspace_destroy(&workspace);
     free(packed);
@@ -80,7 +82,7 @@ static void require_step(const ae_network *network, int side) {
 static bool is_small(const ae_network *network, int side) {
     return ae_graph_fit(ae_network_graph(network), "layers", side, side) == AE_OK &&
            ae_network_step_work(network, side, side) < 1e6 &&
-           ae_workspace_bytes(network, ae_kernels_at(0), side, side) < 1 << 19 &&
+           ae_workspace_bytes(network, ae_kernels_at(0), 1, side, side) < 1 << 19 &&
            ae_network_packed_size(network, ae_kernels_at(0)) < 1 << 16;
 }
 

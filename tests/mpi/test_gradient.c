@@ -31,7 +31,6 @@ static void train(ae_team *team, int64_t *sums, const ae_images *images, int ran
     const ae_step step = {.images = *images,
                           .order = order,
                           .shard = ae_order_shard(IMAGES, IMAGES, BLOCK, 0, rank, size),
-                          .block = BLOCK,
                           .sampling = {.seed = 7, .crops = 1},
                           .epoch = 3,
                           .noise = {0.1, -1, 1},
@@ -44,7 +43,7 @@ static ae_model model;
 
 static ae_team *make_team(int threads) {
     ae_team *team;
-    assert_int_equal(ae_team_create(&team, &model, picture, threads), AE_OK);
+    assert_int_equal(ae_team_create(&team, &model, picture, BLOCK, threads), AE_OK);
     return team;
 }
 

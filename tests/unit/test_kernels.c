@@ -23,21 +23,64 @@ static float *pack(const ae_kernels *kernels, const ae_conv *conv, const float *
     return packed;
 }
 
-/* The kernels of one convolution on an input of height x width, forward, back and by the weights:
- * equal bits, the images' borders included, and not those of a wrong last bit. */
+enum { IMAGES = 3 };
+
+/* Images of one shape, and their planes as the kernels take them. */
+typedef struct images {
+    image image[IMAGES];
+    ae_planes planes[IMAGES];
+} images;
+
+static images images_make(uint32_t stream, int channels, int height, int width, int halo) {
+    images made;
+    for (uint32_t i = 0; i < IMAGES; ++i) {
+        made.image[i] = image_make(stream + 10 * i, channels, height, width, halo);
+        made.planes[i] = made.image[i].planes;
+        plant_corners(&made.planes[i]);
+    }
+    return made;
+}
+
+static images images_poisoned(int channels, int height, int width, int halo) {
+    images made;
+    for (int i = 0; i < IMAGES; ++i) {
+        made.image[i] = image_poisoned(channels, height, width, halo);
+        made.planes[i] = made.image[i].planes;
+    }
+    return made;
+}
+
+static void images_release(images *made) {
+    for (int i = 0; i < IMAGES; ++i) free(made->image[i].memory);
+}
+
+/* Equal bits, the borders included, and not those of a wrong last bit. */
+static void check_images(const images *a, const images *b) {
+    for (int i = 0; i < IMAGES; ++i) {
+        const ae_planes *planes = &b->planes[i];
+        const size_t bytes = a->image[i].floats * sizeof(float);
+        float *last =
+            ae_planes_row(planes, planes->channels - 1, planes->height - 1) + planes->width - 1;
+        assert_true(same_bits(a->image[i].memory, b->image[i].memory, bytes));
+        assert_false(isnan(*last));
+        *last = nextafterf(*last, 2);
+        assert_false(same_bits(a->image[i].memory, b->image[i].memory, bytes));
+    }
+}
+
+/* The kernels of one convolution on inputs of height x width, forward, back and by the weights. */
 static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_kind kind,
                        bool with_bias) {
     const int ic = conv->in_channels, oc = conv->out_channels, halo = ae_conv_halo(conv);
     const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
     if (out_height < 1 || out_width < 1) return;
     const size_t count = ae_conv_weights(conv), floats = tested->conv_scratch(conv, height, width);
-    image in = image_make(1, ic, height, width, halo);
-    image out = image_make(2, oc, out_height, out_width, halo);
-    plant_corners(&in.planes), plant_corners(&out.planes);
-    image out_a = image_poisoned(oc, out_height, out_width, halo);
-    image out_b = image_poisoned(oc, out_height, out_width, halo);
-    image in_a = image_poisoned(ic, height, width, halo);
-    image in_b = image_poisoned(ic, height, width, halo);
+    images in = images_make(1, ic, height, width, halo);
+    images out = images_make(2, oc, out_height, out_width, halo);
+    images out_a = images_poisoned(oc, out_height, out_width, halo);
+    images out_b = images_poisoned(oc, out_height, out_width, halo);
+    images in_a = images_poisoned(ic, height, width, halo);
+    images in_b = images_poisoned(ic, height, width, halo);
     float *weights = numbers(3, count), *bias = numbers(4, (size_t)oc);
     float *ahead_a = pack(reference, conv, weights, false),
           *back_a = pack(reference, conv, weights, true);
@@ -47,30 +90,25 @@ static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_k
     float *scratch_a = numbers(7, reference->conv_scratch(conv, height, width));
     const float *b = with_bias ? bias : NULL;
     const bool gates = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
-    const ae_epilogue forward = {kind, 0.125f, gates ? &out.planes : NULL};
-    const ae_epilogue backward = {kind, 0.125f, gates ? &in.planes : NULL};
-    reference->conv_forward(&out_a.planes, &in.planes, conv, ahead_a, b, &forward, scratch_a);
-    tested->conv_forward(&out_b.planes, &in.planes, conv, ahead_b, b, &forward, scratch);
-    assert_true(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
-    float *last = ae_planes_row(&out_b.planes, oc - 1, out_height - 1) + out_width - 1;
-    assert_false(isnan(*last));
-    *last = nextafterf(*last, 2);
-    assert_false(same_bits(out_a.memory, out_b.memory, out_a.floats * sizeof(float)));
+    const ae_epilogue forward = {kind, 0.125f, gates ? out.planes : NULL};
+    const ae_epilogue backward = {kind, 0.125f, gates ? in.planes : NULL};
+    reference->conv_forward(out_a.planes, in.planes, IMAGES, conv, ahead_a, b, &forward, scratch_a);
+    tested->conv_forward(out_b.planes, in.planes, IMAGES, conv, ahead_b, b, &forward, scratch);
+    check_images(&out_a, &out_b);
 
-    reference->conv_backward(&in_a.planes, &out.planes, conv, back_a, &backward, scratch_a);
-    tested->conv_backward(&in_b.planes, &out.planes, conv, back_b, &backward, scratch);
-    assert_true(same_bits(in_a.memory, in_b.memory, in_a.floats * sizeof(float)));
-    last = ae_planes_row(&in_b.planes, ic - 1, height - 1) + width - 1;
-    assert_false(isnan(*last));
+    reference->conv_backward(in_a.planes, out.planes, IMAGES, conv, back_a, &backward, scratch_a);
+    tested->conv_backward(in_b.planes, out.planes, IMAGES, conv, back_b, &backward, scratch);
+    check_images(&in_a, &in_b);
 
-    reference->conv_weights(sums_a, &in.planes, &out.planes, conv, scratch_a);
-    tested->conv_weights(sums_b, &in.planes, &out.planes, conv, scratch);
+    reference->conv_weights(sums_a, in.planes, out.planes, IMAGES, conv, scratch_a);
+    tested->conv_weights(sums_b, in.planes, out.planes, IMAGES, conv, scratch);
     assert_true(same_bits(sums_a, sums_b, count * sizeof(float)));
     sums_b[0] = nextafterf(sums_b[0], 9);
     assert_false(same_bits(sums_a, sums_b, count * sizeof(float)));
-    free(in.memory), free(out.memory), free(out_a.memory), free(out_b.memory), free(in_a.memory);
-    free(in_b.memory), free(weights), free(bias), free(sums_a), free(sums_b), free(scratch);
-    free(scratch_a), free(ahead_a), free(ahead_b), free(back_a), free(back_b);
+    images_release(&in), images_release(&out), images_release(&out_a), images_release(&out_b);
+    images_release(&in_a), images_release(&in_b);
+    free(weights), free(bias), free(sums_a), free(sums_b), free(scratch), free(scratch_a);
+    free(ahead_a), free(ahead_b), free(back_a), free(back_b);
 }
 
 /* Kernel, stride and padding: those that the language of networks has. */
@@ -127,9 +165,9 @@ static void check_adjoint(const ae_conv *conv, int height, int width) {
     float *weights = numbers(3, count), *sums = ae_calloc(count, sizeof *sums);
     float *ahead = pack(tested, conv, weights, false), *turned = pack(tested, conv, weights, true);
     float *scratch = ae_calloc(tested->conv_scratch(conv, height, width), sizeof *scratch);
-    tested->conv_forward(&forward.planes, &x.planes, conv, ahead, NULL, &none, scratch);
-    tested->conv_backward(&back.planes, &y.planes, conv, turned, &none, scratch);
-    tested->conv_weights(sums, &x.planes, &y.planes, conv, scratch);
+    tested->conv_forward(&forward.planes, &x.planes, 1, conv, ahead, NULL, &none, scratch);
+    tested->conv_backward(&back.planes, &y.planes, 1, conv, turned, &none, scratch);
+    tested->conv_weights(sums, &x.planes, &y.planes, 1, conv, scratch);
     const double by_output = inner(&forward.planes, &y.planes);
     const double by_input = inner(&back.planes, &x.planes);
     double by_weights = 0;
@@ -180,7 +218,7 @@ static void check_error(int c, double bound, double ratio) {
     image in = image_make(1, c, H + 2, H + 2, 2), out = image_poisoned(c, H, H, 2);
     float *weights = numbers(3, (size_t)(c * c * 9)), *packed = pack(tested, &conv, weights, false);
     float *scratch = numbers(4, tested->conv_scratch(&conv, H + 2, H + 2));
-    tested->conv_forward(&out.planes, &in.planes, &conv, packed, NULL, &none, scratch);
+    tested->conv_forward(&out.planes, &in.planes, 1, &conv, packed, NULL, &none, scratch);
     double worst = 0, square = 0, chain_square = 0;
     for (int oc = 0; oc < c; ++oc)
         for (int oh = 0; oh < H; ++oh)
@@ -229,7 +267,7 @@ static void test_nonfinite_stays(void **state) {
     ae_planes_row(&in.planes, 0, 4)[4] = NAN;
     const ae_conv conv = {false, 1, 1, 3, 1, 0};
     const ae_epilogue relu = {.kind = AE_EPILOGUE_RELU};
-    tested->conv_forward(&out.planes, &in.planes, &conv, weights, NULL, &relu, NULL);
+    tested->conv_forward(&out.planes, &in.planes, 1, &conv, weights, NULL, &relu, NULL);
     assert_true(isnan(ae_planes_row(&out.planes, 0, 4)[4]));
     assert_false(isnan(ae_planes_row(&out.planes, 0, 0)[0]));
     image target = image_make(2, 1, 6, 6, 2), gradient = image_poisoned(1, 6, 6, 2);

@@ -32,6 +32,8 @@ static const char residual[] =
     "add a relu as b, conv 8 3 relu same nobias, add b leaky:0.1, conv 3 3 none same";
 
 /* A network with its buffers and one workspace. */
+enum { TOGETHER = 3 }; /* pictures */
+
 typedef struct rig {
     ae_network *network;
     ae_workspace *workspace;
@@ -56,8 +58,8 @@ static void check_initialize(const ae_network *network, float *parameters, uint6
 static void open_rig(rig *r, const char *text, int channels, int height, int width, int path) {
     r->network = make_network(text, channels, height, width);
     r->kernels = ae_kernels_at(path);
-    assert_int_equal(ae_workspace_create(&r->workspace, r->network, height, width, r->kernels),
-                     AE_OK);
+    assert_int_equal(
+        ae_workspace_create(&r->workspace, r->network, TOGETHER, height, width, r->kernels), AE_OK);
     r->size = ae_network_size(r->network);
     r->pixels = (size_t)channels * (size_t)height * (size_t)width;
     r->parameters = ae_calloc(r->size, sizeof *r->parameters);
@@ -85,22 +87,29 @@ static float noise(uint32_t stream, size_t element) {
     return (float)(words[0] >> 24) / 256;
 }
 
-static void set_images(rig *r, uint32_t stream) {
+/* Picture number `picture`. */
+static void set_images(rig *r, int picture, uint32_t stream) {
     for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream, e);
-    planes_from_dense(ae_workspace_input(r->workspace), r->image);
+    planes_from_dense(ae_workspace_input(r->workspace, picture), r->image);
     for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream + 1, e);
-    planes_from_dense(ae_workspace_target(r->workspace), r->image);
+    planes_from_dense(ae_workspace_target(r->workspace, picture), r->image);
 }
 
-/* One block of images `first` to `last`; the gradient is the workspace's. */
-static const float *run_block(rig *r, uint32_t first, uint32_t last, ae_loss loss) {
+/* One block of images `first` to `last`, `together` at once; the gradient is the workspace's. */
+static const float *run_some(rig *r, uint32_t first, uint32_t last, int together, ae_loss loss) {
+    double losses[TOGETHER];
     ae_network_begin_block(r->workspace);
-    for (uint32_t n = first; n <= last; ++n) {
-        set_images(r, n);
-        ae_network_forward(r->workspace, r->packed);
-        ae_network_backward(r->workspace, r->packed, loss);
+    for (uint32_t n = first; n <= last;) {
+        int count = 0;
+        for (; count < together && n <= last; ++count) set_images(r, count, n++);
+        ae_network_forward(r->workspace, r->packed, count);
+        ae_network_backward(losses, r->workspace, r->packed, count, loss);
     }
     return ae_network_end_block(r->workspace);
+}
+
+static const float *run_block(rig *r, uint32_t first, uint32_t last, ae_loss loss) {
+    return run_some(r, first, last, TOGETHER, loss);
 }
 
 static bool same(const float *a, const float *b, size_t count) {
@@ -266,13 +275,15 @@ static void check_path(int path) {
     for (int t = 0; t < 5; ++t) {
         open_rig(&r, texts[t], 3, 23, 19, path);
         open_rig(&ref, texts[t], 3, 23, 19, 0);
-        float *want = copy(run_block(&ref, 0, 1, AE_LOSS_MSE), r.size);
-        check_same(run_block(&r, 0, 1, AE_LOSS_MSE), want, r.size);
-        assert_true(ae_network_loss(r.workspace, AE_LOSS_L1) ==
-                    ae_network_loss(ref.workspace, AE_LOSS_L1));
-        ae_planes_to_dense(r.image, ae_workspace_output(r.workspace));
-        ae_planes_to_dense(ref.image, ae_workspace_output(ref.workspace));
-        check_same(r.image, ref.image, r.pixels);
+        float *want = copy(run_block(&ref, 0, 4, AE_LOSS_MSE), r.size);
+        check_same(run_block(&r, 0, 4, AE_LOSS_MSE), want, r.size);
+        for (int p = 0; p < TOGETHER; ++p) {
+            assert_true(ae_network_loss(r.workspace, p, AE_LOSS_L1) ==
+                        ae_network_loss(ref.workspace, p, AE_LOSS_L1));
+            ae_planes_to_dense(r.image, ae_workspace_output(r.workspace, p));
+            ae_planes_to_dense(ref.image, ae_workspace_output(ref.workspace, p));
+            check_same(r.image, ref.image, r.pixels);
+        }
         free(want);
         close_rig(&ref);
         close_rig(&r);
@@ -293,6 +304,7 @@ static void check_block(int path) {
         if (n == 2) memcpy(two, sum, r.size * sizeof *two);
         for (size_t e = 0; e < r.size; ++e) sum[e] += gradient[e];
     }
+    check_same(run_some(&r, 0, 2, 1, AE_LOSS_L1), sum, r.size);
     const float *block = run_block(&r, 0, 2, AE_LOSS_L1);
     check_same(block, sum, r.size);
     assert_false(same(block, two, r.size)); /* an image left out would be seen */
@@ -310,9 +322,9 @@ static double loss_beside(rig *r, const ae_parameter *tensor, const float *direc
     float *moved = copy(r->parameters, r->size);
     for (size_t e = 0; e < tensor->count; ++e) moved[tensor->offset + e] += step * direction[e];
     ae_network_pack(r->network, r->kernels, r->packed, moved);
-    ae_network_forward(r->workspace, r->packed);
+    ae_network_forward(r->workspace, r->packed, 1);
     free(moved);
-    return ae_network_loss(r->workspace, loss);
+    return ae_network_loss(r->workspace, 0, loss);
 }
 
 static bool agree(double derivative, double difference, double tolerance) {
@@ -367,7 +379,7 @@ static void smooth_out(rig *r) {
         }
     }
     for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(3, e) < 0.5f ? 0 : 1;
-    planes_from_dense(ae_workspace_target(r->workspace), r->image);
+    planes_from_dense(ae_workspace_target(r->workspace, 0), r->image);
 }
 
 static void check_differences(int path) {
@@ -377,14 +389,15 @@ static void check_differences(int path) {
         int count;
         const int height = texts[t] == joined ? 17 : 20; /* extended to 20 x 24 */
         open_rig(&r, texts[t], 3, height, 23, path);
-        set_images(&r, 0);
+        set_images(&r, 0, 0);
         smooth_out(&r);
         const ae_parameter *table = ae_network_parameters(r.network, &count);
         for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
             ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
             ae_network_begin_block(r.workspace);
-            ae_network_forward(r.workspace, r.packed);
-            ae_network_backward(r.workspace, r.packed, (ae_loss)loss);
+            double value;
+            ae_network_forward(r.workspace, r.packed, 1);
+            ae_network_backward(&value, r.workspace, r.packed, 1, (ae_loss)loss);
             const float *gradient = ae_network_end_block(r.workspace);
             for (int p = 0; p < count; ++p)
                 check_tensor(&r, &table[p], gradient, (ae_loss)loss, (uint32_t)p);
@@ -397,13 +410,19 @@ static void check_losses(int path) {
     rig r;
     open_rig(&r, reference, 3, 32, 27, path);
     for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
-        set_images(&r, 3);
-        ae_network_forward(r.workspace, r.packed);
-        double alone = ae_network_loss(r.workspace, (ae_loss)loss);
-        assert_true(alone > 0);
-        assert_true(ae_network_backward(r.workspace, r.packed, (ae_loss)loss) == alone);
+        double alone[TOGETHER], together[TOGETHER];
+        for (int p = 0; p < TOGETHER; ++p) set_images(&r, p, (uint32_t)p);
+        ae_network_forward(r.workspace, r.packed, TOGETHER);
+        for (int p = 0; p < TOGETHER; ++p)
+            alone[p] = ae_network_loss(r.workspace, p, (ae_loss)loss);
+        ae_network_backward(together, r.workspace, r.packed, TOGETHER, (ae_loss)loss);
+        for (int p = 0; p < TOGETHER; ++p) {
+            assert_true(together[p] == alone[p] && alone[p] > 0);
+            assert_true(p == 0 || together[p] != together[p - 1]);
+        }
     }
-    assert_true(ae_workspace_bytes(r.network, r.kernels, 32, 32) > 1611 * AE_LANES * sizeof(float));
+    assert_true(ae_workspace_bytes(r.network, r.kernels, 1, 32, 32) >
+                1611 * AE_LANES * sizeof(float));
     close_rig(&r);
 }
 
@@ -451,41 +470,23 @@ static void for_each_path(void (*check)(int path)) {
         if (ae_kernels_at(path)) check(path);
 }
 
-static void test_pack(void **state) {
-    (void)state;
-    for_each_path(check_pack);
-}
-
-static void test_reuse(void **state) {
-    (void)state;
-    for_each_path(check_reuse);
-}
-
-static void test_paths(void **state) {
-    (void)state;
-    for_each_path(check_path);
-}
-
-static void test_block(void **state) {
-    (void)state;
-    for_each_path(check_block);
-}
-
-static void test_differences(void **state) {
-    (void)state;
-    for_each_path(check_differences);
-}
-
-static void test_losses(void **state) {
-    (void)state;
-    for_each_path(check_losses);
-}
+#define ON_EACH_PATH(name)                                                                         \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        for_each_path(check_##name);                                                               \
+    }
+ON_EACH_PATH(pack)
+ON_EACH_PATH(reuse)
+ON_EACH_PATH(path)
+ON_EACH_PATH(block)
+ON_EACH_PATH(differences)
+ON_EACH_PATH(losses)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),      cmocka_unit_test(test_names),
         cmocka_unit_test(test_initialize), cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_reuse),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_reuse),      cmocka_unit_test(test_path),
         cmocka_unit_test(test_block),      cmocka_unit_test(test_differences),
         cmocka_unit_test(test_losses),     cmocka_unit_test(test_range),
     };

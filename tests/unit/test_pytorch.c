@@ -99,7 +99,7 @@ static void open_rig(rig *r, int n, const ae_kernels *kernels) {
                                        is_residual ? AE_OUTPUT_RESIDUAL : AE_OUTPUT_DIRECT),
                      AE_OK);
     assert_int_equal(
-        ae_workspace_create(&r->workspace, r->network, picture.height, picture.width, kernels),
+        ae_workspace_create(&r->workspace, r->network, 1, picture.height, picture.width, kernels),
         AE_OK);
     r->kernels = kernels;
     r->size = ae_network_size(r->network);
@@ -176,9 +176,9 @@ static void check(float *got, const double *want, size_t count, double tolerance
 }
 
 static void forward(rig *r, int image) {
-    planes_from_dense(ae_workspace_input(r->workspace), r->input + (size_t)image * r->pixels);
-    planes_from_dense(ae_workspace_target(r->workspace), r->target + (size_t)image * r->pixels);
-    ae_network_forward(r->workspace, r->packed);
+    planes_from_dense(ae_workspace_input(r->workspace, 0), r->input + (size_t)image * r->pixels);
+    planes_from_dense(ae_workspace_target(r->workspace, 0), r->target + (size_t)image * r->pixels);
+    ae_network_forward(r->workspace, r->packed, 1);
 }
 
 /* Fills r->gradient with the mean over the images; returns the mean loss. */
@@ -188,7 +188,9 @@ static double differentiate(rig *r, ae_loss loss) {
     ae_network_begin_block(r->workspace);
     for (int n = 0; n < r->images; ++n) {
         forward(r, n);
-        sum += ae_network_backward(r->workspace, r->packed, loss);
+        double value;
+        ae_network_backward(&value, r->workspace, r->packed, 1, loss);
+        sum += value;
     }
     const float *sums = ae_network_end_block(r->workspace);
     for (size_t e = 0; e < r->size; ++e) r->gradient[e] = (float)((double)sums[e] / r->images);
@@ -223,7 +225,7 @@ static void check_outputs(rig *r) {
     ae_network_pack(r->network, r->kernels, r->packed, r->parameters);
     for (int n = 0; n < r->images; ++n) {
         forward(r, n);
-        ae_planes_to_dense(got + (size_t)n * r->pixels, ae_workspace_output(r->workspace));
+        ae_planes_to_dense(got + (size_t)n * r->pixels, ae_workspace_output(r->workspace, 0));
     }
     check(got, want, count, output_tolerance(r, want));
     free(got);

@@ -35,7 +35,7 @@ static void train(int64_t *sums, const float *parameters, double bound, const ae
     model.packed = ae_calloc(ae_network_packed_size(model.network, kernels), sizeof *model.packed);
     assert_non_null(model.packed);
     ae_model_take(&model, parameters);
-    assert_int_equal(ae_team_create(&team, &model, picture, 1), AE_OK);
+    assert_int_equal(ae_team_create(&team, &model, picture, IMAGES, 1), AE_OK);
     const ae_step step = {.images = {.samples = pixels,
                                      .places = places,
                                      .count = IMAGES,
@@ -43,7 +43,6 @@ static void train(int64_t *sums, const float *parameters, double bound, const ae
                                      .high = UINT8_MAX},
                           .order = order,
                           .shard = {0, IMAGES, 1, 1, IMAGES},
-                          .block = IMAGES,
                           .sampling = {.crops = 1},
                           .loss = AE_LOSS_MSE,
                           .bound = bound};
@@ -116,7 +115,7 @@ static void test_a_stop_leaves_the_rest_out(void **state) {
     int64_t visited = 0;
     assert_int_equal(ae_network_create(&model.network, layers, "layers", picture, AE_OUTPUT_DIRECT),
                      AE_OK);
-    assert_int_equal(ae_team_create(&team, &model, picture, 2), AE_OK);
+    assert_int_equal(ae_team_create(&team, &model, picture, 1, 2), AE_OK);
     ae_team_each(team, &visited, 1, 3, 103, count, NULL);
     assert_int_equal(visited, 100);
     ae_stop_at(ae_now_s() - 1);

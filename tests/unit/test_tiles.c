@@ -116,11 +116,11 @@ static ae_planes make_picture(int height, int width, uint64_t seed) {
 static void apply_whole(const ae_model *model, const ae_planes *out, const ae_planes *in) {
     ae_workspace *workspace;
     assert_int_equal(
-        ae_workspace_create(&workspace, model->network, in->height, in->width, model->kernels),
+        ae_workspace_create(&workspace, model->network, 1, in->height, in->width, model->kernels),
         AE_OK);
-    ae_planes_copy(ae_workspace_input(workspace), in);
-    ae_network_forward(workspace, model->packed);
-    ae_planes_copy(out, ae_workspace_output(workspace));
+    ae_planes_copy(ae_workspace_input(workspace, 0), in);
+    ae_network_forward(workspace, model->packed, 1);
+    ae_planes_copy(out, ae_workspace_output(workspace, 0));
     ae_workspace_destroy(&workspace);
 }
 
