@@ -46,6 +46,12 @@ static int tiles_of(const block *b) {
     return b->images * b->rows * b->columns;
 }
 
+/* Floats from one component of so many tiles to the next: an odd number of a cache's lines, so that
+ * those of a tile's components lie in different sets of it. */
+static ptrdiff_t component_floats(int tiles, int lanes) {
+    return ((ptrdiff_t)tiles * lanes / AE_LANES | 1) * AE_LANES;
+}
+
 /* ---- transforms of one line, for VEC channels at a time ---- */
 
 INLINE void transform_input(vec r[SIDE], const vec d[SIDE]) {
@@ -128,7 +134,7 @@ INLINE void block_components(float *components, const ae_planes *in, const block
                              float *pixels) {
     const int lanes = lanes_of(in->channels), columns = b->columns * TILE + side - TILE;
     const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
-    const ptrdiff_t stride = (ptrdiff_t)tiles_of(b) * lanes;
+    const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
     for (int i = b->image; i < b->image + b->images; ++i)
         for (int r = b->row; r < b->row + b->rows; ++r) {
             turn_to_pixels(pixels, &in[i], r * TILE - shift, side, b->column * TILE - shift,
@@ -180,7 +186,7 @@ static void output_tiles(const ae_planes *out, const block *b, const float *prod
                          const float *bias, const ae_epilogue *epilogue, float *pixels) {
     const int lanes = lanes_of(out->channels), columns = b->columns * TILE;
     const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
-    const ptrdiff_t stride = (ptrdiff_t)tiles_of(b) * lanes;
+    const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
     for (int i = b->image; i < b->image + b->images; ++i) {
         const ae_epilogue its = ae_epilogue_of(epilogue, i);
         for (int r = b->row; r < b->row + b->rows; ++r) {
@@ -216,7 +222,8 @@ static size_t groups_floats(int as, int bs) {
  * of that width that are made, or whose gradient is read. */
 static size_t tiles_scratch(int in_channels, int out_channels, int width) {
     const int in = lanes_of(in_channels), out = lanes_of(out_channels);
-    const size_t components = (size_t)(COMPONENTS * BLOCK_TILES) * (size_t)(in + out);
+    const size_t components = COMPONENTS * (size_t)(component_floats(BLOCK_TILES, in) +
+                                                    component_floats(BLOCK_TILES, out));
     /* Of a plain convolution, and a transposed one. */
     const size_t groups = groups_floats(out_channels, in_channels);
     const size_t turned = groups_floats(in_channels, out_channels);
@@ -241,11 +248,13 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images
         pixels + pixels_floats(in_lanes > out_lanes ? in_lanes : out_lanes, out->width);
     for (block b = {0}; next_block(&b, images, out->height, out->width);) {
         const int tiles = tiles_of(&b);
-        float *products = components + (ptrdiff_t)COMPONENTS * tiles * in_lanes;
+        const ptrdiff_t in_stride = component_floats(tiles, in_lanes);
+        const ptrdiff_t out_stride = component_floats(tiles, out_lanes);
+        float *products = components + COMPONENTS * in_stride;
         input_components(components, in, &b, shift, pixels);
         for (int k = 0; k < COMPONENTS; ++k) {
-            const product p = {.sums = products + (ptrdiff_t)k * tiles * out_lanes,
-                               .factors = components + (ptrdiff_t)k * tiles * in_lanes,
+            const product p = {.sums = products + k * out_stride,
+                               .factors = components + k * in_stride,
                                .vectors = weights + (ptrdiff_t)k * in->channels * out_lanes,
                                .sum_stride = out_lanes,
                                .factor_stride = in_lanes,
@@ -305,7 +314,9 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
     int done = 0;
     for (block b = {0}; next_block(&b, images, small->height, small->width);) {
         const int tiles = tiles_of(&b);
-        float *of_large = components + (ptrdiff_t)COMPONENTS * tiles * a_lanes, *group = groups;
+        const ptrdiff_t a_stride = component_floats(tiles, a_lanes);
+        const ptrdiff_t b_stride = component_floats(tiles, b_lanes);
+        float *of_large = components + COMPONENTS * a_stride, *group = groups;
         gradient_components(components, small, &b, pixels);
         input_components(of_large, large, &b, padding, pixels);
         done += tiles;
@@ -316,8 +327,8 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
                 for (int k = 0; k < COMPONENTS; ++k) {
                     const product p = {.sums =
                                            group + k * GROUP_COMPONENT - row * PRODUCT_LANES - lane,
-                                       .factors = components + (ptrdiff_t)k * tiles * a_lanes,
-                                       .vectors = of_large + (ptrdiff_t)k * tiles * b_lanes,
+                                       .factors = components + k * a_stride,
+                                       .vectors = of_large + k * b_stride,
                                        .sum_stride = PRODUCT_LANES,
                                        .factor_stride = 1,
                                        .block_stride = AE_LANES,
