@@ -6,23 +6,23 @@ enum { BAND = 8 };
 
 /* Rows of pixels of channels in memory. */
 typedef struct pixel_rows {
-    float *data; /* of pixel (0, 0), which may lie within */
-    int lanes;
-    ptrdiff_t row; /* floats */
+    float *data;     /* of pixel (0, 0), which may lie within */
+    int lanes, step; /* of a pixel: channels rounded up, floats to the next */
+    ptrdiff_t row;   /* floats */
 } pixel_rows;
 
 static float *pixel_at(const pixel_rows *p, int h, int w) {
-    return p->data + h * p->row + (ptrdiff_t)w * p->lanes;
+    return p->data + h * p->row + (ptrdiff_t)w * p->step;
 }
 
-/* Rows [row, row + count) and columns [column, column + columns) of the image, in `memory`; behind
- * them is the memory that is left. */
-static pixel_rows rows_of(float **memory, const ae_planes *in, int row, int count, int column,
-                          int columns) {
-    const int lanes = lanes_of(in->channels);
-    const ptrdiff_t pitch = (ptrdiff_t)columns_of(columns) * lanes;
-    const pixel_rows made = {*memory - row * pitch - (ptrdiff_t)column * lanes, lanes, pitch};
-    turn_to_pixels(*memory, in, row, count, column, columns);
+/* Rows [row, row + count) and columns [column, column + columns) of the image, in `memory`, with
+ * pixels `step` floats apart; behind them is the memory that is left. */
+static pixel_rows rows_of(float **memory, int step, const ae_planes *in, int row, int count,
+                          int column, int columns) {
+    const ptrdiff_t pitch = (ptrdiff_t)columns_of(columns) * step;
+    const pixel_rows made = {*memory - row * pitch - (ptrdiff_t)column * step,
+                             lanes_of(in->channels), step, pitch};
+    turn_to_pixels(*memory, step, in, row, count, column, columns);
     *memory += count * pitch;
     return made;
 }
@@ -53,12 +53,12 @@ static void add_taps(const tap_task *t, const pixel_rows *out, int lane, int oh,
     const product p = {.sums = pixel_at(out, oh, ow),
                        .factors = pixel_at(in, ih, iw),
                        .vectors = t->weights + index * component,
-                       .sum_stride = (ptrdiff_t)apart * out->lanes,
-                       .factor_stride = (ptrdiff_t)in_apart * in->lanes,
+                       .sum_stride = (ptrdiff_t)apart * out->step,
+                       .factor_stride = (ptrdiff_t)in_apart * in->step,
                        .block_stride = (ptrdiff_t)t->in_channels * AE_LANES,
                        .factor_step = 1,
                        .vector_step = AE_LANES,
-                       .factor_line = t->spreads ? -in->lanes : in->lanes,
+                       .factor_line = t->spreads ? -in->step : in->step,
                        .vector_line = tap_step * component,
                        .lines = taps,
                        .count = t->in_channels,
@@ -140,10 +140,10 @@ static void convolve_pixels(const ae_planes *out, const ae_planes *in, const ae_
         const int rows = at_most(out->height - row, BAND), lanes = lanes_of(out->channels);
         const extent read = read_by(&t, row, rows);
         float *memory = scratch;
-        const pixel_rows from =
-            rows_of(&memory, in, read.begin, read.count, columns.begin, columns.count);
+        const pixel_rows from = rows_of(&memory, lanes_of(in->channels), in, read.begin, read.count,
+                                        columns.begin, columns.count);
         const ptrdiff_t pitch = (ptrdiff_t)columns_of(out->width) * lanes;
-        const pixel_rows made = {memory - row * pitch, lanes, pitch};
+        const pixel_rows made = {memory - row * pitch, lanes, lanes, pitch};
         for (int oh = row; oh < row + rows; ++oh)
             begin_with(&made, oh, out->width, bias, out->channels);
         add_all_taps(&t, &made, row, rows, out->width, &from);
@@ -176,8 +176,8 @@ static void add_band(float *group, bool begins, const pixel_rows *small, const p
                                    .sum_stride = PRODUCT_LANES,
                                    .factor_stride = 1,
                                    .block_stride = AE_LANES,
-                                   .factor_step = small->lanes,
-                                   .vector_step = (ptrdiff_t)s * large->lanes,
+                                   .factor_step = small->step,
+                                   .vector_step = (ptrdiff_t)s * large->step,
                                    .factor_line = small->row,
                                    .vector_line = s * large->row,
                                    .lines = rows,
@@ -200,6 +200,12 @@ static void add_groups(float *gradient, const float *group, int as, int bs, int 
                             group[tap * TAP_GROUP + i * PRODUCT_LANES + j];
 }
 
+/* Floats from pixel to pixel where many are read for one channel: an odd number of a cache's lines,
+ * so that they lie in different sets of it. */
+static int spread_step(int channels) {
+    return (lanes_of(channels) / AE_LANES | 1) * AE_LANES;
+}
+
 static void gradient_pixels(float *gradient, const ae_planes *small, const ae_planes *large,
                             int images, const ae_conv *conv, float *scratch) {
     const int as = small->channels, bs = large->channels, taps = conv->kernel * conv->kernel;
@@ -210,8 +216,9 @@ static void gradient_pixels(float *gradient, const ae_planes *small, const ae_pl
         for (int row = 0; row < small->height; row += BAND) {
             const int rows = at_most(small->height - row, BAND);
             float *memory = pixels_memory;
-            const pixel_rows of_small = rows_of(&memory, &small[i], row, rows, 0, small->width);
-            const pixel_rows of_large = rows_of(&memory, &large[i], s * row - p,
+            const pixel_rows of_small =
+                rows_of(&memory, spread_step(as), &small[i], row, rows, 0, small->width);
+            const pixel_rows of_large = rows_of(&memory, spread_step(bs), &large[i], s * row - p,
                                                 s * (rows - 1) + conv->kernel, -p, columns);
             add_band(groups, i == 0 && row == 0, &of_small, &of_large, conv, as, bs, row, rows,
                      small->width);
@@ -224,7 +231,8 @@ static void gradient_pixels(float *gradient, const ae_planes *small, const ae_pl
 static size_t pixels_scratch(const ae_conv *conv, int smaller, int larger) {
     const int k = conv->kernel, s = conv->stride;
     const int most = smaller * s > larger ? smaller * s : larger;
-    const size_t lanes = (size_t)lanes_of(conv->in_channels) + (size_t)lanes_of(conv->out_channels);
+    const size_t lanes =
+        (size_t)spread_step(conv->in_channels) + (size_t)spread_step(conv->out_channels);
     const size_t rows = (size_t)(s * BAND + k), columns = (size_t)columns_of(most + 2 * k);
     const size_t groups = (size_t)groups_of(conv->in_channels, conv->out_channels) +
                           (size_t)groups_of(conv->out_channels, conv->in_channels);

@@ -17,12 +17,12 @@ static int columns_of(int columns) {
 
 /* pixels[row][x][lanes] = rows [row, row + count) and columns [column, column + columns) of the
  * image, zeros outside of it and in lanes that are no channels; columns are rounded up to whole
- * vectors. */
-static void turn_to_pixels(float *pixels, const ae_planes *in, int row, int count, int column,
-                           int columns) {
+ * vectors, and pixels lie `step` floats apart. */
+static void turn_to_pixels(float *pixels, int step, const ae_planes *in, int row, int count,
+                           int column, int columns) {
     const int lanes = lanes_of(in->channels);
     for (int h = row; h < row + count; ++h)
-        for (int x = column; x < column + columns; x += VEC, pixels += VEC * lanes) {
+        for (int x = column; x < column + columns; x += VEC, pixels += VEC * step) {
             const int left = in->width - x; /* columns of the image */
             const bool is_empty = h < 0 || h >= in->height || left <= 0;
             const vec_mask mask = vec_first(is_empty ? 1 : left < VEC ? left : VEC);
@@ -35,7 +35,7 @@ static void turn_to_pixels(float *pixels, const ae_planes *in, int row, int coun
                                : vec_keep(mask, vec_load(ae_planes_row(in, c + k, h) + x));
                 vec_transpose(v);
 #pragma GCC unroll 16
-                for (int k = 0; k < VEC; ++k) vec_store(pixels + k * lanes + c, v[k]);
+                for (int k = 0; k < VEC; ++k) vec_store(pixels + k * step + c, v[k]);
             }
         }
 }

@@ -137,7 +137,7 @@ INLINE void block_components(float *components, const ae_planes *in, const block
     const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
     for (int i = b->image; i < b->image + b->images; ++i)
         for (int r = b->row; r < b->row + b->rows; ++r) {
-            turn_to_pixels(pixels, &in[i], r * TILE - shift, side, b->column * TILE - shift,
+            turn_to_pixels(pixels, lanes, &in[i], r * TILE - shift, side, b->column * TILE - shift,
                            columns);
             for (int t = 0; t < b->columns; ++t, components += lanes)
                 tile_components(components, stride, pixels + (ptrdiff_t)t * TILE * lanes, row,
