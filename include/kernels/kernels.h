@@ -133,10 +133,11 @@ typedef struct ae_kernels {
      * the plain convolution's output's gradient, or a transposed one's input, and `large` for the
      * other:
      *     sums[a][b][i][j] += sum over y, x of small[a][y][x] * large[b][s y + i - p][s x + j - p]
-     * in chains of fused multiply-adds, with 16 channels and more over (image, y, x), else image by
-     * image over (y, x / 16), or over (pair of rows, x / 16) for each component of pairs, in lanes
-     * (lane = x mod 16) that are then summed by halving: lane l += lane l + 8, then + 4, 2, 1.
-     * Columns from the width to the next multiple of 16 take part with small's zeros. */
+     * in chains of fused multiply-adds, from and to 16 channels and more but for kernels of 1 x 1
+     * with stride 1 over (image, y, x), else image by image over (y, x / 16), or over (pair of
+     * rows, x / 16) for each component of pairs, in lanes (lane = x mod 16) that are then summed by
+     * halving: lane l += lane l + 8, then + 4, 2, 1. Columns from the width to the next multiple of
+     * 16 take part with small's zeros. */
     void (*conv_weights)(float *sums, const ae_planes *in, const ae_planes *gradient, int images,
                          const ae_conv *conv, float *scratch);
 
@@ -219,7 +220,7 @@ size_t ae_conv_weights(const ae_conv *conv);
 int ae_conv_halo(const ae_conv *conv);
 
 /* The version of the contract since which the convolution's numbers are as they are: 3 from and to
- * 16 channels and more, else 2. */
+ * 16 channels and more but for kernels of 1 x 1 with stride 1, else 2. */
 int ae_conv_contract(const ae_conv *conv);
 
 /* A picture can be worked on in tiles, each as a picture of its own. Rows (and columns) of a tile's

@@ -5,13 +5,13 @@
 #include <string.h>
 
 /* Below so many channels, they leave lanes of vectors empty, and forming the components of tiles
- * takes more than they save. */
+ * takes more than they save. Turning planes into pixels of channels pays for more than one tap. */
 enum { MANY_CHANNELS = 16 };
 
 ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv) {
     const bool has_many = conv->in_channels >= MANY_CHANNELS && conv->out_channels >= MANY_CHANNELS;
     if (conv->kernel == 3 && conv->stride == 1) return has_many ? AE_CONV_TILES : AE_CONV_PAIRS;
-    return has_many ? AE_CONV_PIXELS : AE_CONV_TAPS;
+    return has_many && conv->kernel * conv->stride > 1 ? AE_CONV_PIXELS : AE_CONV_TAPS;
 }
 
 int ae_conv_contract(const ae_conv *conv) {

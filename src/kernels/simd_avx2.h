@@ -4,6 +4,8 @@
 #define VEC 8
 #define TILE_OC 4
 #define EACH_WIDE_TILE(make) make(1) make(2) make(3) make(4)
+#define DIRECT_OC 6
+#define EACH_DIRECT_TILE(make) EACH_WIDE_TILE(make) make(5) make(6)
 #define NARROW_OC 8
 #define EACH_NARROW_TILE(make) EACH_WIDE_TILE(make) make(5) make(6) make(7) make(8)
 #define TILE_VECS 2

@@ -4,6 +4,8 @@
 #define VEC 16
 #define TILE_OC 8
 #define EACH_WIDE_TILE(make) make(1) make(2) make(3) make(4) make(5) make(6) make(7) make(8)
+#define DIRECT_OC TILE_OC
+#define EACH_DIRECT_TILE(make) EACH_WIDE_TILE(make)
 #define NARROW_OC 8
 #define EACH_NARROW_TILE(make) EACH_WIDE_TILE(make)
 #define TILE_VECS 2

@@ -97,13 +97,32 @@ INLINE void tile_finish(const task *t, tile sum, int oc, int oh, int column, int
     }
 }
 
+/* Adds the products of a kernel's only tap. */
+INLINE void tile_point(tile sum, const float *weight, ptrdiff_t weight_step, const float *row,
+                       ptrdiff_t plane, int channels, int ocs, int vecs) {
+    for (int ic = 0; ic < channels; ++ic, weight += weight_step, row += plane) {
+        vec pixels[TILE_VECS];
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; ++v) pixels[v] = vec_load(row + v * VEC);
+        tile_multiply(sum, weight, pixels, ocs, vecs);
+#pragma GCC unroll 8
+        for (int o = 0; o < ocs; ++o)
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[o][v]);
+    }
+}
+
 /* Row oh, tap by tap. */
 INLINE void tile_direct(const task *t, int oc, int oh, int column, int ocs, int vecs) {
     const ptrdiff_t channels = t->out->channels;
     const float *weights = t->weights + oc, *row = ae_planes_row(t->in, 0, oh) + column;
     tile sum;
     tile_begin(sum, t->bias ? t->bias + oc : NULL, ocs, vecs);
-    for (int ic = 0; ic < t->in->channels; ++ic) {
+    const ptrdiff_t plane = t->in->plane_stride;
+    if (t->tap_count == 1)
+        tile_point(sum, weights + t->taps->weight * channels, t->weight_count * channels,
+                   row + t->taps->pixel, plane, t->in->channels, ocs, vecs);
+    for (int ic = 0; ic < t->in->channels && t->tap_count > 1; ++ic) {
         for (int i = 0; i < t->tap_count; ++i) {
             vec pixels[TILE_VECS];
 #pragma GCC unroll 8
@@ -111,7 +130,7 @@ INLINE void tile_direct(const task *t, int oc, int oh, int column, int ocs, int 
             tile_multiply(sum, weights + t->taps[i].weight * channels, pixels, ocs, vecs);
         }
         weights += t->weight_count * channels;
-        row += t->in->plane_stride;
+        row += plane;
     }
     tile_finish(t, sum, oc, oh, column, ocs, vecs);
 }
@@ -168,17 +187,18 @@ INLINE void tile_pairs(const task *t, int oc, int oh, int column, int ocs, int v
  * for as many chains. */
 typedef void tile_function(const task *t, int oc, int oh, int column);
 
-#define TILES(shape, ocs, vecs)                                                                    \
-    static void direct_##shape##_##ocs(const task *t, int oc, int oh, int column) {                \
-        tile_direct(t, oc, oh, column, ocs, vecs);                                                 \
-    }                                                                                              \
-    static void pairs_##shape##_##ocs(const task *t, int oc, int oh, int column) {                 \
-        tile_pairs(t, oc, oh, column, ocs, vecs);                                                  \
+#define TILES(kind, shape, ocs, vecs)                                                              \
+    static void kind##_##shape##_##ocs(const task *t, int oc, int oh, int column) {                \
+        tile_##kind(t, oc, oh, column, ocs, vecs);                                                 \
     }
-#define WIDE_TILES(ocs) TILES(wide, ocs, TILE_VECS)
-#define NARROW_TILES(ocs) TILES(narrow, ocs, 1)
-EACH_WIDE_TILE(WIDE_TILES)
-EACH_NARROW_TILE(NARROW_TILES)
+#define DIRECT_WIDE_TILES(ocs) TILES(direct, wide, ocs, TILE_VECS)
+#define DIRECT_NARROW_TILES(ocs) TILES(direct, narrow, ocs, 1)
+#define PAIRS_WIDE_TILES(ocs) TILES(pairs, wide, ocs, TILE_VECS)
+#define PAIRS_NARROW_TILES(ocs) TILES(pairs, narrow, ocs, 1)
+EACH_DIRECT_TILE(DIRECT_WIDE_TILES)
+EACH_NARROW_TILE(DIRECT_NARROW_TILES)
+EACH_WIDE_TILE(PAIRS_WIDE_TILES)
+EACH_NARROW_TILE(PAIRS_NARROW_TILES)
 
 /* All channels of one tile's rows and columns. */
 static void run_channels(const task *t, tile_function *const *tiles, int largest, int oh,
@@ -195,15 +215,15 @@ static void run(const task *t, bool in_pairs) {
 #define DIRECT_NARROW(ocs) [ocs] = direct_narrow_##ocs,
 #define PAIRS_WIDE(ocs) [ocs] = pairs_wide_##ocs,
 #define PAIRS_NARROW(ocs) [ocs] = pairs_narrow_##ocs,
-    static tile_function *const wide[2][TILE_OC + 1] = {{EACH_WIDE_TILE(DIRECT_WIDE)},
-                                                        {EACH_WIDE_TILE(PAIRS_WIDE)}};
+    static tile_function *const wide[2][DIRECT_OC + 1] = {{EACH_DIRECT_TILE(DIRECT_WIDE)},
+                                                          {EACH_WIDE_TILE(PAIRS_WIDE)}};
     static tile_function *const narrow[2][NARROW_OC + 1] = {{EACH_NARROW_TILE(DIRECT_NARROW)},
                                                             {EACH_NARROW_TILE(PAIRS_NARROW)}};
     const ae_planes *out = t->out;
     for (int oh = 0; oh < out->height; oh += in_pairs ? 2 : 1)
         for (int column = 0; column < out->width; column += TILE_VECS * VEC)
             if (out->width - column > VEC)
-                run_channels(t, wide[in_pairs], TILE_OC, oh, column);
+                run_channels(t, wide[in_pairs], in_pairs ? TILE_OC : DIRECT_OC, oh, column);
             else
                 run_channels(t, narrow[in_pairs], NARROW_OC, oh, column);
 }
