@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from applying import REFERENCE, apply, assert_left_out, files, make_model, numbers
 from picture_files import png_chunks, read_png, read_tiff, tiff_pages, write_png, write_tiff
-from support import DATA, DONE, STOPPED, USAGE, Run, assert_explains_itself, assert_refused
+from support import (DATA, DONE, ROOT, STOPPED, USAGE, Run, assert_explains_itself,
+                     assert_refused)
 
 STRIDED = ("conv 6 3 relu same stride2 as a, conv 6 3 relu same, add a, tconv 6 2 relu stride2, "
            "conv 3 3 none same")
