@@ -13,6 +13,10 @@
 
 enum { AE_NAME_SIZE = 32 };
 
+/* With so many parameters and more, work on each of them is shared by the threads; with fewer, that
+ * costs more than it gains. */
+enum { AE_SHARED_FROM = 65536 };
+
 /* One parameter tensor: PyTorch's name, shape and layout. A convolution's weight is
  * [out][in][k][k], a transposed one's [in][out][k][k]. */
 typedef struct ae_parameter {

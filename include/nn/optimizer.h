@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "base/status.h"
 #include "config/config.h"
+#include "nn/network.h"
 
 /* How parameters are updated. */
 typedef struct ae_optimizer_options {

@@ -49,6 +49,7 @@ static double clip(float *gradient, size_t size, double max_norm) {
     double coefficient = max_norm / (norm + 1e-6);
     if (max_norm > 0 && coefficient < 1) {
         float scale = (float)coefficient;
+#pragma omp parallel for simd if (parallel : size >= AE_SHARED_FROM)
         for (size_t e = 0; e < size; ++e) gradient[e] *= scale;
     }
     return norm;
@@ -58,12 +59,14 @@ static double clip(float *gradient, size_t size, double max_norm) {
 static void add_decay(float *restrict gradient, const float *restrict parameters, size_t size,
                       double decay) {
     float factor = (float)decay;
+#pragma omp parallel for simd if (parallel : size >= AE_SHARED_FROM)
     for (size_t e = 0; e < size; ++e) gradient[e] += factor * parameters[e];
 }
 
 /* parameters *= 1 - lr * decay: decoupled weight decay (Loshchilov and Hutter, ICLR 2019). */
 static void decay_parameters(float *parameters, size_t size, double lr, double decay) {
     float factor = (float)(1 - lr * decay);
+#pragma omp parallel for simd if (parallel : size >= AE_SHARED_FROM)
     for (size_t e = 0; e < size; ++e) parameters[e] *= factor;
 }
 
@@ -79,6 +82,7 @@ static void step_adam(ae_optimizer *optimizer, float *restrict parameters,
     float size = (float)(lr / correction1), root2 = (float)sqrt(correction2);
     float epsilon = (float)optimizer->options.epsilon;
     float *restrict mean = optimizer->moment[0], *restrict square = optimizer->moment[1];
+#pragma omp parallel for simd if (parallel : optimizer->size >= AE_SHARED_FROM)
     for (size_t e = 0; e < optimizer->size; ++e) {
         float g = gradient[e];
         mean[e] = keep1 * mean[e] + take1 * g;
@@ -92,6 +96,7 @@ static void step_sgd(ae_optimizer *optimizer, float *restrict parameters,
                      const float *restrict gradient, double lr) {
     float momentum = (float)optimizer->options.momentum, rate = (float)lr;
     float *restrict velocity = optimizer->moment[0];
+#pragma omp parallel for simd if (parallel : optimizer->size >= AE_SHARED_FROM)
     for (size_t e = 0; e < optimizer->size; ++e) {
         velocity[e] = momentum * velocity[e] + gradient[e];
         parameters[e] -= rate * velocity[e];

@@ -30,19 +30,24 @@ size_t ae_network_packed_size(const ae_network *network, const ae_kernels *kerne
     return layout.size;
 }
 
+/* Node n's weight as the forward pass reads it, with its bias, or as the backward pass does. */
+static void pack_node(const ae_network *network, const ae_kernels *kernels, float *packed,
+                      const ae_packed_node *at, const float *parameters, int n, bool backward) {
+    const ae_node *node = &network->graph.node[n];
+    if (node->kind != AE_NODE_CONV) return;
+    const float *weight = parameters + network->parameter[network->weights[n].weight].offset;
+    kernels->conv_pack(packed + (backward ? at->backward : at->forward), weight, &node->conv,
+                       backward);
+    if (backward || !node->has_bias) return;
+    const ae_parameter *bias = &network->parameter[network->weights[n].bias];
+    memcpy(packed + at->bias, parameters + bias->offset, bias->count * sizeof *packed);
+}
+
 void ae_network_pack(const ae_network *network, const ae_kernels *kernels, float *packed,
                      const float *parameters) {
     ae_packed_layout layout;
     ae_packed_layout_init(&layout, network, kernels);
-    for (int n = 0; n < network->graph.count; ++n) {
-        const ae_node *node = &network->graph.node[n];
-        const ae_packed_node *at = &layout.node[n];
-        if (node->kind != AE_NODE_CONV) continue;
-        const float *weight = parameters + network->parameter[network->weights[n].weight].offset;
-        kernels->conv_pack(packed + at->forward, weight, &node->conv, false);
-        kernels->conv_pack(packed + at->backward, weight, &node->conv, true);
-        if (!node->has_bias) continue;
-        const ae_parameter *bias = &network->parameter[network->weights[n].bias];
-        memcpy(packed + at->bias, parameters + bias->offset, bias->count * sizeof *packed);
-    }
+#pragma omp parallel for schedule(dynamic) if (network->size >= AE_SHARED_FROM)
+    for (int i = 0; i < 2 * network->graph.count; ++i)
+        pack_node(network, kernels, packed, &layout.node[i / 2], parameters, i / 2, i % 2 != 0);
 }

@@ -74,17 +74,20 @@ static void skip(ae_position *position, const ae_plan *plan, int64_t faults) {
 /* Mean gradient from the sums over `images`, and the update. */
 static void update(ae_reduction *reduction, ae_state *state, double lr, int64_t images) {
     const size_t size = ae_network_size(state->network);
+    const double unit = ae_fixed_to(1, AE_FIXED_K); /* a power of two: exact */
+    const int64_t *restrict message = reduction->message;
+    float *restrict gradient = reduction->gradient;
+#pragma omp parallel for simd if (parallel : size >= AE_SHARED_FROM)
     for (size_t i = 0; i < size; ++i)
-        reduction->gradient[i] =
-            (float)(ae_fixed_to(reduction->message[i], AE_FIXED_K) / (double)images);
+        gradient[i] = (float)((double)message[i] * unit / (double)images);
     ae_optimizer_step(&state->optimizer, state->parameters, reduction->gradient, lr);
     ae_machine_passed_update();
 }
 
 static bool is_finite(const float *values, size_t count) {
-    for (size_t i = 0; i < count; ++i)
-        if (!isfinite(values[i])) return false;
-    return true;
+    int faults = 0;
+    for (size_t i = 0; i < count; ++i) faults += !isfinite(values[i]);
+    return faults == 0;
 }
 
 ae_status ae_reduction_apply(ae_reduction *reduction, ae_state *state, ae_model *model,
