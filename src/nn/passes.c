@@ -39,8 +39,8 @@ static void forward_picture(ae_workspace *w, int n, int p) {
     case AE_NODE_CONCAT: {
         const ae_planes first = ae_planes_channels(out, 0, in->channels);
         const ae_planes second = ae_planes_channels(out, in->channels, other->channels);
-        ae_planes_copy(&first, in);
-        ae_planes_copy(&second, other);
+        if (first.data != in->data) ae_planes_copy(&first, in);
+        if (second.data != other->data) ae_planes_copy(&second, other);
         break;
     }
     case AE_NODE_UNSHUFFLE:
@@ -122,9 +122,9 @@ static void add_part(ae_workspace *w, int image, int p, const ae_planes *part) {
     if (w->is_written[image]) w->kernels->add(gradient, gradient, part, 1);
 }
 
-/* The same for a part that is there already. */
+/* The same for a part that is there already, which may be its place. */
 static void send(ae_workspace *w, int image, int p, const ae_planes *part) {
-    if (!w->network->needs_gradient[image]) return;
+    if (!w->network->needs_gradient[image] || w->gradient[image][p].data == part->data) return;
     if (!w->is_written[image]) ae_planes_copy(&w->gradient[image][p], part);
     add_part(w, image, p, part);
 }

@@ -56,6 +56,25 @@ static size_t most_scratch(const ae_network *network, const ae_kernels *kernels,
     return scratch;
 }
 
+/* Takes image i and its gradient. What a concatenation is the last to read is a part of the image
+ * that it makes, the gradients likewise, so that nothing is copied; that image has been taken. */
+static void take_image(ae_workspace *w, arena *a, int i, int p, const ae_shape *shapes) {
+    const ae_graph *graph = &w->network->graph;
+    int reader = graph->count - 1; /* the last */
+    while (reader >= i && graph->node[reader].input[0] != i && graph->node[reader].input[1] != i)
+        --reader;
+    const ae_node *node = &graph->node[reader];
+    if (reader < i || node->kind != AE_NODE_CONCAT) {
+        w->image[i][p] = take_planes(a, shapes[i], w->network->halo);
+        w->gradient[i][p] = take_planes(a, shapes[i], w->network->halo);
+        return;
+    }
+    if (!a->memory) return; /* it is only counted */
+    const int first = node->input[0] == i ? 0 : shapes[node->input[0]].channels;
+    w->image[i][p] = ae_planes_channels(&w->image[reader + 1][p], first, shapes[i].channels);
+    w->gradient[i][p] = ae_planes_channels(&w->gradient[reader + 1][p], first, shapes[i].channels);
+}
+
 /* What each picture has. */
 static void lay_out_picture(ae_workspace *w, arena *a, int p, int height, int width) {
     const ae_network *network = w->network;
@@ -69,10 +88,7 @@ static void lay_out_picture(ae_workspace *w, arena *a, int p, int height, int wi
     w->target[p] = take_planes(a, picture, halo);
     w->input[p] = take_planes(a, picture, halo);
     w->image[0][p] = is_extended ? take_planes(a, shapes[0], halo) : w->input[p];
-    for (int i = 1; i <= last; ++i) {
-        w->image[i][p] = take_planes(a, shapes[i], halo);
-        w->gradient[i][p] = take_planes(a, shapes[i], halo);
-    }
+    for (int i = last; i >= 1; --i) take_image(w, a, i, p, shapes);
     w->output[p] = is_own ? take_planes(a, picture, halo) : w->image[last][p];
     w->output_gradient[p] = is_own ? take_planes(a, picture, halo) : w->gradient[last][p];
 }
