@@ -17,7 +17,7 @@
 #include "data/dataset.h"
 #include "data/deadleaves.h"
 
-enum { TRAIN = 9000, TEST = 1000 };
+enum { TRAIN = 1800, TEST = 200 };
 
 static ae_comm *comm;
 

@@ -159,7 +159,9 @@ static void test_parts_come_and_go(void **state) {
 /* Whatever was kept: nothing, part of a part, whole parts, what is in the file itself. */
 static void test_parts_are_cut(void **state) {
     (void)state;
-    for (int64_t kept = 0; kept <= 8; ++kept) {
+    static const int64_t cases[] = {0, 2, 3, 4, 7, 8};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
+        const int64_t kept = cases[c];
         run_epochs(alike, 0, 8, false);
         assert_int_equal(count_parts(), 2);
         ae_results *results;
@@ -191,10 +193,10 @@ static void test_parts_of_a_whole_file(void **state) {
     run_epochs(alike, 14, 14, false);
     assert_int_equal(count_parts(), 1);
     assert_true(size_of_results() < of_one + 65536);
-    for (int64_t epoch = 14; epoch < 24; ++epoch) run_epochs(alike, epoch, epoch + 1, false);
+    for (int64_t epoch = 14; epoch < 19; ++epoch) run_epochs(alike, epoch, epoch + 1, false);
     assert_true(size_of_results() < 3 * of_one); /* nor after many starts */
-    run_epochs(alike, 24, 25, true);
-    check_whole(25, 0, 0);
+    run_epochs(alike, 19, 20, true);
+    check_whole(20, 0, 0);
 }
 
 /* Files that the results don't tell of go, and others' stay. */
