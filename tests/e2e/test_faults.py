@@ -14,7 +14,7 @@ from support import (DONE, NUMERIC, STALLED, STOPPED, USAGE, Run, assert_refused
 
 # Long enough to be disturbed: some seconds. On a busy machine a step takes as long as its ranks wait
 # for their turns, so there aren't many.
-LONG = {"data.train_images": 2000, "train.epochs": 20, "train.pretrain_epochs": 0,
+LONG = {"data.train_images": 2000, "train.epochs": 12, "train.pretrain_epochs": 0,
         "train.batch": 100}
 
 
@@ -172,10 +172,10 @@ def test_time_limit_chain(tmp_path, undisturbed):
 
 
 def test_end_of_a_slurm_job(tmp_path):
-    """It stops before Slurm's end of the job: here ten seconds ahead, of which one is kept free."""
+    """It stops before Slurm's end of the job: here six seconds ahead, of which one is kept free."""
     config = write_config(tmp_path, {**LONG, "train.epochs": 4000})
     done = run(tmp_path, config, expect=STOPPED,
-               variables={"SLURM_JOB_END_TIME": str(int(time.time()) + 10)})
+               variables={"SLURM_JOB_END_TIME": str(int(time.time()) + 6)})
     assert "stopped at the end of its time" in done.stdout
 
 
