@@ -172,8 +172,8 @@ def test_results_of_a_run_with_other_weights_are_not_overwritten(folder):
 def refused(folder, init_from, code, *fragments):
     """By --check and by a run alike."""
     config = write_config(folder, {"train.init_from": init_from})
-    for arguments in (["--check"], []):
-        done = run(folder, *arguments, config, expect=None, ranks=RANKS)
+    for arguments, ranks in ((["--check"], None), ([], RANKS)):
+        done = run(folder, *arguments, config, expect=None, ranks=ranks)
         assert_refused(done, code, f"train.init_from = {init_from}: ", *fragments)
     assert not checkpoints(folder / "run")
 
