@@ -211,7 +211,7 @@ def test_checkpoint_minutes(tmp_path):
 
 
 def test_more_epochs(tmp_path):
-    short, long = {**LONG, "train.epochs": 2}, {**LONG, "train.epochs": 4}
+    short, long = ({**LONG, "data.train_images": 200, "train.epochs": epochs} for epochs in (2, 4))
     run(tmp_path, write_config(tmp_path, short))
     run(tmp_path, write_config(tmp_path, long))
     run(tmp_path, write_config(tmp_path, {**long, "run.dir": "at_once"}))
@@ -222,7 +222,7 @@ def test_more_epochs(tmp_path):
 
 
 def test_more_epochs_with_a_schedule_over_them(tmp_path):
-    options = {**LONG, "train.epochs": 2, "schedule.name": "cosine"}
+    options = {**LONG, "data.train_images": 200, "train.epochs": 2, "schedule.name": "cosine"}
     run(tmp_path, write_config(tmp_path, options))
     assert_refused(run(tmp_path, write_config(tmp_path, {**options, "train.epochs": 4}),
                        expect=None), USAGE, "train.epochs was 2, is 4\n")

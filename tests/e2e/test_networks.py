@@ -74,9 +74,11 @@ def test_print_config_needs_no_images(tmp_path, source):
 
 
 def test_a_network_that_is_none_is_not_printed(tmp_path):
-    done = run(tmp_path, "--print-config", write_network(tmp_path, "conv 4 relu"), expect=None)
+    done = run(tmp_path, "--print-config", write_network(tmp_path, "conv 4 relu"), expect=None,
+               ranks=None)
     assert_refused(done, USAGE, 'layers: layer 1, "conv 4 relu"')
-    done = run(tmp_path, "--print-config", write_network(tmp_path, "dncnn 4"), expect=None)
+    done = run(tmp_path, "--print-config", write_network(tmp_path, "dncnn 4"), expect=None,
+               ranks=None)
     assert_refused(done, USAGE, "layers: \"dncnn 4\": a ready network is dncnn CHANNELS LAYERS")
 
 
@@ -105,7 +107,7 @@ def test_check_tells_every_layer(tmp_path):
 def test_the_plan_stays_short(tmp_path):
     long = ", ".join(["conv 4 3 relu same"] * 30 + ["conv 3 3 none same"])
     for layers, told in (("dncnn 4 31", "dncnn 4 31"), (long, "31 layers")):
-        done = run(tmp_path, "--check", write_network(tmp_path, layers))
+        done = run(tmp_path, "--check", write_network(tmp_path, layers), ranks=None)
         assert f"\nnetwork  {told}: 4515 parameters\n" in done.stdout
 
 
@@ -116,7 +118,7 @@ def test_the_plan_stays_short(tmp_path):
     ("unet 32", 100, 4), ("unet 32", 15, 1), ("unet 32", 32, 2), ("unet 32", 1000, 16)])
 def test_blocks_follow_from_parameters_and_batch(tmp_path, layers, batch, block):
     config = write_network(tmp_path, layers, train_batch=batch, data_train_images=1000)
-    for ranks, threads in ((1, 1), (3, 2)):
+    for ranks, threads in ((None, 1), (3, 2)):
         done = run(tmp_path, "--check", config, ranks=ranks, threads=threads)
         assert f", in blocks of {block}: " in done.stdout
 
@@ -139,7 +141,7 @@ def first_parameters(folder, **options):
     config = write_network(folder, "conv 8 3 relu same, conv 3 3 none same", train_batch=40,
                            train_epochs=0, train_pretrain_epochs=1, optimizer_lr=1e-12,
                            run_dir="first", **options)
-    run(folder, config)
+    run(folder, config, ranks=None)
     with h5py.File(support.checkpoints(folder / "first")[-1], "r") as file:
         return {name: tensor[()] for name, tensor in file["parameters"].items()}
 
@@ -172,7 +174,7 @@ def test_a_checkpoint_is_a_pytorch_module(tmp_path, layers, output):
     from network import Network, load
 
     config = write_network(tmp_path, layers, model_output=output, train_epochs=1, noise_sigma=0.1)
-    run(tmp_path, config)
+    run(tmp_path, config, ranks=None)
     module = load(support.checkpoints(tmp_path / "run")[-1])
     assert module.residual == (output == "residual")
     if "," in layers:  # as it was given, where the file has it as the program writes it
