@@ -25,7 +25,7 @@ END_S = 60  # a job that lost a host, a rank or a daemon ends in 10 s; a longer 
 KEEPALIVES = {"oob_tcp_keepalive_time": 2, "oob_tcp_keepalive_intvl": 1,
               "oob_tcp_keepalive_probes": 3}
 # Long enough to lose something on the way.
-EPOCHS = 60
+EPOCHS = 30
 TRAINING = {"train.pretrain_epochs": 0, "train.epochs": EPOCHS}
 EPOCH_STEPS = 7
 
