@@ -229,7 +229,8 @@ def environment(threads, kernels=None, variables=None):
     for name in ("OMP_NUM_THREADS", "AE_KERNELS"):
         env.pop(name, None)
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
-                 "OMPI_MCA_rmaps_base_oversubscribe", "OMPI_MCA_mpi_yield_when_idle"):
+                 "OMPI_MCA_rmaps_base_oversubscribe", "OMPI_MCA_mpi_yield_when_idle",
+                 "OMPI_MCA_ess_singleton_isolated"):  # without mpirun no daemon beside each process
         env.setdefault(name, "1")
     if threads:
         env["OMP_NUM_THREADS"] = str(threads)
