@@ -1,8 +1,10 @@
-"""The bits rest on IEEE 754's arithmetic: neither a build's environment nor a library changes it."""
+"""The bits rest on IEEE 754's arithmetic: neither a build's environment nor a library changes it. The
+builds are without the formats of pictures, too: what is missing is told."""
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def expected(tmp_path_factory):
     return found
 
 
-# ---- built with flags that spoil it ----
+# ---- built with flags that spoil it, and without pictures ----
 
 # What says fast, in each of its ways, and other traps: precisions, standards, OpenMP, quotes.
 FAST = ("-Ofast -ffast-math -funsafe-math-optimizations -ffinite-math-only -fassociative-math "
@@ -47,28 +49,56 @@ def has_openmp(compiler):
         capture_output=True).returncode == 0
 
 
-def build(folder, compiler, cflags, ldflags, build_type, *options):
-    """Builds the program alone; returns its path."""
+FORMATS = ("PNG", "JPEG", "TIFF")
+PICTURE_TESTS = ("test_picture_bad", "test_picture_write")
+
+
+def build(folder, compiler, cflags, ldflags, build_type):
+    """Builds the program, and some tests; returns what cmake said of the configuration."""
     env = {**os.environ, "CC": compiler, "CFLAGS": cflags, "LDFLAGS": ldflags}
+    said = []
     for command in (["cmake", "-S", ROOT, "-B", folder, f"-DCMAKE_BUILD_TYPE={build_type}",
-                     "-DBUILD_TESTING=OFF", *options],
-                    ["cmake", "--build", folder, "--parallel", "2", "--target", "ae_dist"]):
+                     f"-DPython3_EXECUTABLE={sys.executable}",
+                     # A library's own flags, as a cluster's mpicc may name them, come after the
+                     # environment's.
+                     "-DMPI_C_COMPILE_OPTIONS=-ffast-math;-funsafe-math-optimizations",
+                     *(f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in FORMATS)],
+                    ["cmake", "--build", folder, "--parallel", "2", "--target", "ae_dist",
+                     *PICTURE_TESTS]):
         done = subprocess.run(command, env=env, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=BUILD_S)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder / "ae_dist"
+        said.append(done.stdout + done.stderr)
+    return said[0]
 
 
-@pytest.mark.parametrize("compiler", HOSTILE)
-def test_flags_of_the_environment(tmp_path, expected, compiler):
+@pytest.fixture(scope="module")
+def built(request, tmp_path_factory):
+    """The folder of a compiler's build, and what cmake said; each is made once."""
+    compiler = request.param
     if not has_openmp(compiler):
         pytest.skip(f"{compiler} with OpenMP is missing")
-    # A library's own flags, as a cluster's mpicc may name them, come after the environment's.
-    program = build(tmp_path / "build", compiler, *HOSTILE[compiler],
-                    "-DMPI_C_COMPILE_OPTIONS=-ffast-math;-funsafe-math-optimizations")
+    folder = tmp_path_factory.mktemp(compiler)
+    return folder, build(folder, compiler, *HOSTILE[compiler])
+
+
+@pytest.mark.parametrize("built", HOSTILE, indirect=True)
+def test_flags_of_the_environment(tmp_path, expected, built):
+    program = built[0] / "ae_dist"
     assert trained_hash(tmp_path, program) == expected
     symbols = subprocess.run(["nm", program], text=True, check=True, capture_output=True).stdout
     assert "main" in symbols and "set_fast_math" not in symbols  # start-up code of fast mathematics
+
+
+@pytest.mark.parametrize("built", HOSTILE, indirect=True)
+def test_formats_of_pictures_are_missing(built):
+    """It is said, and their files are refused with what to install."""
+    folder, said = built
+    for name in FORMATS:
+        assert f"Pictures: {name} is left out, for want of its library" in said, said
+    for program in PICTURE_TESTS:
+        done = subprocess.run([folder / "tests" / program], text=True, capture_output=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 # ---- compiled without the build's own flags ----

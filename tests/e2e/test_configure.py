@@ -71,20 +71,3 @@ def test_python_is_missing(tmp_path):
     said, tests = configure(tmp_path / "build", tmp_path / "python3")
     assert "Tests left out: e2e, for want of Python >= 3.9\n" in said, said
     assert " unit.config" in tests and "e2e." not in tests
-
-
-def test_formats_of_pictures_are_missing(tmp_path):
-    """It is said, and their files are refused with what to install."""
-    folder, formats = tmp_path / "build", ("PNG", "JPEG", "TIFF")
-    command = ["cmake", "-S", ROOT, "-B", folder, f"-DPython3_EXECUTABLE={sys.executable}",
-               *(f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in formats)]
-    done = subprocess.run(command, text=True, capture_output=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-3000:]
-    for name in formats:
-        assert f"Pictures: {name} is left out, for want of its library" in said, said
-    subprocess.run(["cmake", "--build", folder, "--parallel", "2", "--target", "test_picture_bad",
-                    "test_picture_write"], check=True, capture_output=True)
-    for program in ("test_picture_bad", "test_picture_write"):
-        done = subprocess.run([folder / "tests" / program], text=True, capture_output=True)
-        assert done.returncode == 0, done.stdout + done.stderr
