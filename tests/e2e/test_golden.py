@@ -123,7 +123,7 @@ def is_schedule(rates, rate):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_learning_rates(tmp_path, name):
     options, rate = SCHEDULES[name]
-    run(tmp_path, ranks=1, *[write_config(tmp_path, {
+    run(tmp_path, ranks=None, *[write_config(tmp_path, {
         "data.train_images": 80, "train.pretrain_epochs": 2, "train.epochs": EPOCHS - 2,
         "optimizer.lr": 0.01, **options})])
     rates, = epochs_of(tmp_path, "learning_rate")
@@ -148,7 +148,7 @@ def losses(folder, sigma, images, validation=0):
         record = (folder / "cifar" / "data_batch_1.bin").read_bytes()[:support.RECORD_SIZE]
         with open(folder / "cifar" / name, "r+b") as file:
             file.write(4 * record)
-    run(folder, ranks=1, *[write_config(folder, {
+    run(folder, ranks=None, *[write_config(folder, {
         **FROZEN, "data.source": "cifar10", "data.dir": "cifar", "data.test_images": 1,
         "data.train_images": images, "train.validation_images": validation,
         "noise.sigma": sigma, "train.batch": 1})])

@@ -54,7 +54,7 @@ def test_best_by_validation(tmp_path):
     """A learning rate that soon does harm: an epoch before the last is the best."""
     options = {"data.train_images": 160, "train.validation_images": 30, "train.epochs": 6,
                "optimizer.lr": 0.1, "output.keep": 9}
-    run(tmp_path, write_config(tmp_path, options))
+    run(tmp_path, write_config(tmp_path, options), ranks=None)
     model = tmp_path / "run" / "model.h5"
     best = tmp_path / "run" / "checkpoints" / "best.h5"
     assert parameters(model) == parameters(best)
@@ -80,8 +80,8 @@ def test_with_the_checkpoints(tmp_path):
 
 def test_same_bits_through_kills(tmp_path):
     """At any moment it isn't there, or is whole."""
-    options = {"train.epochs": 60, "output.reconstruction_epochs": 1}
-    run(tmp_path, write_config(tmp_path, {**options, "run.dir": "undisturbed"}))
+    options = {"train.epochs": 40, "output.reconstruction_epochs": 1}
+    run(tmp_path, write_config(tmp_path, {**options, "run.dir": "undisturbed"}), ranks=None)
     config, seen = write_config(tmp_path, options), set()
     model = tmp_path / "run" / "model.h5"
     for _ in range(4):  # ranks outlive mpirun by an epoch or some
@@ -110,7 +110,7 @@ def test_begun_with_any_of_the_three(folder):
             ("learnt/model.h5", "learnt/model.h5"), (newest, newest), ("learnt", newest),
             ("alone", "alone/model.h5"), ("renamed.h5", "renamed.h5")]):
         options = {"train.init_from": init_from, "run.dir": f"run{number}"}
-        done = run(folder, write_config(folder, options))
+        done = run(folder, write_config(folder, options), ranks=None)
         assert done.stdout.count(f"weights  those of {said} (hash {expected})") == 1
         found.append(numbers(folder / f"run{number}"))
     assert all(differences(found[0], other) == [] for other in found)
@@ -130,8 +130,8 @@ def test_damaged_foreign_or_later(folder):
 
     def refused(code, *fragments):
         config = write_config(folder, {"train.init_from": "learnt/model.h5"})
-        for arguments in (["--check"], []):
-            done = run(folder, *arguments, config, expect=None)
+        for arguments, ranks in ((["--check"], None), ([], 2)):
+            done = run(folder, *arguments, config, expect=None, ranks=ranks)
             assert_refused(done, code, "train.init_from = learnt/model.h5: ", *fragments)
 
     changed = bytearray(whole)
