@@ -352,10 +352,10 @@ def on_terminal(folder, *arguments, **how):
 
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_progress_on_a_terminal(tmp_path, ranks):
-    config = write_config(tmp_path, {"data.train_images": 15290, "train.epochs": 3})
+    config = write_config(tmp_path, {"data.train_images": 6110, "train.epochs": 3})
     text, done = on_terminal(tmp_path, config, ranks=ranks)
     assert done.code == support.DONE, text[-2000:]
-    moves = re.findall(r"\repoch (\d)/4  step (\d+)/765  (\d+) images/s  loss (\d\.\d{5})  "
+    moves = re.findall(r"\repoch (\d)/4  step (\d+)/306  (\d+) images/s  loss (\d\.\d{5})  "
                        r"[\w ]+ left\033\[K", text)
     assert len(moves) >= 4, text[-2000:]
     places = [(int(epoch), int(step)) for epoch, step, _, _ in moves]

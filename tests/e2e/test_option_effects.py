@@ -98,7 +98,8 @@ def set_to(values):
 
 
 def go_on(folder, values, **how):
-    return run(folder, *set_to(values), "small.ini", **how)
+    """On one rank, where two began."""
+    return run(folder, *set_to(values), "small.ini", ranks=None, **how)
 
 
 def stored(run_dir):
@@ -130,7 +131,7 @@ def test_every_option_has_its_entry(template):
 def test_refused_by_name(folder, template, name):
     before = tree(folder / "run")
     was = stored(template / "run")
-    done = go_on(folder, {name: NUMBERS[name]}, expect=None, ranks=None)
+    done = go_on(folder, {name: NUMBERS[name]}, expect=None)
     assert_refused(done, USAGE, "can't go on from run/checkpoints/epoch-0002.h5",
                    f"\n    {name} was {was[name]}, is {NUMBERS[name]}\n",
                    "set them back to go on, or choose another run.dir to begin anew")
@@ -144,13 +145,13 @@ def test_fraction_refused_by_name(tmp_path):
     write_config(tmp_path, {"data.source": "idx", "data.train": "images",
                             "data.test_fraction": 0.25, "model.layers": GREY})
     run(tmp_path, "small.ini")
-    assert_refused(go_on(tmp_path, FRACTION, expect=None, ranks=None), USAGE,
+    assert_refused(go_on(tmp_path, FRACTION, expect=None), USAGE,
                    "\n    data.test_fraction was 0.25, is 0.5\n")
 
 
 @pytest.mark.parametrize("epochs", [1, 0])
 def test_epochs_may_not_shrink(folder, epochs):
-    done = go_on(folder, {"train.epochs": epochs}, expect=None, ranks=None)
+    done = go_on(folder, {"train.epochs": epochs}, expect=None)
     assert_refused(done, USAGE, f"\n    train.epochs was 2, is {epochs} (it may grow alone)\n")
 
 
@@ -195,13 +196,13 @@ def test_taken_run_dir(folder, template):
 
 
 def test_taken_resume(folder):
-    done = go_on(folder, {"run.resume": "never"}, expect=None, ranks=None)
+    done = go_on(folder, {"run.resume": "never"}, expect=None)
     assert_refused(done, USAGE, "run holds a run already, and run.resume is never")
 
 
 def test_taken_time_limit(folder):
     values = {"run.time_limit": 1, "train.epochs": ENDLESS}
-    done = go_on(folder, values, expect=STOPPED, ranks=None)
+    done = go_on(folder, values, expect=STOPPED)
     assert "stopped at the end of its time" in done.stdout
     assert_taken(folder, values)
 
@@ -229,7 +230,7 @@ def test_taken_slow_percent(folder, template):
 def test_taken_data_dir(folder, template):
     """The same images elsewhere; and it is read, not what it was before."""
     (folder / "cifar").rename(folder / "moved")
-    assert go_on(folder, {}, expect=None, ranks=None).code == support.DATA
+    assert go_on(folder, {}, expect=None).code == support.DATA
     go_on(folder, {"data.dir": "moved"})
     assert_taken(folder, {"data.dir": "moved"}, template)
 
@@ -244,7 +245,7 @@ def test_taken_data_paths(tmp_path, name):
     run(tmp_path, config)
     before = numbers(tmp_path / "run")
     checkpoints(tmp_path / "run")[-1].unlink()
-    assert_refused(go_on(tmp_path, {name: "nothing"}, expect=None, ranks=None), support.DATA,
+    assert_refused(go_on(tmp_path, {name: "nothing"}, expect=None), support.DATA,
                    "'nothing'")
     shutil.copy(tmp_path / "images", tmp_path / "moved")
     go_on(tmp_path, {name: "moved"})

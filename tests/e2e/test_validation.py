@@ -26,7 +26,8 @@ def content(path):
 def test_best_checkpoint(tmp_path):
     """Of the denoising epochs, though those on clean images before had lower losses."""
     run(tmp_path, write_config(tmp_path, {**OPTIONS, "train.pretrain_epochs": 8, "train.epochs": 3,
-                                          "noise.sigma": 3, "optimizer.lr": 0.02}))
+                                          "noise.sigma": 3, "optimizer.lr": 0.02}),
+        ranks=None)
     losses, _ = columns(tmp_path / "run")
     denoising = losses[8:]
     assert min(losses[:8]) < min(denoising)
@@ -39,9 +40,10 @@ def test_best_checkpoint(tmp_path):
 
 def test_kept_from_training(tmp_path):
     """Without those images at all, training is the same; and so on another layout."""
-    run(tmp_path, write_config(tmp_path, OPTIONS))
+    run(tmp_path, write_config(tmp_path, OPTIONS), ranks=None)
     run(tmp_path, write_config(tmp_path, {**OPTIONS, "data.train_images": 130,
-                                          "train.validation_images": 0, "run.dir": "without"}))
+                                          "train.validation_images": 0, "run.dir": "without"}),
+        ranks=None)
     run(tmp_path, write_config(tmp_path, {**OPTIONS, "run.dir": "other"}), ranks=3, threads=2,
         kernels="avx2")
     losses, hashes = columns(tmp_path / "run")
@@ -52,7 +54,7 @@ def test_kept_from_training(tmp_path):
 
 
 def test_best_through_a_kill(tmp_path):
-    run(tmp_path, write_config(tmp_path, {**OPTIONS, "run.dir": "undisturbed"}))
+    run(tmp_path, write_config(tmp_path, {**OPTIONS, "run.dir": "undisturbed"}), ranks=None)
     config = write_config(tmp_path, OPTIONS)
     with Run(tmp_path, [config]) as started:
         started.wait_for("epoch  5/")
