@@ -14,7 +14,7 @@ import support
 
 SCRIPT = support.ROOT / "jobs" / "simulate.sh"
 IMAGE_S, UPDATE_S = 100e-6, 10e-6
-RANKS = [4, 16, 32]
+RANKS = [4, 32]  # of one node and of two, whose sums go different ways
 MESSAGE = 8 * 1617
 
 
@@ -38,7 +38,7 @@ def run_script(out, measured, expect=0):
         "RANKS": " ".join(map(str, RANKS)), "MEASURED": str(measured), "OUT": str(out),
         "PYTHON": sys.executable})
     done = subprocess.run(["sh", SCRIPT], env=env, text=True, stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=300)  # a build, on a machine at work
+                          capture_output=True, timeout=800)  # a build, on a machine at work
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 
