@@ -23,13 +23,16 @@ def lines_once(text):
 
 def values(text):
     """The "section.key": value of an ini text."""
-    found, section = {}, None
+    found, section, name = {}, None, None
     for line in text.splitlines():
         if line.startswith("["):
             section = line[1:-1]
+        elif line.startswith(" "):
+            found[name] += line
         elif line and not line.startswith("#"):
             key, _, value = line.partition("=")
-            found[f"{section}.{key.strip()}"] = value.strip()
+            name = f"{section}.{key.strip()}"
+            found[name] = value.strip()
     return found
 
 
@@ -76,7 +79,8 @@ def test_printed_configuration_gives_itself(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-SHIPPED = sorted((support.ROOT / "configs").glob("*.ini"))
+SHIPPED = sorted((support.ROOT / "configs").rglob("*.ini"))
+BENCH = [path for path in SHIPPED if path.parent.name == "bench"]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -89,6 +93,16 @@ def test_shipped_configurations(tmp_path, path):
     said = values(path.read_text())
     changed = {key for key in found if found[key] != defaults[key]} - {"noise.test_sigma"}
     assert changed <= said.keys() <= found.keys()
+
+
+@pytest.mark.parametrize("path", BENCH, ids=lambda path: path.name)
+def test_networks_to_measure(tmp_path, path):
+    """Each can be trained as it is, without files, in whole batches."""
+    told = run(tmp_path, "--check", path, ranks=None).stdout
+    found = values(path.read_text())
+    assert int(found["data.train_images"]) % int(found["train.batch"]) == 0
+    assert found["data.source"] == "deadleaves" and f", {found['train.batch']} images a step" in told
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_manual_tells_every_key(tmp_path):
