@@ -243,6 +243,11 @@ int ae_conv_tile(const ae_conv *conv);
  * included. The passes back do as many each. */
 double ae_conv_work(const ae_conv *conv, int height, int width);
 
+/* The multiplications that its algorithm does in their place, in each of the three kernels: of
+ * pairs 2 of 3, of tiles 1 of 4, else all. Those of rows and columns that complete the last tiles,
+ * and the transforms', aren't counted. */
+double ae_conv_multiplications(const ae_conv *conv, int height, int width);
+
 /* How many paths this build has for this kind of processor (src/kernels/paths.def); path 0 is the
  * reference, later ones are faster. */
 int ae_kernels_count(void);

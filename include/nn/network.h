@@ -83,6 +83,13 @@ double ae_network_work(const ae_network *network, int n, int height, int width);
 /* Of all nodes' forward and backward passes: what one image of training takes. */
 double ae_network_step_work(const ae_network *network, int height, int width);
 
+/* The multiplications done for it (ae_conv_multiplications). */
+double ae_network_step_multiplications(const ae_network *network, int height, int width);
+
+/* Has image `image` (0 the network's own, i + 1 node i's output) parameters behind it, so that the
+ * pass back computes its gradient? */
+bool ae_network_needs_gradient(const ae_network *network, int image);
+
 /* The side of the square of input pixels that an output pixel depends on; of networks with strides,
  * the largest. */
 int ae_network_receptive_field(const ae_network *network);
@@ -136,6 +143,21 @@ void ae_workspace_resize(ae_workspace *workspace, int height, int width);
 const ae_planes *ae_workspace_input(const ae_workspace *workspace, int picture);
 const ae_planes *ae_workspace_output(const ae_workspace *workspace, int picture);
 const ae_planes *ae_workspace_target(const ae_workspace *workspace, int picture);
+
+/* What the passes do at a node, and the seconds that it took. */
+typedef enum ae_pass {
+    AE_PASS_FORWARD,    /* all of the node's forward pass */
+    AE_PASS_ACTIVATION, /* back through an activation that isn't its reader's work */
+    AE_PASS_BACKWARD,   /* the rest of its backward pass */
+    AE_PASSES
+} ae_pass;
+typedef struct ae_pass_times {
+    double seconds[AE_PASSES][AE_NODES_MAX];
+} ae_pass_times;
+
+/* From now on the passes add the times of each node to *times; NULL: they don't any more. Borrows
+ * it. */
+void ae_workspace_time(ae_workspace *workspace, ae_pass_times *times);
 
 /* Fills the outputs of the first `pictures` from their inputs. */
 void ae_network_forward(ae_workspace *workspace, const float *packed, int pictures);

@@ -106,6 +106,20 @@ double ae_conv_work(const ae_conv *conv, int height, int width) {
     return (double)ae_conv_weights(conv) * height * width;
 }
 
+double ae_conv_multiplications(const ae_conv *conv, int height, int width) {
+    const double work = ae_conv_work(conv, height, width);
+    switch (ae_conv_algorithm_of(conv)) {
+    case AE_CONV_PAIRS:
+        return work * AE_WINOGRAD_COMPONENTS / (2 * 3);
+    case AE_CONV_TILES:
+        return work * AE_TILE_COMPONENTS / (AE_TILE * AE_TILE * 9);
+    case AE_CONV_PIXELS:
+    case AE_CONV_TAPS:
+        break;
+    }
+    return work;
+}
+
 /* ---- packing ---- */
 
 /* The weights of a 3x3 kernel's components; g points to column j of its first row, the others

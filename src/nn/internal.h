@@ -57,8 +57,10 @@ struct ae_workspace {
     bool is_written[AE_NODES_MAX + 1];     /* by a reader, in this pass */
     float *spare;                          /* of the parts: [pictures][spare_floats] */
     size_t spare_floats;
-    float *scratch; /* of the kernels */
-    float *sums;    /* [size], the block's gradient so far */
+    float *scratch;       /* of the kernels */
+    float *sums;          /* [size], the block's gradient so far */
+    ae_pass_times *times; /* borrowed, NULL: none are taken */
+    double marked_s;      /* when the passes began, or were done with a node last */
 };
 
 /* The gain of a node's initial weights. */

@@ -147,22 +147,41 @@ int ae_network_together(int64_t block, int height, int width) {
     return most < 1 ? 1 : (int)most;
 }
 
-double ae_network_work(const ae_network *network, int n, int height, int width) {
+/* What a convolution does on an input of height x width. */
+typedef double conv_work(const ae_conv *conv, int height, int width);
+
+static double node_work(const ae_network *network, int n, int height, int width, conv_work *work) {
     const ae_node *node = &network->graph.node[n];
     ae_shape shapes[AE_NODES_MAX + 1];
     if (node->kind != AE_NODE_CONV) return 0;
     ae_graph_shapes(&network->graph, shapes, ae_graph_side(&network->graph, height),
                     ae_graph_side(&network->graph, width));
     const ae_shape *in = &shapes[node->input[0]];
-    return ae_conv_work(&node->conv, in->height, in->width);
+    return work(&node->conv, in->height, in->width);
+}
+
+static double step_work(const ae_network *network, int height, int width, conv_work *work) {
+    double sum = 0;
+    for (int n = 0; n < network->graph.count; ++n)
+        sum += node_work(network, n, height, width, work) *
+               (network->needs_gradient[network->graph.node[n].input[0]] ? 3 : 2);
+    return sum;
+}
+
+double ae_network_work(const ae_network *network, int n, int height, int width) {
+    return node_work(network, n, height, width, ae_conv_work);
 }
 
 double ae_network_step_work(const ae_network *network, int height, int width) {
-    double work = 0;
-    for (int n = 0; n < network->graph.count; ++n)
-        work += ae_network_work(network, n, height, width) *
-                (network->needs_gradient[network->graph.node[n].input[0]] ? 3 : 2);
-    return work;
+    return step_work(network, height, width, ae_conv_work);
+}
+
+double ae_network_step_multiplications(const ae_network *network, int height, int width) {
+    return step_work(network, height, width, ae_conv_multiplications);
+}
+
+bool ae_network_needs_gradient(const ae_network *network, int image) {
+    return network->needs_gradient[image];
 }
 
 /* Rows (or columns) of an image. */

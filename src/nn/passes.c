@@ -1,7 +1,26 @@
 /* The forward and backward passes. */
 #include <string.h>
 
+#include "base/timer.h"
 #include "nn/internal.h"
+
+/* ---- times ---- */
+
+void ae_workspace_time(ae_workspace *workspace, ae_pass_times *times) {
+    workspace->times = times;
+}
+
+static void begin_times(ae_workspace *w) {
+    if (w->times) w->marked_s = ae_now_s();
+}
+
+/* The time since then, or since it was called last, is node n's. */
+static void add_time(ae_workspace *w, ae_pass pass, int n) {
+    if (!w->times) return;
+    const double now_s = ae_now_s();
+    w->times->seconds[pass][n] += now_s - w->marked_s;
+    w->marked_s = now_s;
+}
 
 /* ---- forward ---- */
 
@@ -68,6 +87,7 @@ static void forward_node(ae_workspace *w, const float *packed, int n, int pictur
                                  packed + at->forward, node->has_bias ? packed + at->bias : NULL,
                                  &activation, w->scratch);
     for (int p = 0; p < pictures; ++p) forward_picture(w, n, p);
+    add_time(w, AE_PASS_FORWARD, n);
 }
 
 /* The network's input from the picture, which it may be. */
@@ -88,6 +108,7 @@ static void end_forward(ae_workspace *w, int p) {
 
 void ae_network_forward(ae_workspace *w, const float *packed, int pictures) {
     for (int p = 0; p < pictures; ++p) begin_forward(w, p);
+    begin_times(w);
     for (int n = 0; n < w->network->graph.count; ++n) forward_node(w, packed, n, pictures);
     for (int p = 0; p < pictures; ++p) end_forward(w, p);
 }
@@ -210,11 +231,13 @@ static void backward_picture(ae_workspace *w, int n, int input, int p) {
 static void backward_node(ae_workspace *w, const float *packed, int n, int pictures) {
     const ae_node *node = &w->network->graph.node[n];
     for (int p = 0; p < pictures; ++p) undo_activation(w, n, p);
+    add_time(w, AE_PASS_ACTIVATION, n);
     if (node->kind == AE_NODE_CONV) backward_conv(w, packed, n, pictures);
     for (int i = 0; i < node->inputs; ++i) {
         for (int p = 0; p < pictures; ++p) backward_picture(w, n, i, p);
         w->is_written[node->input[i]] = w->network->needs_gradient[node->input[i]];
     }
+    add_time(w, AE_PASS_BACKWARD, n);
 }
 
 /* The gradient by the last node's output from that by the picture: 0 where the picture has no
@@ -239,6 +262,7 @@ void ae_network_backward(double *losses, ae_workspace *w, const float *packed, i
         begin_gradient(w, p);
     }
     w->is_written[count] = true;
+    begin_times(w);
     for (int n = count - 1; n >= 0; --n)
         if (w->is_written[n + 1]) backward_node(w, packed, n, pictures);
 }
