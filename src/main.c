@@ -6,8 +6,6 @@
 #include "apply/apply.h"
 #include "base/build.h"
 #include "base/command.h"
-#include "base/file.h"
-#include "base/found.h"
 #include "base/log.h"
 #include "comm/comm.h"
 #include "comm/machine.h"
@@ -16,15 +14,13 @@
 #include "h5/h5.h"
 #include "kernels/kernels.h"
 #include "nn/graph.h"
+#include "train/configure.h"
 #include "train/trainer.h"
 
 /* The command line. */
 typedef struct command {
     bool help, version, check, print_config, quiet;
-    const char **overrides; /* [override_count], borrowed from argv */
-    int override_count;
-    const char *config_path; /* NULL: none; borrowed */
-    const char *superfluous; /* NULL: none; an argument beside it, borrowed */
+    ae_config_words words;
 } command;
 
 static void print_help(void) {
@@ -85,17 +81,6 @@ static void print_version(void) {
     printf("kernels   %s\n", status != AE_OK ? ae_message() : ae_kernels_at(path)->name);
 }
 
-/* One is the configuration; of two, the one that was meant as an option isn't. The first of those
- * that are too many is the one that is told. */
-static void take_operand(command *cmd, const char *operand) {
-    bool is_first = !cmd->config_path;
-    bool swaps = !is_first && ae_command_resembles_option(cmd->config_path) &&
-                 !ae_command_resembles_option(operand);
-    if (!is_first && (swaps || !cmd->superfluous))
-        cmd->superfluous = swaps ? cmd->config_path : operand;
-    if (is_first || swaps) cmd->config_path = operand;
-}
-
 static ae_status parse_command(command *cmd, int argc, char **argv) {
     enum { HELP = 'h', VERSION = 256, CHECK, PRINT_CONFIG, QUIET, SET };
     static const struct option options[] = {{"help", no_argument, NULL, HELP},
@@ -105,8 +90,8 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
                                             {"quiet", no_argument, NULL, QUIET},
                                             {"set", required_argument, NULL, SET},
                                             {NULL, 0, NULL, 0}};
-    cmd->overrides = calloc((size_t)argc + 1, sizeof *cmd->overrides);
-    if (!cmd->overrides) return ae_fail_memory("the command line");
+    ae_status status = ae_config_words_init(&cmd->words, argc);
+    if (status != AE_OK) return status;
     const char *word;
     for (int option; (option = ae_command_next(argc, argv, options, &word)) != -1;) {
         switch (option) {
@@ -126,74 +111,20 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
             cmd->quiet = true;
             break;
         case SET:
-            cmd->overrides[cmd->override_count++] = optarg;
+            cmd->words.overrides[cmd->words.override_count++] = optarg;
             break;
         case AE_COMMAND_OPERAND:
-            take_operand(cmd, optarg);
+            ae_config_words_take(&cmd->words, optarg);
             break;
         default:
             return ae_command_refuse("ae_dist", options, option, word);
         }
     }
     if (cmd->help || cmd->version) return AE_OK;
-    if (!cmd->config_path)
+    if (!cmd->words.path)
         return ae_fail(AE_ERROR_USAGE, "no configuration file given; usage: ae_dist [options] "
                                        "CONFIG, for example configs/quickstart.ini");
-    if (cmd->superfluous)
-        return ae_fail(AE_ERROR_USAGE,
-                       "%s: one configuration file is enough; options are --NAME and --set "
-                       "SECTION.KEY=VALUE; see ae_dist --help",
-                       cmd->superfluous);
-    return AE_OK;
-}
-
-/* *text (the caller frees it) = the file's bytes, one too many of one that is too large. */
-static ae_status read_config(char **text, int64_t *size, const char *path) {
-    const size_t room = AE_CONFIG_SIZE_MAX + 1;
-    size_t read = 0;
-    *text = malloc(room);
-    if (!*text) return ae_fail_memory("the configuration");
-    const int error = ae_file_read_some(path, room, *text, &read);
-    char found[AE_FOUND_SIZE];
-    if (error != 0)
-        return ae_fail(AE_ERROR_USAGE, "can't read the configuration file %s: %s; there is %s",
-                       path, strerror(error), ae_found_at(found, path));
-    *size = (int64_t)read;
-    return AE_OK;
-}
-
-/* Rank 0's environment is put into the paths, for all; a rank's own into those on its own disks.
- * Collective. */
-static ae_status expand_paths(ae_config *config, ae_comm *comm) {
-    ae_status status = ae_comm_rank(comm) == 0 ? ae_config_expand_paths(config, false) : AE_OK;
-    status = ae_comm_agree(comm, status);
-    if (status != AE_OK) return status;
-    ae_settings settings = *ae_config_settings(config);
-    ae_comm_broadcast(comm, &settings, sizeof settings);
-    ae_config_take_settings(config, &settings);
-    return ae_comm_agree(comm, ae_config_expand_paths(config, true));
-}
-
-/* Rank 0 reads the file, and every rank parses the same text. Collective. */
-static ae_status load_config(ae_config **config, ae_comm *comm, const command *cmd) {
-    char *text = NULL;
-    int64_t size = 0;
-    ae_status status = AE_OK;
-    if (ae_comm_rank(comm) == 0) status = read_config(&text, &size, cmd->config_path);
-    status = ae_comm_agree(comm, status);
-    if (status != AE_OK) goto done;
-    ae_comm_broadcast(comm, &size, sizeof size);
-    if (!text && !(text = malloc((size_t)size + 1))) status = ae_fail_memory("the configuration");
-    status = ae_comm_agree(comm, status);
-    if (status != AE_OK) goto done;
-    ae_comm_broadcast(comm, text, (size_t)size);
-    status = ae_config_create(config, cmd->config_path, text, (size_t)size, cmd->overrides,
-                              cmd->override_count);
-    status = ae_comm_agree(comm, status);
-    if (status == AE_OK) status = expand_paths(*config, comm);
-done:
-    free(text);
-    return status;
+    return ae_config_words_check(&cmd->words, "ae_dist");
 }
 
 /* Checks model.layers, and puts a ready network's in full. Collective. */
@@ -233,7 +164,7 @@ static ae_status train(ae_comm *comm, int argc, char **argv) {
         if (ae_log_is_speaker()) cmd.help ? print_help() : print_version();
         goto done;
     }
-    status = load_config(&config, comm, &cmd);
+    status = ae_config_words_read(&config, comm, &cmd.words);
     if (status != AE_OK) goto done;
     if (cmd.print_config) {
         status = print_config(config, comm);
@@ -244,7 +175,7 @@ static ae_status train(ae_comm *comm, int argc, char **argv) {
 done:
     ae_trainer_destroy(&trainer);
     ae_config_destroy(&config);
-    free(cmd.overrides);
+    ae_config_words_release(&cmd.words);
     return status;
 }
 
