@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "config/config.h"
+#include "kernels/planes.h"
 
 typedef struct ae_trainer ae_trainer;
 
@@ -17,10 +18,14 @@ void ae_trainer_destroy(ae_trainer **trainer);
 ae_status ae_trainer_check(ae_trainer *trainer);
 
 /* Does `steps` steps without evaluation and files, for measuring; *seconds = what they took on this
- * rank. The images are loaded, and as many steps done, before. */
-ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds);
+ * rank, *images = how many there were in all. The images are loaded, and as many steps done,
+ * before. */
+ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds, int64_t *images);
 
-/* int64 values of a step's reduction. Local. */
+/* What a step is made of: the shape of its images, how many of them are a block, and the int64
+ * values of its reduction. Local. */
+ae_shape ae_trainer_picture(const ae_trainer *trainer);
+int64_t ae_trainer_block(const ae_trainer *trainer);
 int ae_trainer_message_size(const ae_trainer *trainer);
 
 /* Trains to the end, going on from the newest whole checkpoint where the run folder has one.

@@ -1,6 +1,7 @@
 /* The parts of ae_bench, from the top: the program (main.c); what one core does (core.c), all ranks
- * together (team.c), the JSON file (json.c); a core's memory (stream.c); the median (median.c). A
- * part calls only what is below it; parts between the same semicolons don't call each other. */
+ * together (team.c), the JSON file (json.c); the network's layers on a core (layers.c), its memory
+ * (stream.c); medians (timing.c). A part calls only what is below it; parts between the same
+ * semicolons don't call each other. */
 #ifndef AE_BENCH_BENCH_H
 #define AE_BENCH_BENCH_H
 
@@ -11,30 +12,48 @@
 #include "config/config.h"
 #include "kernels/kernels.h"
 #include "team/team.h"
+#include "train/trainer.h"
 
 /* What is measured. main.c owns it, the other parts only read it. */
 typedef struct ae_bench_task {
     ae_config *config;
-    ae_model model; /* with the parameters of a run's begin */
+    ae_trainer *trainer; /* the configuration's, which does the steps */
+    ae_model model;      /* with the parameters of a run's begin */
     ae_shape picture;
+    int64_t block;        /* images that a thread takes a gradient of, as the trainer does */
     uint8_t *pixels;      /* of one picture */
     ae_image_place place; /* its */
-    ae_step step;         /* of that picture alone */
+    uint32_t *order;      /* [block], of zeros */
+    ae_step step;         /* of one block, which is that picture each time */
     int rounds;           /* of the measurement of steps */
 } ae_bench_task;
 
 /* ---- one core ---- */
 
-enum { AE_BENCH_FIGURES_MAX = 3 * AE_NODES_MAX + 16, AE_BENCH_STREAMS = 2 };
+enum {
+    AE_BENCH_FIGURES_MAX = 3 * AE_NODES_MAX + 16,
+    AE_BENCH_STREAMS = 2,
+    AE_BENCH_CORE_ROUNDS = 7,
+    AE_BENCH_NAME_SIZE = 64
+};
 
 /* One line of what is measured on one core. */
 typedef struct ae_bench_figure {
-    char name[64];
-    double seconds; /* median of the rounds, of one call */
-    double work;    /* useful multiply-adds of a call, or values; 0: neither */
-    bool is_value;  /* work counts values */
-    double bytes;   /* that a layer's kernel can't but move: its images once each and the weights */
+    char name[AE_BENCH_NAME_SIZE];
+    double seconds; /* median of the rounds, of one call; of kernels, a picture's part of it */
+    double work;    /* useful multiply-adds of that, or values */
+    double multiplications; /* that are done for them; 0: work counts values */
+    double bytes;           /* that a layer's kernel can't but move: its images once each, and the
+                               weights */
+    int layers;             /* of a kernel: how many such there are; 0: it isn't a layer's */
+    int height, width;      /* of a kernel's output */
 } ae_bench_figure;
+
+/* A node of the network within the step, a picture's part. */
+typedef struct ae_bench_node {
+    char layer[AE_BENCH_NAME_SIZE];
+    double seconds[AE_PASSES]; /* medians */
+} ae_bench_node;
 
 /* How fast one core's memory is. */
 typedef struct ae_bench_stream_rate {
@@ -47,6 +66,8 @@ typedef struct ae_bench_core {
     double peak; /* multiply-adds a second, found in this run */
     ae_bench_figure figures[AE_BENCH_FIGURES_MAX];
     int figure_count;
+    ae_bench_node nodes[AE_NODES_MAX];
+    int node_count;
     ae_bench_stream_rate streams[AE_BENCH_STREAMS];
 } ae_bench_core;
 
@@ -65,6 +86,7 @@ typedef struct ae_bench_team {
     int ranks, threads, cores; /* in all */
     int64_t batch;
     double work;             /* useful multiply-adds of an image */
+    double multiplications;  /* that are done for them */
     double images_per_s;     /* of the step */
     double efficiency;       /* the same over the sum of the ranks' own */
     double fraction_of_peak; /* the step's multiply-adds over the sum of the ranks' peaks */
@@ -92,6 +114,16 @@ ae_status ae_bench_write(const char *path, const ae_bench_core *core, const ae_b
 
 /* ---- below core.c and team.c ---- */
 
+/* Adds a figure to *core, with nothing but its name, seconds and work. */
+ae_bench_figure *ae_bench_add(ae_bench_core *core, const char *name, double seconds, double work);
+
+/* Adds the kernels of each layer, those that are alike once, for as many pictures at once as the
+ * passes take together; and all of them. AE_FAILED: memory. Local. */
+ae_status ae_bench_layers_measure(ae_bench_core *core, const ae_bench_task *task);
+
+/* Fills the nodes of *core from steps of one block on the team's first member. Local. */
+void ae_bench_nodes_measure(ae_bench_core *core, const ae_team *team, const ae_bench_task *task);
+
 /* Bytes a second that one core moves in a[i] = b[i] + s c[i] over three arrays of `bytes` in all,
  * what it reads and what it writes each counted once; the median of `rounds`. 0: no memory. Local.
  */
@@ -99,5 +131,9 @@ double ae_bench_stream(double bytes, int rounds);
 
 /* The median of values[count], which are sorted. Local. */
 double ae_bench_median(double *values, int count);
+
+/* Seconds of task(context): the median of AE_BENCH_CORE_ROUNDS rounds of about 10 ms or one call.
+ * Local. */
+double ae_bench_time(void (*task)(void *), void *context);
 
 #endif

@@ -8,13 +8,19 @@
 #include "bench.h"
 
 /* A JSON string; control characters become spaces. */
-static void write_text(FILE *file, const char *name, const char *text) {
-    fprintf(file, " \"%s\": \"", name);
+static void write_string(FILE *file, const char *text) {
+    fputc('"', file);
     for (; *text; ++text) {
         if (*text == '"' || *text == '\\') fputc('\\', file);
         fputc((unsigned char)*text < ' ' ? ' ' : *text, file);
     }
-    fprintf(file, "\",\n");
+    fputc('"', file);
+}
+
+static void write_text(FILE *file, const char *name, const char *text) {
+    fprintf(file, " \"%s\": ", name);
+    write_string(file, text);
+    fprintf(file, ",\n");
 }
 
 /* What Linux calls the processor, "" where it doesn't. */
@@ -33,7 +39,7 @@ static void find_processor(char *name, int size) {
 
 /* What ran, where, and built from what. */
 static void write_origin(FILE *file, const ae_bench_task *task, ae_comm *comm) {
-    char processor[256], time[32];
+    char processor[256], time[32], layers[AE_GRAPH_TEXT_SIZE];
     find_processor(processor, sizeof processor);
     ae_time_text(time);
     write_text(file, "time", time);
@@ -45,7 +51,23 @@ static void write_origin(FILE *file, const ae_bench_task *task, ae_comm *comm) {
     write_text(file, "hosts", ae_comm_hosts(comm));
     write_text(file, "processor", processor);
     write_text(file, "kernels", task->model.kernels->name);
-    write_text(file, "network", ae_config_settings(task->config)->model.layers);
+    ae_graph_write(ae_network_graph(task->model.network), layers);
+    write_text(file, "network", layers);
+    fprintf(file, " \"parameters\": %zu, \"picture\": [%d, %d, %d], \"block\": %lld,\n",
+            ae_network_size(task->model.network), task->picture.channels, task->picture.height,
+            task->picture.width, (long long)task->block);
+}
+
+/* The effective configuration: every option's value as text. */
+static void write_options(FILE *file, const ae_config *config) {
+    char value[AE_VALUE_SIZE];
+    fprintf(file, " \"options\": {");
+    for (int i = 0; i < AE_OPTION_COUNT; ++i) {
+        ae_config_value(config, i, value);
+        fprintf(file, "%s\n  \"%s\": ", i ? "," : "", ae_config_name(i));
+        write_string(file, value);
+    }
+    fprintf(file, "\n },\n");
 }
 
 static void write_ranks(FILE *file, const char *name, const double *values, int count) {
@@ -58,15 +80,36 @@ static void write_ranks(FILE *file, const char *name, const double *values, int 
 static void write_team(FILE *file, const ae_bench_team *team) {
     fprintf(file,
             " \"ranks\": %d, \"threads\": %d, \"cores\": %d, \"batch\": %lld,\n"
-            " \"multiply_adds_per_image\": %.0f, \"images_per_s\": %.6g,\n"
+            " \"multiply_adds_per_image\": %.0f, \"multiplications_per_image\": %.0f,\n"
+            " \"images_per_s\": %.6g,\n"
             " \"efficiency\": %.6g, \"fraction_of_peak\": %.6g,\n"
             " \"allreduce_s\": %.6g, \"message_bytes\": %zu",
             team->ranks, team->threads, team->cores, (long long)team->batch, team->work,
-            team->images_per_s, team->efficiency, team->fraction_of_peak, team->allreduce_s,
-            (size_t)team->message * sizeof(int64_t));
+            team->multiplications, team->images_per_s, team->efficiency, team->fraction_of_peak,
+            team->allreduce_s, (size_t)team->message * sizeof(int64_t));
     write_ranks(file, "threads", team->rank_threads, team->ranks);
     write_ranks(file, "peak_multiply_adds_per_s", team->rank_peaks, team->ranks);
     write_ranks(file, "images_per_s", team->rank_images_per_s, team->ranks);
+}
+
+static void write_figure(FILE *file, const ae_bench_figure *f) {
+    const bool is_work = f->multiplications > 0;
+    fprintf(file, "{\"name\": \"%s\", \"seconds\": %.6g, \"%s\": %.0f", f->name, f->seconds,
+            is_work ? "multiply_adds" : "values", f->work);
+    if (is_work) fprintf(file, ", \"multiplications\": %.0f", f->multiplications);
+    if (f->bytes > 0) fprintf(file, ", \"bytes\": %.0f", f->bytes);
+    if (f->layers > 0)
+        fprintf(file, ", \"layers\": %d, \"height\": %d, \"width\": %d", f->layers, f->height,
+                f->width);
+    fprintf(file, "}");
+}
+
+static void write_node(FILE *file, const ae_bench_node *node) {
+    fprintf(file, "{\"layer\": ");
+    write_string(file, node->layer);
+    fprintf(file, ", \"forward_s\": %.6g, \"activation_s\": %.6g, \"backward_s\": %.6g}",
+            node->seconds[AE_PASS_FORWARD], node->seconds[AE_PASS_ACTIVATION],
+            node->seconds[AE_PASS_BACKWARD]);
 }
 
 /* What was measured on one core. */
@@ -78,11 +121,13 @@ static void write_core(FILE *file, const ae_bench_core *core) {
                 core->streams[i].bytes_per_s);
     fprintf(file, "\n ],\n \"figures\": [");
     for (int i = 0; i < core->figure_count; ++i) {
-        const ae_bench_figure *f = &core->figures[i];
-        fprintf(file, "%s\n  {\"name\": \"%s\", \"seconds\": %.6g, \"%s\": %.0f", i ? "," : "",
-                f->name, f->seconds, f->is_value ? "values" : "multiply_adds", f->work);
-        if (f->bytes > 0) fprintf(file, ", \"bytes\": %.0f", f->bytes);
-        fprintf(file, "}");
+        fprintf(file, "%s\n  ", i ? "," : "");
+        write_figure(file, &core->figures[i]);
+    }
+    fprintf(file, "\n ],\n \"nodes\": [");
+    for (int n = 0; n < core->node_count; ++n) {
+        fprintf(file, "%s\n  ", n ? "," : "");
+        write_node(file, &core->nodes[n]);
     }
     fprintf(file, "\n ]");
 }
@@ -95,6 +140,7 @@ ae_status ae_bench_write(const char *path, const ae_bench_core *core, const ae_b
                        strerror(errno));
     fprintf(file, "{\n");
     write_origin(file, task, comm);
+    write_options(file, task->config);
     write_team(file, team);
     if (core) write_core(file, core);
     fprintf(file, "\n}\n");

@@ -11,50 +11,68 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "bench.h"
-#include "data/dataset.h"
+#include "train/configure.h"
 
 enum {
     ROUNDS = 7,   /* by default */
-    IMAGES = 2000 /* at least; a whole number of batches */
+    BATCH = 100,  /* without a configuration, by default */
+    IMAGES = 2000 /* without a configuration, at least; a whole number of batches */
 };
 
 /* The command line. */
 typedef struct command {
     bool help, steps_only;
-    int64_t batch, rounds;
+    int64_t batch; /* 0: the configuration's */
+    int64_t rounds;
     const char *json; /* NULL: none; borrowed from argv */
+    ae_config_words words;
 } command;
 
-/* The reference network, on pictures made by the program. */
-static ae_status create_config(ae_config **config, const command *cmd) {
-    char ini[256];
-    int64_t batches = (IMAGES + cmd->batch - 1) / cmd->batch;
+/* The configuration, of the epochs with noise where there are any; without one the reference
+ * network, on pictures made by the program. Collective. */
+static ae_status create_config(ae_config **config, ae_comm *comm, const command *cmd) {
+    char ini[256], batch_option[64];
+    const int64_t batch = cmd->batch ? cmd->batch : BATCH, batches = (IMAGES + batch - 1) / batch;
+    ae_config_words words = cmd->words;
     snprintf(ini, sizeof ini,
              "[data]\nsource = deadleaves\ntrain_images = %lld\ntest_images = 10\n"
              "[train]\nbatch = %lld\n[noise]\nsigma = 0.1\n",
-             (long long)(batches * cmd->batch), (long long)cmd->batch);
-    return ae_config_create(config, "bench.ini", ini, strlen(ini), NULL, 0);
+             (long long)(batches * batch), (long long)batch);
+    if (!words.path) {
+        words.path = "bench.ini";
+        words.text = ini;
+    }
+    snprintf(batch_option, sizeof batch_option, "train.batch=%lld", (long long)cmd->batch);
+    if (cmd->batch) words.overrides[words.override_count++] = batch_option;
+    ae_status status = ae_config_words_read(config, comm, &words);
+    if (status != AE_OK) return status;
+    ae_settings settings = *ae_config_settings(*config);
+    if (settings.train.epochs > 0) settings.train.pretrain_epochs = 0;
+    ae_config_take_settings(*config, &settings);
+    return AE_OK;
 }
 
-/* A picture, and the step that is its alone: noise of 0.1, a batch of 100. */
+/* A picture, and the step that is a block of it alone. */
 static ae_status create_step(ae_bench_task *task) {
-    static const uint32_t order[] = {0};
+    const ae_settings *settings = ae_config_settings(task->config);
     const size_t size = ae_shape_values(task->picture);
     task->pixels = ae_calloc(size, 1);
-    if (!task->pixels) return ae_fail_memory("the measurements");
+    task->order = ae_calloc((size_t)task->block, sizeof *task->order);
+    if (!task->pixels || !task->order) return ae_fail_memory("the measurements");
     for (size_t i = 0; i < size; ++i) task->pixels[i] = (uint8_t)((i + 1) * 37);
     task->place = (ae_image_place){.height = task->picture.height, .width = task->picture.width};
-    task->step = (ae_step){.images = {.samples = task->pixels,
-                                      .places = &task->place,
-                                      .count = 1,
-                                      .channels = task->picture.channels,
-                                      .high = UINT8_MAX},
-                           .order = order,
-                           .sampling = {.crops = 1},
-                           .shard = {0, 1, 1, 1, 1},
-                           .noise = {0.1, -1, 1},
-                           .loss = AE_LOSS_MSE,
-                           .bound = ae_fixed_bound(AE_FIXED_K, 100)};
+    task->step = (ae_step){
+        .images = {.samples = task->pixels,
+                   .places = &task->place,
+                   .count = 1,
+                   .channels = task->picture.channels,
+                   .high = UINT8_MAX},
+        .order = task->order,
+        .sampling = {.crops = 1},
+        .shard = {0, task->block, 1, 1, task->block},
+        .noise = {settings->noise.sigma, settings->noise.clamp_min, settings->noise.clamp_max},
+        .loss = (ae_loss)settings->train.loss,
+        .bound = ae_fixed_bound(AE_FIXED_K, settings->train.batch)};
     return AE_OK;
 }
 
@@ -71,14 +89,12 @@ static ae_status begin_model(ae_model *model, const ae_settings *settings) {
 
 /* Fills *task, to be released whatever is returned. Collective. */
 static ae_status create_task(ae_bench_task *task, ae_comm *comm, const command *cmd) {
-    ae_dataset *images = NULL;
     *task = (ae_bench_task){.rounds = (int)cmd->rounds};
-    ae_status status = ae_comm_agree(comm, create_config(&task->config, cmd));
-    if (status == AE_OK)
-        status = ae_dataset_create(&images, comm, ae_config_settings(task->config));
+    ae_status status = create_config(&task->config, comm, cmd);
+    if (status == AE_OK) status = ae_trainer_create(&task->trainer, comm, task->config);
     if (status != AE_OK) return status;
-    task->picture = ae_dataset_info(images)->train.shape;
-    ae_dataset_destroy(&images);
+    task->picture = ae_trainer_picture(task->trainer);
+    task->block = ae_trainer_block(task->trainer);
     status = ae_model_init(&task->model, comm, task->config, task->picture);
     if (status != AE_OK) return status;
     status = create_step(task);
@@ -88,7 +104,9 @@ static ae_status create_task(ae_bench_task *task, ae_comm *comm, const command *
 
 static void release_task(ae_bench_task *task) {
     free(task->pixels);
+    free(task->order);
     ae_model_release(&task->model);
+    ae_trainer_destroy(&task->trainer);
     ae_config_destroy(&task->config);
 }
 
@@ -114,16 +132,18 @@ done:
 /* ---- the command line ---- */
 
 static void print_help(void) {
-    puts("Usage: [mpirun -np RANKS] ae_bench [options]\n"
+    puts("Usage: [mpirun -np RANKS] ae_bench [options] [CONFIG]\n"
          "Measures one core's peak of multiply-adds, each kernel and the other work of a step\n"
          "against it, the core's memory, and the step and its reduction on all ranks against what\n"
-         "they do by themselves in the same run. Medians.\n"
+         "they do by themselves in the same run. Medians. The network, its images and their batch\n"
+         "are those of the ini file CONFIG, as ae_dist takes it; default: the reference network.\n"
          "\n"
-         "  --batch N     images in a step, over all ranks (default 100)\n"
-         "  --rounds N    rounds of the measurement of steps (default 7)\n"
-         "  --steps-only  leave out what is measured on one core: kernels and memory\n"
-         "  --json FILE   write all that is printed, and what ran where, to FILE\n"
-         "  --help        print this text, and leave");
+         "  --set SECTION.KEY=VALUE  use VALUE in place of the file's (repeatable)\n"
+         "  --batch N                images in a step, over all ranks (default: CONFIG's, or 100)\n"
+         "  --rounds N               rounds of the measurement of steps (default 7)\n"
+         "  --steps-only             leave out what is measured on one core: kernels and memory\n"
+         "  --json FILE              write all that is printed, and what ran where, to FILE\n"
+         "  --help                   print this text, and leave");
 }
 
 static ae_status parse_whole(int64_t *value, const char *option, const char *text, int highest) {
@@ -138,31 +158,34 @@ static ae_status parse_whole(int64_t *value, const char *option, const char *tex
 }
 
 static ae_status parse_command(command *cmd, int argc, char **argv) {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},         {"batch", required_argument, NULL, 'b'},
-        {"rounds", required_argument, NULL, 'r'}, {"steps-only", no_argument, NULL, 's'},
-        {"json", required_argument, NULL, 'j'},   {NULL, 0, NULL, 0}};
-    ae_status status = AE_OK;
-    *cmd = (command){.batch = 100, .rounds = ROUNDS};
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                            {"set", required_argument, NULL, 'o'},
+                                            {"batch", required_argument, NULL, 'b'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"steps-only", no_argument, NULL, 's'},
+                                            {"json", required_argument, NULL, 'j'},
+                                            {NULL, 0, NULL, 0}};
+    *cmd = (command){.rounds = ROUNDS};
+    ae_status status = ae_config_words_init(&cmd->words, argc);
     const char *word;
-    for (int option; (option = ae_command_next(argc, argv, options, &word)) != -1;) {
+    for (int option;
+         status == AE_OK && (option = ae_command_next(argc, argv, options, &word)) != -1;) {
         if (option == 'h') cmd->help = true;
         if (option == 's') cmd->steps_only = true;
         if (option == 'j') cmd->json = optarg;
+        if (option == 'o') cmd->words.overrides[cmd->words.override_count++] = optarg;
         if (option == 'b') status = parse_whole(&cmd->batch, "--batch", optarg, 100000);
         if (option == 'r') status = parse_whole(&cmd->rounds, "--rounds", optarg, 1000);
         if (option == ':' || option == '?')
             status = ae_command_refuse("ae_bench", options, option, word);
-        if (option == AE_COMMAND_OPERAND)
-            status = ae_fail(AE_ERROR_USAGE, "unknown argument %s; see ae_bench --help", word);
-        if (status != AE_OK) return status;
+        if (option == AE_COMMAND_OPERAND) ae_config_words_take(&cmd->words, optarg);
     }
-    return AE_OK;
+    return status == AE_OK ? ae_config_words_check(&cmd->words, "ae_bench") : status;
 }
 
 int main(int argc, char **argv) {
     ae_comm *comm = NULL;
-    command cmd;
+    command cmd = {0};
     ae_stop_install();
     ae_comm_create(&comm, &argc, &argv);
     ae_log_configure(ae_comm_rank(comm) == 0, true);
@@ -174,6 +197,7 @@ int main(int argc, char **argv) {
         status = run(comm, &cmd);
     }
     if (status != AE_OK) ae_report_error();
+    ae_config_words_release(&cmd.words);
     ae_comm_destroy(&comm);
     return status;
 }

@@ -13,14 +13,13 @@
 #include "bench.h"
 #include "comm/placement.h"
 #include "data/dataset.h"
-#include "train/trainer.h"
 
 enum { RANKS_SHOWN = 16 };
 
 /* Seconds of a round. */
 static const double PEAK_S = 0.03, IMAGES_S = 0.08, STEPS_S = 0.15;
 
-/* What is taken in a round, each a second. */
+/* What is taken in a round, each a second: multiply-adds, images, and images of all in steps. */
 enum { PEAK, IMAGES, STEPS, RATES };
 
 typedef struct measurement {
@@ -42,10 +41,10 @@ static double do_peak(const measurement *m, ae_member *member) {
     return m->task->model.kernels->multiply_adds(50000);
 }
 
-/* A step's work on one image; returns 1. */
-static double do_image(const measurement *m, ae_member *member) {
+/* A step's work on the images of a block; returns their number. */
+static double do_block(const measurement *m, ae_member *member) {
     ae_team_train_block(m->team, member, &m->task->step, 0);
-    return 1;
+    return (double)m->task->block;
 }
 
 /* What this rank's threads do a second, together, while they do nothing else for `seconds`. All
@@ -93,26 +92,22 @@ static ae_status measure_allreduce(measurement *m) {
 static ae_status measure_rounds(measurement *m) {
     enum { FIRST_STEPS = 3 };
     const int rounds = m->task->rounds;
-    ae_trainer *trainer = NULL;
     double seconds = 0;
-    ae_status status = ae_trainer_create(&trainer, m->comm, m->task->config);
-    if (status == AE_OK) status = ae_trainer_measure(trainer, FIRST_STEPS, &seconds);
-    if (status != AE_OK) goto done;
+    int64_t images = 0;
+    ae_status status = ae_trainer_measure(m->task->trainer, FIRST_STEPS, &seconds, &images);
+    if (status != AE_OK) return status;
     double wanted = STEPS_S * FIRST_STEPS / seconds;
     int64_t steps = ae_comm_min(m->comm, wanted < 1 ? 1 : wanted > 1e6 ? 1000000 : (int64_t)wanted);
-    measure_rate(m, do_image, IMAGES_S / 4); /* the first ones are slower */
+    measure_rate(m, do_block, IMAGES_S / 4); /* the first ones are slower */
     for (int r = 0; r < rounds && status == AE_OK; ++r) {
         m->mine[PEAK * rounds + r] = measure_rate(m, do_peak, PEAK_S);
-        m->mine[IMAGES * rounds + r] = measure_rate(m, do_image, IMAGES_S);
+        m->mine[IMAGES * rounds + r] = measure_rate(m, do_block, IMAGES_S);
         ae_comm_min(m->comm, 0);
-        status = ae_trainer_measure(trainer, steps, &seconds);
-        m->mine[STEPS * rounds + r] = (double)steps / seconds;
+        status = ae_trainer_measure(m->task->trainer, steps, &seconds, &images);
+        m->mine[STEPS * rounds + r] = (double)images / seconds;
     }
-    m->message = ae_trainer_message_size(trainer);
-    if (status == AE_OK) status = measure_allreduce(m);
-done:
-    ae_trainer_destroy(&trainer);
-    return status;
+    m->message = ae_trainer_message_size(m->task->trainer);
+    return status == AE_OK ? measure_allreduce(m) : status;
 }
 
 /* On rank 0, the team's figures from m->all, which is sorted thereby; uses m->mine as room for the
@@ -127,7 +122,7 @@ static void sum_up(ae_bench_team *team, const measurement *m) {
             peak += its[PEAK * rounds];
             images += its[IMAGES * rounds];
         }
-        step[r] = m->all[STEPS * rounds + r] * (double)team->batch;
+        step[r] = m->all[STEPS * rounds + r];
         efficiency[r] = step[r] / images;
         of_peak[r] = step[r] * team->work / peak;
     }
@@ -147,17 +142,21 @@ ae_status ae_bench_team_measure(ae_bench_team *team, ae_comm *comm, const ae_ben
     const size_t ranks = (size_t)ae_comm_size(comm), rounds = (size_t)task->rounds;
     const bool is_first = ae_comm_rank(comm) == 0;
     measurement m = {.comm = comm, .task = task};
-    *team = (ae_bench_team){.ranks = (int)ranks,
-                            .threads = placement.total_threads,
-                            .cores = placement.total_cores,
-                            .batch = ae_config_settings(task->config)->train.batch,
-                            .work = ae_network_step_work(task->model.network, task->picture.height,
-                                                         task->picture.width)};
+    const ae_network *network = task->model.network;
+    const int height = task->picture.height, width = task->picture.width;
+    *team =
+        (ae_bench_team){.ranks = (int)ranks,
+                        .threads = placement.total_threads,
+                        .cores = placement.total_cores,
+                        .batch = ae_config_settings(task->config)->train.batch,
+                        .work = ae_network_step_work(network, height, width),
+                        .multiplications = ae_network_step_multiplications(network, height, width)};
     const double own_threads = placement.threads;
     m.mine = ae_calloc(RATES * rounds, sizeof *m.mine);
     if (is_first) m.all = ae_calloc(RATES * rounds * ranks, sizeof *m.all);
     if (is_first) team->rank_threads = ae_calloc(3 * ranks, sizeof *team->rank_threads);
-    ae_status status = ae_team_create(&m.team, &task->model, task->picture, 1, placement.threads);
+    ae_status status =
+        ae_team_create(&m.team, &task->model, task->picture, task->block, placement.threads);
     if (!m.mine || (is_first && (!m.all || !team->rank_threads)))
         status = ae_fail_memory("the measurements");
     status = ae_comm_agree(comm, status);
@@ -186,9 +185,9 @@ void ae_bench_team_release(ae_bench_team *team) {
 /* ---- what is told ---- */
 
 void ae_bench_team_print(const ae_bench_team *team) {
-    printf("%-32s %9s %9s %9s\n", "by itself, all at once", "threads", "G/s", "images/s");
+    printf("%-42s %9s %9s %9s\n", "by itself, all at once", "threads", "G/s", "images/s");
     for (int r = 0; r < team->ranks && r < RANKS_SHOWN; ++r)
-        printf("rank %-27d %9.0f %9.1f %9.0f\n", r, team->rank_threads[r],
+        printf("rank %-37d %9.0f %9.1f %9.0f\n", r, team->rank_threads[r],
                team->rank_peaks[r] / 1e9, team->rank_images_per_s[r]);
     if (team->ranks > RANKS_SHOWN)
         printf("and %d more, which --json tells\n", team->ranks - RANKS_SHOWN);
@@ -197,5 +196,7 @@ void ae_bench_team_print(const ae_bench_team *team) {
            team->ranks, team->ranks == 1 ? "" : "s", team->threads, team->threads == 1 ? "" : "s",
            (long long)team->batch, team->images_per_s, 100 * team->fraction_of_peak,
            100 * team->efficiency);
+    printf("multiply-adds of an image: %.1f M, for which %.1f M multiplications are done\n",
+           team->work / 1e6, team->multiplications / 1e6);
     printf("allreduce of %d int64: %.1f us\n", team->message, team->allreduce_s * 1e6);
 }

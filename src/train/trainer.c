@@ -91,6 +91,14 @@ void ae_trainer_destroy(ae_trainer **trainer) {
     *trainer = NULL;
 }
 
+ae_shape ae_trainer_picture(const ae_trainer *trainer) {
+    return trainer->plan.picture;
+}
+
+int64_t ae_trainer_block(const ae_trainer *trainer) {
+    return trainer->plan.block;
+}
+
 int ae_trainer_message_size(const ae_trainer *trainer) {
     return (int)trainer->reduction.size;
 }
@@ -318,13 +326,16 @@ static ae_status run_epochs(ae_trainer *trainer) {
 
 /* ---- measured ---- */
 
-/* So many steps from the state's position, over the ends of epochs. Collective. */
-static ae_status run_steps(ae_trainer *trainer, int64_t steps) {
+/* So many steps from the state's position, over the ends of epochs; *images = how many they are of.
+ * Collective. */
+static ae_status run_steps(ae_trainer *trainer, int64_t steps, int64_t *images) {
     ae_position *position = &trainer->state.position;
+    *images = 0;
     for (int64_t s = 0; s < steps; ++s) {
         bool stop, save_now;
         if (position->step == trainer->plan.steps_per_epoch) ae_position_next_epoch(position);
         if (position->step == 0) shuffle(trainer);
+        *images += ae_plan_shard(&trainer->plan, position).batch_images;
         ae_status status = do_step(trainer, &stop, &save_now);
         if (status != AE_OK) return status;
         if (stop) return ae_fail(AE_STOPPED, "stopped on request while measuring");
@@ -332,17 +343,17 @@ static ae_status run_steps(ae_trainer *trainer, int64_t steps) {
     return AE_OK;
 }
 
-ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds) {
+ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds, int64_t *images) {
     ae_status status = AE_OK;
     if (!trainer->order) {
         status = load_images(trainer);
         if (status == AE_OK) status = create_team(trainer);
         if (status != AE_OK) return status;
         ae_model_take(&trainer->model, trainer->state.parameters);
-        status = run_steps(trainer, steps);
+        status = run_steps(trainer, steps, images);
     }
     const double begin_s = ae_now_s();
-    if (status == AE_OK) status = run_steps(trainer, steps);
+    if (status == AE_OK) status = run_steps(trainer, steps, images);
     *seconds = ae_now_s() - begin_s;
     return status;
 }
