@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
 """How fast ae_dist trains, against PyTorch: the same network, batch, noise, loss and optimiser.
 
-usage: bench_pytorch.py [--data DIR] [--rounds N] [--seconds S] [--cores N] [--json FILE] ...
+usage: bench_pytorch.py [CONFIG] [--set SECTION.KEY=VALUE] [--all] [--compile] [--rounds N] ...
 
-ae_dist, with one rank for each core, and each variant of PyTorch train in turn on the same cores,
-for several rounds. What is timed is training steps alone, on images that lie in memory: taking a
+ae_dist (as ae_bench runs it, with one rank for each core) and each variant of PyTorch train in turn
+on the same cores, for several rounds, a network of ae_dist's configuration CONFIG; default: the
+reference network. What is timed is training steps alone, on images that lie in memory: taking a
 batch, noise, forward and backward pass, the mean over processes, the update. Starting, compiling,
 evaluation and files are not.
 
 Variants of PyTorch: eager and compiled (torch.compile) are one process with a thread for each core;
 ddp and ddp-compiled (DistributedDataParallel, gloo) a process with one thread for each core. Each
-has contiguous or channels_last tensors, whichever is faster.
+has contiguous or channels_last tensors, whichever is faster. tensorflow and jax compile their steps
+and have a thread for each core; where they aren't installed that is told.
+
+Without a CONFIG all variants of PyTorch are taken; with one eager, and compiled with --compile;
+with --all, which takes each network of configs/bench, tensorflow and jax as well.
 """
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import math
 import os
@@ -26,7 +32,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 # These would have OpenMP bind this process to one core as torch is loaded, and all ranks to the same.
 for variable in ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
@@ -34,152 +39,43 @@ for variable in ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINI
     os.environ.pop(variable, None)
 
 try:
-    import h5py
-    import numpy as np
+    import numpy  # which the trainers need
     import torch
-    from torch import nn
 except ImportError as error:
-    sys.exit(f"bench_pytorch.py: {error}: pip install torch h5py numpy, or apt install "
-             "python3-torch python3-h5py python3-numpy")
+    sys.exit(f"bench_pytorch.py: {error}: pip install torch numpy, or apt install "
+             "python3-torch python3-numpy")
+
+from trainers import FILE_RECORDS, Failure
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-CONFIG = ROOT / "configs" / "denoise50.ini"
-PARAMETERS, BATCH, LEARNING_RATE, SIGMA = 1611, 100, 0.001, 0.1
-VARIANTS = {name: {"ddp": "ddp" in name, "compile": "compiled" in name}
-            for name in ("eager", "compiled", "ddp", "ddp-compiled")}
-# CIFAR-10's binary files, which both read; a record is a label and an image.
-RECORD_BYTES, FILE_RECORDS, IMAGES_MAX = 3073, 10000, 50000
-FILE_NAMES = [f"data_batch_{i}.bin" for i in range(1, 6)]
-
-
-class Failure(Exception):
-    """What stops the benchmark, or a variant, as a person should read it."""
-
-
-def write_images(folder, count):
-    """CIFAR-10's files, with random squares of 4 x 4 pixels in the first `count` images."""
-    colours = np.random.default_rng(0).integers(0, 256, (count, 3, 8, 8), dtype=np.uint8)
-    records = np.zeros((count, RECORD_BYTES), np.uint8)
-    records[:, 1:] = colours.repeat(4, axis=2).repeat(4, axis=3).reshape(count, -1)
-    folder.mkdir()
-    for i, name in enumerate([*FILE_NAMES, "test_batch.bin"]):
-        with open(folder / name, "wb") as file:
-            file.write(records[i * FILE_RECORDS:(i + 1) * FILE_RECORDS].tobytes())
-            file.truncate(FILE_RECORDS * RECORD_BYTES)
-
-
-def read_images(folder, count):
-    """The first `count` training images, as floats between 0 and 1."""
-    records = [np.fromfile(pathlib.Path(folder, name), np.uint8).reshape(-1, RECORD_BYTES)
-               for name in FILE_NAMES[:math.ceil(count / FILE_RECORDS)]]
-    pixels = np.concatenate(records)[:count, 1:].reshape(count, 3, 32, 32)
-    return torch.from_numpy(pixels).float().div_(255)
-
-
-# ---- PyTorch, in a process of its own ----
-
-
-class Loss(nn.Module):
-    """The network of configs/denoise50.ini and its loss."""
-
-    def __init__(self):
-        super().__init__()
-        self.network = nn.Sequential(
-            nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(),
-            nn.ConvTranspose2d(8, 8, 3), nn.ReLU(), nn.ConvTranspose2d(8, 3, 3), nn.Sigmoid())
-
-    def forward(self, noisy, clean):
-        return nn.functional.mse_loss(self.network(noisy), clean)
-
-
-def make_optimizer(parameters):
-    """Adam in the fastest form that this version has for CPUs, and the form's name."""
-    for form in "fused", "foreach":
-        with contextlib.suppress(RuntimeError, TypeError):
-            return torch.optim.Adam(parameters, lr=LEARNING_RATE, **{form: True}), form
-    return torch.optim.Adam(parameters, lr=LEARNING_RATE), "plain"
-
-
-def add_noise(clean):
-    if clean.is_contiguous():
-        noise = torch.randn(clean.shape)
-    else:  # drawn in the order of memory, which is several times faster
-        noise = torch.randn(clean.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-    return torch.add(clean, noise, alpha=SIGMA).clamp_(-1, 1)
-
-
-class Trainer:
-    """A process's part of a variant."""
-
-    def __init__(self, setup):
-        self.setup = setup
-        torch.set_flush_denormal(True)
-        torch.manual_seed(setup["rank"])
-        self.shuffler = torch.Generator().manual_seed(0)  # the same order in every process
-        layout = getattr(torch, setup["layout"])
-        self.images = read_images(setup["data"], setup["images"]).contiguous(memory_format=layout)
-        self.loss = Loss().to(memory_format=layout)
-        parameters = list(self.loss.parameters())
-        if sum(parameter.numel() for parameter in parameters) != PARAMETERS:
-            raise Failure(f"PyTorch's network hasn't {PARAMETERS} parameters")
-        if setup["compile"]:
-            if not hasattr(torch, "compile"):
-                raise Failure(f"PyTorch {torch.__version__} has no torch.compile")
-            self.loss = torch.compile(self.loss)
-        if setup["ddp"]:
-            torch.distributed.init_process_group("gloo", init_method=setup["meeting"],
-                                                 rank=setup["rank"], world_size=setup["ranks"])
-            self.loss = nn.parallel.DistributedDataParallel(self.loss, gradient_as_bucket_view=True)
-        self.optimizer, self.form = make_optimizer(parameters)
-
-    def train(self, steps):
-        """The time of so many steps, and the last one's loss."""
-        setup = self.setup
-        order = torch.cat([torch.randperm(setup["images"], generator=self.shuffler)
-                           for _ in range(math.ceil(steps * BATCH / setup["images"]))])
-        if setup["ddp"]:
-            torch.distributed.barrier()
-        begin_s = time.perf_counter()
-        for step in range(steps):
-            batch = order[step * BATCH:(step + 1) * BATCH]
-            clean = self.images[batch[setup["rank"]::setup["ranks"]]]
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(add_noise(clean), clean)
-            loss.backward()
-            self.optimizer.step()
-        return {"seconds": time.perf_counter() - begin_s, "loss": loss.item(), "adam": self.form}
-
-
-def serve(setup):
-    """Answers each line with a number of steps by one of JSON; ends with the input."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print isn't an answer
-    try:
-        trainer = Trainer(setup)
-        for line in sys.stdin:
-            print(json.dumps(trainer.train(int(line))), file=answers, flush=True)
-    except Exception as error:  # of any library
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        print(json.dumps({"error": lines[0]}), file=answers, flush=True)
+NETWORKS = ROOT / "configs" / "bench"
+REFERENCE = NETWORKS / "reference.ini"
+BATCH, IMAGES_MAX = 100, 5 * FILE_RECORDS  # of the reference network
+TRAINERS = ROOT / "analysis" / "trainers.py"
+LAYOUTS = {"torch": ["contiguous_format", "channels_last"], "tensorflow": ["channels_last"],
+           "jax": ["channels_last"]}
+PYTORCH = ["eager", "compiled", "ddp", "ddp-compiled"]
+VARIANTS = {name: {"framework": "torch" if name in PYTORCH else name, "ddp": "ddp" in name,
+                   "compile": "compiled" in name} for name in [*PYTORCH, "tensorflow", "jax"]}
 
 
 # ---- what is compared ----
 
 
-class PyTorch:
+class Variant:
     """A variant's processes with one layout of the tensors."""
 
     def __init__(self, name, layout, folder, cores, setup):
-        self.name = name
+        self.name, self.batch = name, setup["batch"]
         ranks = cores if VARIANTS[name]["ddp"] else 1
         self.form = f"{ranks} x {cores // ranks}, {layout}"
         setup = {**setup, **VARIANTS[name], "layout": layout, "ranks": ranks,
-                 "meeting": f"file://{folder}/{name}-{layout}"}
+                 "threads": cores // ranks, "meeting": f"file://{folder}/{name}-{layout}"}
         variables = {**os.environ, "OMP_NUM_THREADS": str(cores // ranks), "TMPDIR": str(folder),
-                     "CUDA_VISIBLE_DEVICES": "", "GLOO_SOCKET_IFNAME": "lo"}
+                     "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "GLOO_SOCKET_IFNAME": "lo"}
         self.processes = [
             subprocess.Popen(
-                [sys.executable, __file__, "--serve", json.dumps({**setup, "rank": rank})],
+                [sys.executable, TRAINERS, json.dumps({**setup, "rank": rank})],
                 env=variables, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL)
             for rank in range(ranks)]
@@ -187,14 +83,17 @@ class PyTorch:
     def warm_up(self):
         self.train(1)
         self.first_loss = self.last_loss
-        self.form += f", Adam {self.adam}"
-        self.train(10)
-        self.rate = self.train(10)
+        self.form += f", {self.kind}"
+        self.rate = self.train(1)
+        for _ in range(2):
+            self.rate = self.train(min(10, self.steps_of(2)))
+
+    def steps_of(self, seconds):
+        return max(1, round(self.rate * seconds / self.batch))
 
     def measure(self, seconds):
         """A turn of about so long; returns images a second."""
-        self.rate = self.train(max(1, round(self.rate * seconds / BATCH)))
-        check_loss(self.name, self.first_loss, self.last_loss)
+        self.rate = self.train(self.steps_of(seconds))
         return self.rate
 
     def train(self, steps):
@@ -202,8 +101,10 @@ class PyTorch:
             with contextlib.suppress(BrokenPipeError):  # its answer tells why
                 print(steps, file=process.stdin, flush=True)
         answers = [self.answer(process) for process in self.processes]
-        self.last_loss, self.adam = answers[0]["loss"], answers[0]["adam"]
-        return steps * BATCH / max(answer["seconds"] for answer in answers)
+        self.last_loss, self.kind = answers[0]["loss"], answers[0]["form"]
+        if not math.isfinite(self.last_loss):
+            raise Failure(f"{self.name}: its loss is {self.last_loss}")
+        return steps * self.batch / max(answer["seconds"] for answer in answers)
 
     def answer(self, process):
         line = process.stdout.readline()
@@ -222,16 +123,17 @@ class PyTorch:
 def start_variant(name, folder, cores, setup, stack):
     """The variant with the layout that is the faster in the best of three short turns."""
     best = {}
-    for layout in "contiguous_format", "channels_last":
-        candidate = PyTorch(name, layout, folder, cores, setup)
+    for layout in LAYOUTS[VARIANTS[name]["framework"]]:
+        candidate = Variant(name, layout, folder, cores, setup)
         stack.callback(candidate.close)
         candidate.warm_up()
         best[candidate] = 0
-    for _ in range(3):
+    for _ in range(3 if len(best) > 1 else 0):
         for candidate in best:
             best[candidate] = max(best[candidate], candidate.measure(0.5))
-    slower, faster = sorted(best, key=best.get)
-    slower.close()
+    *slower, faster = sorted(best, key=best.get)
+    for candidate in slower:
+        candidate.close()
     return faster
 
 
@@ -241,50 +143,55 @@ def as_it_stands(path):
 
 
 class AeDist:
-    """Each measurement is a run of its own with the reference configuration."""
+    """Each measurement is a run of ae_bench, whose steps are ae_dist's."""
 
-    def __init__(self, program, folder, cores, setup):
-        self.program, self.folder, self.cores, self.setup = program, folder, cores, setup
-        self.form, self.runs = f"{cores} x 1", 0
-        self.rate = self.run(3)
+    ROUND_S = 0.3
+
+    def __init__(self, program, folder, cores, arguments):
+        bench = pathlib.Path(program).with_name("ae_bench")
+        self.command = ["mpirun", "-np", str(cores), "--bind-to", "none", bench, *arguments,
+                        "--steps-only", "--json", folder / "ae_bench.json"]
+        self.form, self.of_peak = f"{cores} x 1", []
+        self.found = self.run(1)
 
     def measure(self, seconds):
-        """A turn of about so long, after an epoch to warm up; returns images a second."""
-        self.rate = self.run(1 + math.ceil(self.rate * seconds / self.setup["images"]))
-        return self.rate
+        """A turn of about so long; returns images a second."""
+        found = self.run(max(1, min(1000, round(seconds / self.ROUND_S))))
+        self.of_peak.append(found["fraction_of_peak"])
+        return found["images_per_s"]
 
-    def run(self, epochs):
-        self.runs += 1
-        path = self.folder / f"run-{self.runs}"
-        options = {
-            "run.dir": as_it_stands(path), "data.dir": as_it_stands(self.setup["data"]),
-            "data.train_images": self.setup["images"], "data.test_images": 10,
-            "train.pretrain_epochs": 0, "train.epochs": epochs, "train.batch": BATCH,
-            "noise.sigma": SIGMA, "optimizer.lr": LEARNING_RATE, "output.checkpoint_epochs": epochs}
-        command = ["mpirun", "-np", str(self.cores), "--bind-to", "none", self.program, CONFIG,
-                   *(f"--set={key}={value}" for key, value in options.items())]
+    def run(self, rounds):
         variables = {**os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1",
                      "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        done = subprocess.run(command, env=variables, text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True)
+        done = subprocess.run([*self.command, "--rounds", str(rounds)], env=variables, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True)
         if done.returncode != 0:
             told = re.search("ae_dist: error: .*", done.stderr)
             raise Failure(told[0] if told else "mpirun: " + " ".join(done.stderr.split()))
-        if f" {PARAMETERS} parameters" not in done.stdout:
-            raise Failure(f"ae_dist's network hasn't {PARAMETERS} parameters")
-        with h5py.File(path / "results.h5", "r") as file:
-            rates, losses = file["epochs/images_per_s"][1:], file["epochs/train_loss"][()]
-            version, revision, kernels, mpi = (
-                file["provenance"][name].asstr()[-1]
-                for name in ("version", "revision", "kernel_path", "mpi"))
-        self.version = f"{version} ({revision}), kernels {kernels}, {mpi.split(',')[0]}"
-        check_loss("ae_dist", losses[0], losses[-1])
-        return float(len(rates) / np.sum(1 / rates))  # the epochs have as many images each
+        return json.loads(self.command[-1].read_text())
+
+    def version(self):
+        return (f"{self.found['version']} ({self.found['revision']}), kernels "
+                f"{self.found['kernels']}, {self.found['mpi'].split(',')[0]}")
+
+    def setup(self, data, images):
+        """What the trainers need to do the same."""
+        options = self.found["options"]
+        section = {name: options[f"optimizer.{name}"] for name in ("name", "lr", "momentum")}
+        return {"layers": self.found["network"], "residual": options["model.output"] == "residual",
+                "parameters": self.found["parameters"], "shape": self.found["picture"],
+                "batch": self.found["batch"], "sigma": float(options["noise.sigma"]),
+                "clamp": [float(options["noise.clamp_min"]), float(options["noise.clamp_max"])],
+                "loss": options["train.loss"], "optimizer": section,
+                "data": str(data) if data else None, "images": images or 10 * self.found["batch"]}
 
 
-def check_loss(name, first, last):
-    if not last < first:
-        raise Failure(f"{name} doesn't learn: its loss was {first:.5f} and is {last:.5f}")
+def split_layers(setup):
+    """For the frameworks that network.py isn't for."""
+    from network import split_layer  # which needs all of PyTorch
+
+    layers = [split_layer(layer) for layer in setup["layers"].split(",")]
+    return [(words, name, sorted(options)) for words, name, options in layers]
 
 
 # ---- the comparison ----
@@ -310,47 +217,99 @@ def pytorch_version():
             f"{find(r'(?:MKL-DNN|oneDNN) v([0-9.]+)', build)}, Python {platform.python_version()}")
 
 
-def compare(options, folder, stack):
-    """Measures everything; returns what there is to report."""
-    if not options.data:
-        write_images(folder / "images", options.images)
-    setup = {"data": str(options.data or folder / "images"), "images": options.images}
-    ae_dist = AeDist(options.ae_dist, folder, options.cores, setup)
-    contenders, skipped = {"ae_dist": ae_dist}, {}
+def arguments_of(options, config):
+    """ae_bench's: the configuration and what is changed."""
+    sets = list(options.set)
+    if config is None:
+        sets.append(f"data.train_images={options.images}")
+    if options.data:
+        sets += ["data.source=cifar10", f"data.dir={as_it_stands(options.data)}"]
+    return [str(config or REFERENCE), *(f"--set={text}" for text in sets)]
+
+
+def start_all(options, folder, setup, stack):
+    """The variants that can be measured, and why the others can't."""
+    started, skipped = {}, {}
     for name in options.variants:
+        framework = VARIANTS[name]["framework"]
+        if framework != "torch" and not importlib.util.find_spec(framework):
+            skipped[name] = f"{name}: not installed"
+            print(f"skipped {skipped[name]}", file=sys.stderr)
+            continue
         print(f"warming up {name}", file=sys.stderr)
         try:
-            contenders[name] = start_variant(name, folder, options.cores, setup, stack)
+            if framework != "torch":
+                setup = {**setup, "split": split_layers(setup)}
+            started[name] = start_variant(name, folder, options.cores, setup, stack)
         except Failure as failure:
-            if not VARIANTS[name]["compile"]:
+            if framework == "torch" and not VARIANTS[name]["compile"]:
                 raise
             skipped[name] = str(failure)
             print(f"skipped {failure}", file=sys.stderr)
-    if len(contenders) == 1:
+    if not started:
         raise Failure("no variant of PyTorch is left to compare with")
-    rates = {name: [] for name in contenders}
-    for turn in range(options.rounds):
-        for name, contender in contenders.items():
-            rates[name].append(contender.measure(options.seconds))
-        line = ", ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
-        print(f"round {turn + 1}: {line} images/s", file=sys.stderr)
+    return started, skipped
+
+
+def compare(options, config, folder):
+    """Measures one network; returns what there is to report."""
+    ae_dist = AeDist(options.ae_dist, folder, options.cores, arguments_of(options, config))
+    setup = ae_dist.setup(options.data, None if config else options.images)
+    with contextlib.ExitStack() as stack:
+        started, skipped = start_all(options, folder, setup, stack)
+        contenders = {"ae_dist": ae_dist, **started}
+        rates = {name: [] for name in contenders}
+        for turn in range(options.rounds):
+            for name, contender in contenders.items():
+                rates[name].append(contender.measure(options.seconds))
+            line = ", ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
+            print(f"round {turn + 1}: {line} images/s", file=sys.stderr)
+        for contender in started.values() if config is None else ():
+            check_loss(contender)
     results = {name: {"form": contender.form, "images_per_s": rates[name],
                       "ratio": [ours / its for ours, its in zip(rates["ae_dist"], rates[name])]}
                for name, contender in contenders.items()}
+    results["ae_dist"]["of_peak"] = ae_dist.of_peak
+    return {"ae_dist": ae_dist.version(), "network": setup["layers"], "results": results,
+            "skipped": skipped}
+
+
+def check_loss(contender):
+    """Of the reference network, which learns from the first step on."""
+    first, last = contender.first_loss, contender.last_loss
+    if not last < first:
+        raise Failure(f"{contender.name} doesn't learn: its loss was {first:.5f} and is {last:.5f}")
+
+
+def compare_all(options, folder):
+    configs = sorted(NETWORKS.glob("*.ini")) if options.all else [options.config]
+    networks = {}
+    for config in configs:
+        name = (config or REFERENCE).stem
+        print(f"{name}:", file=sys.stderr)
+        place = folder / name
+        place.mkdir()
+        networks[name] = compare(options, config, place)
     processor = find(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return {"processor": f"{processor}, cores used: {options.cores}", "ae_dist": ae_dist.version,
-            "PyTorch": pytorch_version(), "results": results, "skipped": skipped}
+    return {"processor": f"{processor}, cores used: {options.cores}",
+            "ae_dist": networks[name]["ae_dist"], "PyTorch": pytorch_version(),
+            "networks": networks}
 
 
 def print_report(report):
     for name in "processor", "ae_dist", "PyTorch":
         print(f"{name:14}{report[name]}")
     print(f"\n{'':14}{'images/s':>8}  {'lowest..highest':18}{'ae_dist / it':25}processes x threads")
-    for name, result in report["results"].items():
-        ratio = "" if name == "ae_dist" else spread(result["ratio"], 9, 2)
-        print(f"{name:14}{spread(result['images_per_s'], 8, 0):28}{ratio:25}{result['form']}")
-    for reason in report["skipped"].values():
-        print(f"skipped {reason}")
+    for network, found in report["networks"].items():
+        if len(report["networks"]) > 1:
+            print(f"\n{network}: {found['network']}")
+        for name, result in found["results"].items():
+            ratio = spread(result["ratio"], 9, 2)
+            if name == "ae_dist":
+                ratio = f"{100 * statistics.median(result['of_peak']):9.1f} % of peak"
+            print(f"{name:14}{spread(result['images_per_s'], 8, 0):28}{ratio:25}{result['form']}")
+        for reason in found["skipped"].values():
+            print(f"skipped {reason}")
 
 
 def spread(values, width, digits):
@@ -358,22 +317,41 @@ def spread(values, width, digits):
             f"{min(values):.{digits}f}..{max(values):.{digits}f}")
 
 
-def parse_options(cpus):
+def make_parser(cpus):
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter,
                                      description=__doc__[:__doc__.index("usage")],
-                                     epilog=__doc__[__doc__.index("ae_dist, with"):])
+                                     epilog=__doc__[__doc__.index("ae_dist (as"):])
     add = parser.add_argument
+    add("config", metavar="CONFIG", type=pathlib.Path, nargs="?", help="an ini file of ae_dist")
+    add("--set", metavar="SECTION.KEY=VALUE", action="append", default=[],
+        help="use VALUE in place of the file's")
+    add("--all", action="store_true", help="each network of configs/bench")
+    add("--compile", action="store_true", help="torch.compile, too")
     add("--data", metavar="DIR", type=pathlib.Path,
-        help="CIFAR-10's binary files (default: random images, the same for both)")
-    add("--images", metavar="N", type=int, default=10000, help="default: %(default)s")
+        help="without CONFIG: CIFAR-10's binary files (default: random images)")
+    add("--images", metavar="N", type=int, help="without CONFIG (default: 10000)")
     add("--rounds", metavar="N", type=int, default=5, help="default: %(default)s")
     add("--seconds", metavar="S", type=float, default=5, help="a turn's (default: %(default)s)")
     add("--cores", metavar="N", type=int, default=len(cpus), help="default: all, %(default)s")
-    add("--variants", metavar="A,B", default=",".join(VARIANTS), help="default: %(default)s")
-    add("--ae-dist", metavar="PATH", default=ROOT / "build/ae_dist", help="default: build/ae_dist")
+    add("--variants", metavar="A,B", help=f"of {', '.join(VARIANTS)}")
+    add("--ae-dist", metavar="PATH", default=ROOT / "build/ae_dist",
+        help="ae_bench lies beside it (default: build/ae_dist)")
     add("--json", metavar="FILE", type=pathlib.Path, help="write each round's rates here")
+    return parser
+
+
+def parse_options(cpus):
+    parser = make_parser(cpus)
     options = parser.parse_args()
-    options.variants = options.variants.split(",")
+    names = ["eager"] + options.compile * ["compiled"] + options.all * ["tensorflow", "jax"]
+    if not (options.config or options.all):
+        names = PYTORCH
+    options.variants = options.variants.split(",") if options.variants else names
+    if options.all and options.config:
+        parser.error("--all takes the networks of configs/bench; leave CONFIG out")
+    if (options.all or options.config) and (options.data or options.images is not None):
+        parser.error("--data and --images are for the reference network; leave CONFIG or --all out")
+    options.images = 10000 if options.images is None else options.images
     if options.images not in range(BATCH, IMAGES_MAX + 1, BATCH):
         parser.error(f"--images must be a multiple of {BATCH}, up to {IMAGES_MAX}")
     if options.rounds < 1 or not options.seconds > 0:
@@ -386,8 +364,6 @@ def parse_options(cpus):
 
 
 def main():
-    if sys.argv[1:2] == ["--serve"]:
-        return serve(json.loads(sys.argv[2]))
     cpus = one_cpu_a_core()
     options = parse_options(cpus)
     if not shutil.which(options.ae_dist):
@@ -395,9 +371,9 @@ def main():
     if not shutil.which("mpirun"):
         sys.exit("bench_pytorch.py: no mpirun on the PATH; install Open MPI, or load its module")
     os.sched_setaffinity(0, cpus[:options.cores])  # all processes inherit it
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder:
         try:
-            report = compare(options, pathlib.Path(folder), stack)
+            report = compare_all(options, pathlib.Path(folder))
             print_report(report)
             if options.json:
                 options.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -1,5 +1,8 @@
-"""bench_pytorch.py without PyTorch: what it says of what is missing, and that ae_dist's part runs.
-Times aren't judged."""
+"""bench_pytorch.py without PyTorch: what it says of what is missing, and that ae_dist's part runs;
+and with it, where it is installed. Times aren't judged."""
+import importlib.util
+import json
+import statistics
 import subprocess
 import sys
 
@@ -18,15 +21,22 @@ def set_flush_denormal(on):
 """
 
 
-def bench(folder, *arguments, torch=STUB, **variables):
-    """Runs the script with `torch` as the text of the module of that name."""
-    modules = folder / "modules"
-    modules.mkdir()
-    (modules / "torch.py").write_text(torch)
-    variables = {"PYTHONPATH": str(modules), **variables}
+SMALL = {"data.size": 20, "data.patch": 16, "data.train_images": 40, "data.test_images": 1,
+         "train.batch": 10, "model.output": "residual",
+         "model.layers": "conv 4 3 relu same as a, maxpool, tconv 4 2 leaky:0.1 stride2, add a, "
+                         "concat a, unshuffle, shuffle, conv 3 3 none same"}
+
+
+def bench(folder, *arguments, torch=STUB, timeout_s=100, **variables):
+    """Runs the script with `torch` as the text of the module of that name; None: the real one."""
+    if torch is not None:
+        modules = folder / "modules"
+        modules.mkdir()
+        (modules / "torch.py").write_text(torch)
+        variables = {"PYTHONPATH": str(modules), **variables}
     return subprocess.run([sys.executable, SCRIPT, "--ae-dist", support.PROGRAM, *arguments],
                           cwd=folder, env=support.environment(None, variables=variables), text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s)
 
 
 def assert_refused(done, code, *fragments):
@@ -59,6 +69,9 @@ def test_without_mpirun(tmp_path):
     ("--rounds", "0", "above 0"),
     ("--cores", "0", "--cores"),
     ("--variants", "eager,fast", "ddp-compiled"),
+    ("--all", "small.ini", "leave CONFIG out"),
+    ("small.ini", "--data=somewhere", "--data and --images are for the reference network"),
+    ("--all", "--images=100", "--data and --images are for the reference network"),
 ])
 def test_bad_option(tmp_path, option, value, fragment):
     assert_refused(bench(tmp_path, option, value), 2, fragment)
@@ -80,3 +93,60 @@ def test_variant_that_fails(tmp_path, variants, reason):
     for name in variants.split(","):
         skipped = f"skipped {name}: this is a stub\n"
         assert (skipped in done.stderr) == ("compiled" in name)
+
+
+@pytest.mark.parametrize("arguments, told", [
+    (["nowhere.ini"], "can't read the configuration file nowhere.ini"),
+    (["--set", "train.batches=1"], "unknown key batches in [train]"),
+    (["small.ini", "--set", "model.layers=conv 3"], "--set model.layers: layer 1"),
+])
+def test_what_ae_bench_refuses(tmp_path, arguments, told):
+    support.write_config(tmp_path, SMALL)
+    assert_refused(bench(tmp_path, "--cores", "1", *arguments), 1, "ae_dist: error: ", told)
+
+
+def test_frameworks_that_are_not_installed(tmp_path):
+    """With a stub of PyTorch, which reads the layers for all, what is there is skipped too."""
+    missing = [name for name in ("jax", "tensorflow") if not importlib.util.find_spec(name)]
+    if not missing:
+        pytest.skip("JAX and TensorFlow are installed")
+    done = bench(tmp_path, support.write_config(tmp_path, SMALL), "--cores", "1", "--variants",
+                 "compiled,jax,tensorflow")
+    for name in missing:
+        assert f"skipped {name}: not installed\n" in done.stderr
+    if len(missing) == 2:
+        assert_refused(done, 1, "no variant of PyTorch is left")
+
+
+def check_report(found, variants, rounds):
+    """What can't be in the report, by name."""
+    results = found["results"]
+    ours = results["ae_dist"]["images_per_s"]
+    wrong = {"variants": results.keys() != {"ae_dist", *variants},
+             "rounds": any(len(result["images_per_s"]) != rounds for result in results.values()),
+             "rates": min(min(result["images_per_s"]) for result in results.values()) <= 0,
+             "peak": not 0 < statistics.median(results["ae_dist"]["of_peak"]) < 4,
+             "ratios": any(abs(ratio - mine / its) > 1e-9 * ratio for result in results.values()
+                           for ratio, mine, its in zip(result["ratio"], ours,
+                                                       result["images_per_s"]))}
+    return [name for name, is_wrong in wrong.items() if is_wrong]
+
+
+def test_any_network_beside_pytorch(tmp_path):
+    """And beside TensorFlow and JAX, where they are."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    others = [name for name in ("tensorflow", "jax") if importlib.util.find_spec(name)]
+    done = bench(tmp_path, support.write_config(tmp_path, SMALL), "--set", "train.batch=20",
+                 "--cores", "1", "--rounds", "2", "--seconds", "0.2", "--json", "report.json",
+                 "--variants", ",".join(["eager", *others]), torch=None, timeout_s=400)
+    assert done.returncode == 0, done.stderr
+    networks = json.loads((tmp_path / "report.json").read_text())["networks"]
+    assert list(networks) == ["small"]
+    found = networks["small"]
+    assert found["network"] == SMALL["model.layers"] and found["skipped"] == {}
+    assert check_report(found, ["eager", *others], 2) == []
+    assert check_report(found, ["eager", "compiled"], 2) == ["variants"]
+    results = {**found["results"], "eager": {"images_per_s": [1, 1], "ratio": [1, 1]}}
+    assert check_report({"results": results}, ["eager", *others], 2) == ["ratios"]
+    for name in ("ae_dist", "eager", *others):
+        assert f"\n{name} " in done.stdout
