@@ -34,7 +34,8 @@ enum {
     AE_BENCH_FIGURES_MAX = 3 * AE_NODES_MAX + 16,
     AE_BENCH_STREAMS = 2,
     AE_BENCH_CORE_ROUNDS = 7,
-    AE_BENCH_NAME_SIZE = 64
+    AE_BENCH_NAME_SIZE = 64,
+    AE_BENCH_LAYER_SIZE = 128
 };
 
 /* One line of what is measured on one core. */
@@ -51,7 +52,7 @@ typedef struct ae_bench_figure {
 
 /* A node of the network within the step, a picture's part. */
 typedef struct ae_bench_node {
-    char layer[AE_BENCH_NAME_SIZE];
+    char layer[AE_BENCH_LAYER_SIZE];
     double seconds[AE_PASSES]; /* medians */
 } ae_bench_node;
 
