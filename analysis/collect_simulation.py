@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Gathers what jobs/simulate.sh simulated into one HDF5 file that explains itself, and prints it.
 
-usage: collect_simulation.py --seconds MEASURED
+usage: collect_simulation.py --block MEASURED
+       collect_simulation.py --seconds MEASURED
        collect_simulation.py FOLDER FILE --measured MEASURED
 
-MEASURED holds JSON files of ae_bench on one rank and thread, with --batch 1 and --batch 100. The
-first form prints what ae_simulate needs of them: seconds of an image, seconds of the rest of a step.
-FOLDER holds the run folders of ae_simulate, named simulated-RANKS-LATENCY-BANDWIDTH-BATCH (in us and
-Gbit/s). Those with the same batch must have come to the same parameters.
+MEASURED holds JSON files of ae_bench on one rank and thread, with --batch 100 and with a batch of
+one block. The first form prints how many images that is, of which 100 alone tells. The second
+prints what is to be simulated: seconds of an image, seconds of the rest of a step, images of a
+block, bytes of a step's message. FOLDER holds the run folders of ae_simulate, named
+simulated-RANKS-LATENCY-BANDWIDTH-BATCH (in us and Gbit/s). Those with the same batch must have come
+to the same parameters.
 
 The file holds
 
@@ -44,27 +47,38 @@ KINDS = [
 ]
 
 
+def read_fastest(folder):
+    """The fastest measurement of each batch, and the images of a block."""
+    fastest = {}
+    for path in sorted(folder.glob("*.json")):
+        run = json.loads(path.read_text())
+        if run["threads"] != 1:
+            raise ValueError(f"{path} isn't of one rank and thread")
+        best = fastest.setdefault(run["batch"], run)
+        if run["network"] != best["network"]:
+            raise ValueError(f"{path} is of another network than those before it")
+        if run["images_per_s"] > best["images_per_s"]:
+            fastest[run["batch"]] = run
+    if 100 not in fastest:
+        raise ValueError(f"{folder} hasn't measurements of batch 100")
+    return fastest, fastest[100]["block"]
+
+
 class Measured:
-    """What one core takes, from the fastest measurement of each batch."""
+    """What one core takes."""
 
     def __init__(self, folder):
-        fastest = {}
-        for path in sorted(folder.glob("*.json")):
-            run = json.loads(path.read_text())
-            if run["threads"] != 1:
-                raise ValueError(f"{path} isn't of one rank and thread")
-            best = fastest.setdefault(run["batch"], run)
-            if run["images_per_s"] > best["images_per_s"]:
-                fastest[run["batch"]] = run
-        if not {1, 100} <= fastest.keys():
-            raise ValueError(f"{folder} hasn't measurements of batches 1 and 100")
+        fastest, self.block = read_fastest(folder)
+        if self.block not in fastest:
+            raise ValueError(f"{folder} hasn't measurements of batches {self.block} and 100")
         self.run = fastest[100]
-        small_s, large_s = 1 / fastest[1]["images_per_s"], 1 / self.run["images_per_s"]
-        self.update_s = (small_s - large_s) / (1 - 1 / 100)
-        self.image_s = small_s - self.update_s
+        # Of an image, its share of the rest included.
+        small_s, large_s = 1 / fastest[self.block]["images_per_s"], 1 / self.run["images_per_s"]
+        self.update_s = (small_s - large_s) / (1 / self.block - 1 / 100)
+        self.image_s = small_s - self.update_s / self.block
         if self.update_s < 0:
-            raise ValueError("a step on one image took less than its share of one on 100: measure "
-                             "while the machine has nothing else to do")
+            raise ValueError("a step on one block took less than its share of one on 100 images: "
+                             "measure while the machine has nothing else to do")
 
     def images_per_s(self, batch):
         """Of one core."""
@@ -137,11 +151,12 @@ def add_provenance(file, measured):
              "Which of the equal kernels ran"),
             ("network_layers", run["network"], "text", "Layers",
              "Kind, output channels, kernel, activation of each"),
+            ("block", measured.block, "1", "Images a block", "Of which a gradient is computed"),
             ("message_bytes", run["message_bytes"], "byte", "Message of a step",
              "What MPI_Allreduce adds up"),
             ("image_s", measured.image_s, "s", "Time of an image", "On one core, measured"),
             ("update_s", measured.update_s, "s", "Time of the rest of a step",
-             "On one core, measured: a step on one image without that of an image")]:
+             "On one core, measured: a step on one block without that of its images")]:
         add(group, name, value, units, long_name, text)
 
 
@@ -208,17 +223,24 @@ def main():
                         help="where the run folders of ae_simulate are")
     parser.add_argument("file", metavar="FILE", type=pathlib.Path, nargs="?",
                         help="the HDF5 file to write")
+    parser.add_argument("--block", metavar="MEASURED", type=pathlib.Path,
+                        help="print the images of a block in a folder of ae_bench's JSON files")
     parser.add_argument("--seconds", metavar="MEASURED", type=pathlib.Path,
-                        help="print what ae_simulate needs of a folder of ae_bench's JSON files")
+                        help="print what is to be simulated by such a folder")
     parser.add_argument("--measured", metavar="MEASURED", type=pathlib.Path,
                         help="the folder that --seconds was given")
     arguments = parser.parse_args()
-    if bool(arguments.seconds) == bool(arguments.file and arguments.measured):
-        parser.error("give --seconds MEASURED, or FOLDER FILE --measured MEASURED")
+    writes = bool(arguments.file and arguments.measured)
+    if writes + bool(arguments.seconds) + bool(arguments.block) != 1:
+        parser.error("give --block or --seconds MEASURED, or FOLDER FILE --measured MEASURED")
     try:
+        if arguments.block:
+            print(read_fastest(arguments.block)[1])
+            return
         measured = Measured(arguments.seconds or arguments.measured)
         if arguments.seconds:
-            print(f"{measured.image_s:.9g} {measured.update_s:.9g}")
+            print(f"{measured.image_s:.9g} {measured.update_s:.9g} {measured.block} "
+                  f"{measured.run['message_bytes']}")
             return
         beside = arguments.file.with_name(arguments.file.name + ".new")
         write(beside, measured, read_simulations(arguments.folder))

@@ -21,7 +21,7 @@
 #                  numbers (srun -n $ranks -c $threads, or mpirun -np $ranks, unbound), as in
 #                  LAUNCH='mpirun -np $ranks --map-by slot:PE=$threads --bind-to core'
 #     AE_BENCH     the program; default: built in build/
-#     BENCH_FLAGS  further options of ae_bench, as in --rounds 3
+#     BENCH_FLAGS  further arguments of ae_bench, as in '--rounds 3 configs/bench/unet32.ini'
 #     OUT          the folder to write to (runs/scaling)
 #     PYTHON       as in jobs/local.sh
 set -eu

@@ -13,9 +13,12 @@
 # jobs/local.sh does; the simulation's build is in build-simulate/. Some minutes.
 #
 # Environment, each with a default:
+#     CONFIG    whose network and images are taken (configs/bench/reference.ini); of 100,000
+#               parameters: configs/bench/unshuffle48.ini, which takes 20 MB a rank, and an hour
 #     RANKS     numbers of ranks, up to 1250 (16 32 64 128 256 512 1024)
-#     MEASURED  a folder with JSON files of ae_bench --batch 1 and --batch 100 on one rank and
-#               thread, from a machine to be simulated; default: measured here
+#     MEASURED  a folder with JSON files of ae_bench CONFIG on one rank and thread, with --batch 100
+#               and with that of one block (the "block" of the first), from a machine to be
+#               simulated; default: measured here
 #     OUT       the folder to write to (runs/simulate)
 #     PYTHON    as in jobs/local.sh
 set -eu
@@ -25,6 +28,7 @@ cd -- "$(pwd -P)"
 ae_take_no_arguments "$@"
 top=$PWD
 
+CONFIG=${CONFIG:-configs/bench/reference.ini}
 RANKS=${RANKS:-16 32 64 128 256 512 1024}
 OUT=${OUT:-runs/simulate}
 NODE_CORES=16
@@ -32,6 +36,11 @@ ae_count_cores
 for ranks in $RANKS; do
     ae_need_number RANKS "$ranks"
 done
+
+case $CONFIG in
+/*) ;;
+*) CONFIG=$top/$CONFIG ;;
+esac
 
 ae_need "$AE_RUN_PACKAGES libsimgrid-dev"
 mkdir -p "$OUT"
@@ -51,16 +60,27 @@ if [ -z "${MEASURED-}" ]; then
     ae_build ae_bench "$AE_CORES"
     ae_say "measuring one core"
     MEASURED=$scratch
+    measure() { # a batch of $1 in round $2, with further options
+        file=$scratch/measured-$1-$2.json
+        batch=$1
+        shift 2
+        OMP_NUM_THREADS=1 build/ae_bench "$CONFIG" --batch "$batch" --steps-only --json "$file" \
+            "$@" </dev/null >/dev/null
+    }
+    measure 100 1
+    block=$("$AE_PYTHON" analysis/collect_simulation.py --block "$MEASURED")
     for round in 1 2 3 4 5; do
-        for batch in 1 100; do
-            OMP_NUM_THREADS=1 build/ae_bench --batch $batch --steps-only \
-                --json "$scratch/measured-$batch-$round.json" </dev/null >/dev/null
-        done
+        measure "$block" $round --set "train.block=$block"
+        measure 100 $round --set "train.block=$block"
     done
 fi
-seconds=$("$AE_PYTHON" analysis/collect_simulation.py --seconds "$MEASURED")
-echo "an image, the rest of a step (s): $seconds"
-export AE_IMAGE_S="${seconds% *}" AE_UPDATE_S="${seconds#* }" OMP_NUM_THREADS=1
+# Seconds of an image and of the rest of a step; images of a block, bytes of a step's message.
+read -r AE_IMAGE_S AE_UPDATE_S block message <<END
+$("$AE_PYTHON" analysis/collect_simulation.py --seconds "$MEASURED")
+END
+[ "${message-}" ] || exit 1
+echo "an image, the rest of a step (s): $AE_IMAGE_S $AE_UPDATE_S"
+export AE_IMAGE_S AE_UPDATE_S OMP_NUM_THREADS=1
 
 # A cluster without a bottleneck between its nodes: latency $2 (in us) and bandwidth $3 (in Gbit/s,
 # each way) are those of a message from one node to another. A rank's core does 1 Gflop/s, by
@@ -77,35 +97,23 @@ write_platform() {
 XML
 }
 
-# SimGrid's name of what Open MPI 4.1 does for a message of 8 to 16 kB on $1 ranks, one of each node
-# or all of one node (up to 127): Rabenseifner's reduction or recursive doubling.
+# SimGrid's name of what Open MPI 4.1 does for a message of 8 kB and more on $1 ranks, one of each
+# node or all of one node (up to 127): Rabenseifner's reduction, recursive doubling, or a ring.
 allreduce() {
-    if [ "$1" -ge 4 ] && [ "$1" -lt 64 ]; then
+    if [ "$message" -ge 262144 ] || { [ "$1" -ge 4 ] && [ "$1" -lt 64 ]; }; then
         echo rab_rdb
-    else
+    elif [ "$1" -ge 64 ] || [ "$message" -lt 16384 ]; then
         echo rdb
+    elif [ "$message" -lt 65536 ]; then
+        echo lr
+    else
+        echo ompi_ring_segmented
     fi
 }
 
-# The run whose steps are timed, those of its second epoch.
-cat >"$scratch/simulate.ini" <<INI
-[run]
-slow_percent = 0
-[data]
-source = deadleaves
-test_images = 1
-[train]
-epochs = 2
-[noise]
-sigma = 0.1
-[output]
-checkpoint_epochs = 2
-reconstructions = 0
-INI
-
-# Trains with a batch of $4, $5 steps an epoch, on $1 ranks and a network of latency $2 us and
-# bandwidth $3 Gbit/s. Of this machine's time nothing counts; a message takes its latency and its
-# share of the links' bandwidth.
+# Trains two epochs, of which the second's steps are timed, with a batch of $4, $5 steps an epoch,
+# on $1 ranks and a network of latency $2 us and bandwidth $3 Gbit/s. Of this machine's time nothing
+# counts; a message takes its latency and its share of the links' bandwidth.
 train() {
     nodes=$((($1 + NODE_CORES - 1) / NODE_CORES))
     reducing=$nodes
@@ -122,8 +130,10 @@ train() {
         --cfg=network/model:CM02 --cfg=network/crosstraffic:0 \
         --cfg=smpi/allreduce:"$(allreduce "$reducing")" --cfg=smpi/reduce:ompi_binomial \
         --cfg=smpi/gather:ompi_binomial --cfg=smpi/bcast:binomial_tree --log=root.thres:error \
-        "$top/build-simulate/ae_simulate" simulate.ini --set "train.batch=$4" \
-        --set "data.train_images=$(($4 * $5))" --set "run.dir=simulated-$1-$2-$3-$4" \
+        "$top/build-simulate/ae_simulate" "$CONFIG" --set "run.dir=simulated-$1-$2-$3-$4" \
+        --set run.slow_percent=0 --set "data.train_images=$(($4 * $5))" --set data.test_images=1 \
+        --set train.pretrain_epochs=0 --set train.epochs=2 --set "train.batch=$4" \
+        --set "train.block=$block" --set output.checkpoint_epochs=2 --set output.reconstructions=0 \
         </dev/null >log 2>&1); then
         cat "$scratch/log" >&2
         ae_say "the simulation of $1 ranks failed" >&2

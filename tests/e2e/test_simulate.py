@@ -21,7 +21,7 @@ MESSAGE = 8 * 1617
 def measurement(batch, **changes):
     """What ae_bench would write of a core that takes IMAGE_S and UPDATE_S."""
     return {"time": "2026-01-01T00:00:00+0000", "version": "0", "revision": "0",
-            "processor": "none", "kernels": "ref", "network": "conv", "threads": 1,
+            "processor": "none", "kernels": "ref", "network": "conv", "threads": 1, "block": 1,
             "message_bytes": MESSAGE, "batch": batch,
             "images_per_s": batch / (batch * IMAGE_S + UPDATE_S), **changes}
 
@@ -131,6 +131,9 @@ def test_measurements_that_do_not_fit(tmp_path):
     script = support.ROOT / "analysis" / "collect_simulation.py"
     for name, runs, text in [
             ("one", [measurement(100)], "batches 1 and 100"),
+            ("none", [measurement(1)], "hasn't measurements of batch 100"),
+            ("block", [measurement(1), measurement(100, block=4)], "batches 4 and 100"),
+            ("network", [measurement(1), measurement(1, network="conv, conv")], "another network"),
             ("threads", [measurement(1), measurement(100, threads=2)], "one rank and thread"),
             ("noise", [measurement(1, images_per_s=1e5), measurement(100)], "nothing else to do")]:
         folder = write_measured(tmp_path / name, *runs)
@@ -138,6 +141,16 @@ def test_measurements_that_do_not_fit(tmp_path):
                               capture_output=True)
         assert done.returncode == 1 and text in done.stderr, done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_measurements_in_blocks(tmp_path):
+    """Of both batches the same image and rest of a step come out."""
+    script = support.ROOT / "analysis" / "collect_simulation.py"
+    folder = write_measured(tmp_path / "blocks", measurement(4, block=4), measurement(100, block=4))
+    for option, text in [("--block", "4\n"), ("--seconds", f"0.0001 1e-05 4 {MESSAGE}\n")]:
+        done = subprocess.run([sys.executable, script, option, folder], text=True,
+                              capture_output=True)
+        assert (done.returncode, done.stdout) == (0, text), done.stderr
 
 
 def test_times_that_are_no_numbers(tmp_path, study):
