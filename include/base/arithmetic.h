@@ -1,6 +1,11 @@
 /* The floating-point arithmetic that equal bits rest on: IEEE 754's default, which rounds to
  * nearest and keeps subnormal numbers, compiled without shortcuts. Headers of what calculates
- * include this one. */
+ * include this one.
+ *
+ * Where processors differ nevertheless, numbers don't rest on it: the sign and fraction of a NaN
+ * are no part of the results; the larger and the smaller of two numbers are written as comparisons,
+ * whose outcome for a NaN and for zeros of both signs is C's; and a number is known to lie in the
+ * range of the whole numbers that it is converted to. */
 #ifndef AE_BASE_ARITHMETIC_H
 #define AE_BASE_ARITHMETIC_H
 

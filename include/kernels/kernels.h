@@ -90,7 +90,7 @@ typedef struct ae_epilogue {
 enum { AE_SSIM_WINDOW = 7 }; /* side of the SSIM's window, pixels */
 
 typedef struct ae_kernels {
-    const char *name; /* "ref", "avx2", "avx512" */
+    const char *name; /* "ref", "avx2", "avx512", "neon" */
 
     /* Floats of a convolution's weight as this path reads it, forward or back, and packed = it. */
     size_t (*conv_packed)(const ae_conv *conv);

@@ -11,6 +11,12 @@
 #else
 #define FOR_x86_64(...)
 #endif
+#ifdef AE_PROCESSOR_aarch64
+#include <sys/auxv.h>
+#define FOR_aarch64(...) __VA_ARGS__
+#else
+#define FOR_aarch64(...)
+#endif
 
 #define AE_PATH(name, processor, extensions)                                                       \
     FOR_##processor(extern const ae_kernels ae_kernels_##name;)
@@ -41,6 +47,10 @@ static bool has_extension(const char *name) {
     for (size_t k = 0; k < sizeof known / sizeof *known; ++k)
         if (strcmp(known[k].name, name) == 0) return known[k].is_there;
     return false;
+}
+#elif defined(AE_PROCESSOR_aarch64)
+static bool has_extension(const char *name) {
+    return strcmp(name, "simd") == 0 && (getauxval(AT_HWCAP) & HWCAP_ASIMD);
 }
 #else
 static bool has_extension(const char *name) {

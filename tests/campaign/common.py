@@ -55,7 +55,7 @@ OPTIONS = {
 
 def kernel_paths(folder):
     """Names of the kernel paths this processor has."""
-    return [name for name in ("ref", "avx2", "avx512")
+    return [name for name in support.KERNELS
             if f"kernels   {name}" in support.run(folder, "--version", ranks=None,
                                                   kernels=name).stdout]
 

@@ -2,13 +2,14 @@
  * under a library that was linked for fast mathematics: from the start, in every thread it makes,
  * and again after each MPI_Allreduce.
  *
- *     AE_ARITHMETIC    up: rounds up; flush: makes subnormal numbers zero (x86)
+ *     AE_ARITHMETIC    up: rounds up; flush: makes subnormal numbers zero (x86, ARM64)
  *     AE_FOR_GOOD      where it is set, fesetenv does nothing
  */
 #include <dlfcn.h>
 #include <fenv.h>
 #include <mpi.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __SSE__
@@ -20,6 +21,11 @@ static void spoil(void) {
     if (how && strcmp(how, "up") == 0) fesetround(FE_UPWARD);
 #ifdef __SSE__
     if (how && strcmp(how, "flush") == 0) _mm_setcsr(_mm_getcsr() | 0x8040); /* FTZ, DAZ */
+#elif defined(__aarch64__)
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    if (how && strcmp(how, "flush") == 0)
+        __asm__ volatile("msr fpcr, %0" ::"r"(control | (uint64_t)1 << 24)); /* FZ */
 #endif
 }
 

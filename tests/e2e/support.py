@@ -23,6 +23,10 @@ TIMEOUT_S = 100  # of a run; a longer one hangs
 # Exit codes.
 DONE, USAGE, DATA, FILES, NUMERIC, STALLED, STOPPED = 0, 2, 3, 4, 5, 6, 75
 
+# The kernel paths there can be; any processor of today has the second.
+KERNELS = ["ref", "neon"] if os.uname().machine == "aarch64" else ["ref", "avx2", "avx512"]
+VECTORS = KERNELS[1]
+
 RECORD_SIZE = 3073  # a CIFAR-10 record: label and 3 x 32 x 32 pixels
 FILE_RECORDS = 10000
 BATCH_NAMES = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]

@@ -69,7 +69,7 @@ def pinned(folder):
                         for name, column in zip(COLUMNS, values)}}
 
 
-@pytest.mark.parametrize("kernels", ["ref", "avx2", "avx512"])
+@pytest.mark.parametrize("kernels", support.KERNELS)
 def test_a_run_keeps_its_numbers(tmp_path, kernels):
     described = run(tmp_path, "--version", ranks=None, kernels=kernels).stdout
     if f"kernels   {kernels}\n" not in described:

@@ -39,7 +39,7 @@ def short_reference(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("short"), **SHORT)
 
 
-@pytest.mark.parametrize("kernels", ["ref", "avx2", "avx512"])
+@pytest.mark.parametrize("kernels", support.KERNELS)
 def test_kernel_paths(tmp_path, short_reference, kernels):
     version = run(tmp_path, "--version", ranks=None, kernels=kernels).stdout
     if f"kernels   {kernels}\n" not in version:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from support import (MPIEXEC, PROGRAM, USAGE, Run, assert_refused, differences, numbers, run,
+from support import (MPIEXEC, PROGRAM, USAGE, VECTORS, Run, assert_refused, differences, numbers, run,
                      write_config)
 
 HOST = os.uname().nodename.split(".")[0]
@@ -111,7 +111,7 @@ def test_kernels_that_one_rank_has_not(tmp_path):
 # ---- taken ----
 
 
-@pytest.mark.parametrize("first, other", [("ref", "avx2"), ("avx2", "ref")])
+@pytest.mark.parametrize("first, other", [("ref", VECTORS), (VECTORS, "ref")])
 def test_other_kernels(tmp_path, alike, first, other):
     """All take the slowest that a rank names, and the numbers are the same anyway."""
     write_config(tmp_path)

@@ -3,7 +3,7 @@ import math
 import signal
 
 import h5py
-from support import (USAGE, Run, arrays, assert_refused, checkpoints, differences, numbers, run,
+from support import (USAGE, VECTORS, Run, arrays, assert_refused, checkpoints, differences, numbers, run,
                      text_column, write_config)
 
 OPTIONS = {"data.train_images": 160, "train.validation_images": 30, "train.pretrain_epochs": 2,
@@ -45,7 +45,7 @@ def test_kept_from_training(tmp_path):
                                           "train.validation_images": 0, "run.dir": "without"}),
         ranks=None)
     run(tmp_path, write_config(tmp_path, {**OPTIONS, "run.dir": "other"}), ranks=3, threads=2,
-        kernels="avx2")
+        kernels=VECTORS)
     losses, hashes = columns(tmp_path / "run")
     none, hashes_without = columns(tmp_path / "without")
     assert hashes == hashes_without and all(map(math.isnan, none))

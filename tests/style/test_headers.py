@@ -1,6 +1,7 @@
 """Each header compiles by itself, with the flags of the build."""
 import json
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -28,9 +29,9 @@ def find_flags():
         source = entry["file"]
         if source.endswith("src/main.c"):
             flags["main"] = keep
-        for name in ("avx2", "avx512"):
-            if f"ae_kernels_{name}.dir" in entry["command"]:
-                flags[name] = keep
+        kernels = re.search(r"\bae_kernels_(\w+)\.dir", entry["command"])
+        if kernels:
+            flags[kernels[1]] = keep
     return flags
 
 

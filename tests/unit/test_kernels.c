@@ -1,5 +1,5 @@
 /* Every kernel path's convolutions against the reference, bit for bit, and the reference against
- * the mathematics. Usage: test_kernels PATH (ref, avx2, avx512); exit code 77 where this processor
+ * the mathematics. Usage: test_kernels PATH (ref, avx2 ...); exit code 77 where this processor
  * can't run it. */
 #include "paths.h"
 
@@ -285,10 +285,39 @@ static void test_nonfinite_stays(void **state) {
     free(in.memory), free(out.memory), free(target.memory), free(gradient.memory);
 }
 
+/* A sum of -0 isn't below 0: it keeps its sign through an epilogue. */
+static void test_negative_zero_stays(void **state) {
+    (void)state;
+    enum { C = 19, SIDE = 9 };
+    const ae_conv convs[] = {
+        {false, 3, C, 1, 1, 0}, {false, C, C, 1, 1, 0}, {false, C, C, 5, 1, 2}};
+    const ae_epilogue epilogues[] = {{.kind = AE_EPILOGUE_RELU}, {AE_EPILOGUE_LEAKY, 0.5f, NULL}};
+    float bias[C], weights[C * C * 25];
+    for (int i = 0; i < C; ++i) bias[i] = -0.0f;
+    for (int i = 0; i < C * C * 25; ++i) weights[i] = -1;
+    for (int k = 0; k < 6; ++k) {
+        const ae_conv *conv = &convs[k / 2];
+        image in = image_make(1, conv->in_channels, SIDE, SIDE, ae_conv_halo(conv));
+        image out = image_poisoned(C, SIDE, SIDE, ae_conv_halo(conv));
+        float *packed = pack(tested, conv, weights, false);
+        float *scratch = numbers(4, tested->conv_scratch(conv, SIDE, SIDE));
+        ae_planes_clear(&in.planes);
+        tested->conv_forward(&out.planes, &in.planes, 1, conv, packed, bias, &epilogues[k % 2],
+                             scratch);
+        for (int i = 0; i < C * SIDE * SIDE; ++i) {
+            const float value =
+                ae_planes_row(&out.planes, i / SIDE / SIDE, i / SIDE % SIDE)[i % SIDE];
+            assert_true(value == 0 && signbit(value));
+        }
+        free(in.memory), free(out.memory), free(packed), free(scratch);
+    }
+}
+
 int main(int argc, char **argv) {
     if (!choose_path(argc, argv)) return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_bits), cmocka_unit_test(test_adjoint),
-        cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_nonfinite_stays)};
+        cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_nonfinite_stays),
+        cmocka_unit_test(test_negative_zero_stays)};
     return cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
 }
