@@ -11,7 +11,8 @@ python3-h5netcdf"
 AE_PICTURE_PACKAGES="libpng-dev libjpeg62-turbo-dev libtiff-dev zlib1g-dev"
 # What only some of the tests need.
 AE_EXTRA_PACKAGES="clang libomp-dev libclang-rt-dev llvm clang-format valgrind mpich libmpich-dev \
-slurmctld slurmd slurm-client munge iproute2 procps libsimgrid-dev"
+slurmctld slurmd slurm-client munge iproute2 procps libsimgrid-dev \
+gcc-aarch64-linux-gnu qemu-user-static"
 
 ae_say() {
     printf '== %s\n' "$*"
@@ -125,6 +126,8 @@ ae_has() {
     llvm) command -v llvm-symbolizer ;;
     mpich) command -v mpiexec.mpich ;;
     libmpich-dev) command -v mpicc.mpich ;;
+    gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc ;;
+    qemu-user-static) command -v qemu-aarch64-static ;;
     libsimgrid-dev) command -v smpicc && command -v smpirun ;;
     slurm-client) command -v sbatch ;;
     slurmctld | slurmd) PATH=$PATH:/usr/sbin command -v "$1" ;;

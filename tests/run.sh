@@ -15,6 +15,9 @@
 #     fuzz      in build-fuzz/: ten seconds of each fuzz target of tests/fuzz, with clang's
 #               AddressSanitizer and UndefinedBehaviorSanitizer
 #     mpich     in build-mpich/: mpi tests, and a whole run, with MPICH for Open MPI
+#     arm64     in build-arm64/: what is built for ARM64 against Debian's packages for it, unpacked
+#               there, under an emulator: unit tests of numbers, and whole runs, which have the
+#               numbers of build/
 #
 # and closes with what passed, failed and was skipped. Arguments name the parts to run; none: all.
 # Leaves with 0 where nothing failed. A whole run trains, evaluates, is stopped and goes on, to the
@@ -161,14 +164,38 @@ run_mpich() {
     unset OMP_NUM_THREADS
 }
 
+run_arm64() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        skip_part arm64 "this is such a machine: the part gcc is about it"
+        return
+    fi
+    if ! ae_has gcc-aarch64-linux-gnu || ! ae_has qemu-user-static; then
+        skip_part arm64 "what builds and emulates (gcc-aarch64-linux-gnu, qemu-user-static) isn't there"
+        return
+    fi
+    if ! sh tests/arm64/sysroot.sh build-arm64/sysroot; then
+        skip_part arm64 "Debian's packages for it can't be had (tests/arm64/sysroot.sh)"
+        return
+    fi
+    if ! (ae_build ae_dist "$AE_CORES"); then
+        summarise arm64 "the build of build/ FAILED"
+        failed=$((failed + 1))
+        return
+    fi
+    run_part arm64 build-arm64 "-S . -B build-arm64 -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
+        -DCMAKE_TOOLCHAIN_FILE=tests/arm64/toolchain.cmake"
+}
+
 ae_need "$AE_TEST_PACKAGES"
 ae_want "$AE_PICTURE_PACKAGES $AE_EXTRA_PACKAGES"
-[ $# -gt 0 ] || set -- gcc valgrind clang asan tsan fuzz mpich
+parts="gcc valgrind clang asan tsan fuzz mpich arm64"
+# shellcheck disable=SC2086 # a list
+[ $# -gt 0 ] || set -- $parts
 for part in "$@"; do
     case $part in
-    gcc | valgrind | clang | asan | tsan | fuzz | mpich) "run_$part" ;;
+    gcc | valgrind | clang | asan | tsan | fuzz | mpich | arm64) "run_$part" ;;
     *)
-        echo "tests/run.sh: no part $part; there are gcc, valgrind, clang, asan, tsan, fuzz, mpich" >&2
+        echo "tests/run.sh: no part $part; there are $parts" >&2
         exit 2
         ;;
     esac

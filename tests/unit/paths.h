@@ -69,11 +69,11 @@ static const int size_cases[][2] = {{32, 32}, {30, 30}, {28, 28}, {7, 9},
 /* Finds the path of the command line; false where this processor or build hasn't got it. */
 static inline bool choose_path(int argc, char **argv) {
     reference = ae_kernels_at(0);
-    for (int level = 0; argc == 2 && level < ae_kernels_count(); ++level)
+    for (int level = 0; argc > 1 && level < ae_kernels_count(); ++level)
         if (ae_kernels_at(level) && strcmp(ae_kernels_at(level)->name, argv[1]) == 0)
             tested = ae_kernels_at(level);
     if (!tested)
-        printf("SKIPPED: this processor or build has no path %s\n", argc == 2 ? argv[1] : "");
+        printf("SKIPPED: this processor or build has no path %s\n", argc > 1 ? argv[1] : "");
     return tested != NULL;
 }
 

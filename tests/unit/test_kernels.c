@@ -1,6 +1,6 @@
 /* Every kernel path's convolutions against the reference, bit for bit, and the reference against
- * the mathematics. Usage: test_kernels PATH (ref, avx2 ...); exit code 77 where this processor
- * can't run it. */
+ * the mathematics. Usage: test_kernels PATH [small]; PATH: ref, avx2 ...; small: leaves out
+ * the larger images, for an emulator. Exit code 77 where this processor can't run the path. */
 #include "paths.h"
 
 static const int channel_cases[][2] = {{1, 1},  {3, 8},  {8, 8},   {8, 3},  {5, 7},
@@ -127,11 +127,14 @@ enum { LARGEST = 28 };
 enum { LARGEST = 32 };
 #endif
 
+static bool is_small;
+
 /* Many channels on large images take the reference a second each. Against itself it shows, and that
  * on small ones too, that it writes all of its output, and the same again. */
 static bool takes_long(const ae_conv *conv, int height) {
     if (tested == reference) return height > 20 || conv->out_channels > 20;
-    return height > LARGEST || (conv->in_channels > 15 && conv->out_channels > 15 && height > 20);
+    return height > (is_small ? 20 : LARGEST) ||
+           (conv->in_channels > 15 && conv->out_channels > 15 && height > 20);
 }
 
 static void test_conv_bits(void **state) {
@@ -315,6 +318,7 @@ static void test_negative_zero_stays(void **state) {
 
 int main(int argc, char **argv) {
     if (!choose_path(argc, argv)) return 77;
+    is_small = argc > 2 && strcmp(argv[2], "small") == 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_bits), cmocka_unit_test(test_adjoint),
         cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_nonfinite_stays),
