@@ -17,13 +17,6 @@ typedef struct bench {
     double peak_work;          /* multiply-adds of a call */
 } bench;
 
-ae_bench_figure *ae_bench_add(ae_bench_core *core, const char *name, double seconds, double work) {
-    ae_bench_figure *f = &core->figures[core->figure_count++];
-    *f = (ae_bench_figure){.seconds = seconds, .work = work};
-    snprintf(f->name, sizeof f->name, "%s", name);
-    return f;
-}
-
 /* The tasks. */
 
 static void task_peak(void *context) {

@@ -1,4 +1,5 @@
-/* ae_bench: medians, of values and of times. */
+/* ae_bench: medians, of values and of times, and figures made of them. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/timer.h"
@@ -32,4 +33,11 @@ double ae_bench_time(void (*task)(void *), void *context) {
             seconds[round] = spent_s / (double)calls;
     }
     return ae_bench_median(seconds, AE_BENCH_CORE_ROUNDS);
+}
+
+ae_bench_figure *ae_bench_add(ae_bench_core *core, const char *name, double seconds, double work) {
+    ae_bench_figure *f = &core->figures[core->figure_count++];
+    *f = (ae_bench_figure){.seconds = seconds, .work = work};
+    snprintf(f->name, sizeof f->name, "%s", name);
+    return f;
 }

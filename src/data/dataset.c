@@ -11,16 +11,6 @@ static const ae_source_row *const sources[] = {
     [AE_SOURCE_PICTURES] = &ae_source_pictures, [AE_SOURCE_DEADLEAVES] = &ae_source_deadleaves,
 };
 
-size_t ae_sample_size(ae_sample_type type) {
-    static const size_t sizes[] = {1, 2, 4};
-    return sizes[type];
-}
-
-const char *ae_sample_name(ae_sample_type type) {
-    static const char *const names[] = {"8 bits", "16 bits", "32-bit floats"};
-    return names[type];
-}
-
 /* ---- looked for ---- */
 
 /* Rank 0's array of so many bytes on all ranks, the others' owned by the caller; none where rank 0
@@ -189,9 +179,4 @@ ae_images ae_dataset_test(const ae_dataset *dataset) {
 
 const char *ae_dataset_hash(const ae_dataset *dataset) {
     return dataset->hash;
-}
-
-const char *ae_dataset_decoders(const ae_dataset *dataset, char text[AE_DECODERS_SIZE]) {
-    text[0] = '\0';
-    return dataset->source->decoders ? dataset->source->decoders(text) : text;
 }

@@ -209,6 +209,11 @@ static ae_status take_hash(const ae_dataset *dataset, char hash[AE_HASH_TEXT_SIZ
     return AE_OK;
 }
 
+const char *ae_dataset_decoders(const ae_dataset *dataset, char text[AE_DECODERS_SIZE]) {
+    text[0] = '\0';
+    return dataset->source->decoders ? dataset->source->decoders(text) : text;
+}
+
 /* Have all ranks the same images? Collective. */
 static ae_status compare_hashes(ae_dataset *dataset) {
     char mine[AE_DECODERS_SIZE] = "", first[AE_DECODERS_SIZE];

@@ -1,5 +1,17 @@
 #include "data/sample.h"
 
+/* ---- their type ---- */
+
+size_t ae_sample_size(ae_sample_type type) {
+    static const size_t sizes[] = {1, 2, 4};
+    return sizes[type];
+}
+
+const char *ae_sample_name(ae_sample_type type) {
+    static const char *const names[] = {"8 bits", "16 bits", "32-bit floats"};
+    return names[type];
+}
+
 /* ---- which part ---- */
 
 enum { MIRROR_COLUMNS = 1, MIRROR_ROWS = 2, TRANSPOSE = 4 };
