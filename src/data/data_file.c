@@ -88,3 +88,10 @@ ae_status ae_source_add_file(ae_hash *hash, const char *path) {
     ae_hash_add(hash, facts, sizeof facts);
     return AE_OK;
 }
+
+ae_status ae_source_add_paths(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings,
+                              ae_status (*add)(ae_hash *hash, const char *path)) {
+    ae_status status = add(hash, settings->data.train);
+    if (status == AE_OK && catalog->has_test) status = add(hash, settings->data.test);
+    return status;
+}

@@ -233,9 +233,7 @@ static ae_status identify_file(ae_hash *hash, const char *path) {
 }
 
 static ae_status identify(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings) {
-    ae_status status = identify_file(hash, settings->data.train);
-    if (status == AE_OK && catalog->has_test) status = identify_file(hash, settings->data.test);
-    return status;
+    return ae_source_add_paths(hash, catalog, settings, identify_file);
 }
 
 const ae_source_row ae_source_idx = {.cure = AE_SAME_FILES "data.train and data.test",

@@ -67,6 +67,10 @@ typedef struct ae_source_row {
 /* Adds a file's path, size and time of change. AE_ERROR_DATA: it isn't there. */
 ae_status ae_source_add_file(ae_hash *hash, const char *path);
 
+/* Adds data.train, and data.test where there is one, by what `add` does with a path. */
+ae_status ae_source_add_paths(ae_hash *hash, const ae_catalog *catalog, const ae_settings *settings,
+                              ae_status (*add)(ae_hash *hash, const char *path));
+
 extern const ae_source_row ae_source_cifar10, ae_source_cifar100, ae_source_idx, ae_source_hdf5,
     ae_source_pictures, ae_source_deadleaves;
 
