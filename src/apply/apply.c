@@ -259,12 +259,21 @@ static ae_stream stream_of(const ae_input *input, int64_t page) {
                        .epoch = (uint32_t)page};
 }
 
+/* What messages call a page: of several by its number, from 0 on, as in the report. */
+static void name_page(char name[AE_INPUT_LABEL_SIZE + 32], const ae_input *input, int64_t page,
+                      int64_t pages) {
+    ae_input_label(name, input);
+    if (pages > 1) snprintf(name + strlen(name), 32, "[%lld]", (long long)page);
+}
+
 static ae_status do_page(command *c, work *w, const ae_input *input, int64_t page, ae_comm *comm) {
     ae_status status = ae_input_file_select(w->source, page);
     if (status == AE_OK && w->reference) status = ae_input_file_select(w->reference, page);
     if (comm) status = ae_comm_agree(comm, status);
     if (status != AE_OK) return status;
-    const ae_page one = {.path = input->path,
+    char name[AE_INPUT_LABEL_SIZE + 32];
+    name_page(name, input, page, w->pages);
+    const ae_page one = {.name = name,
                          .source = w->source,
                          .sink = w->sink,
                          .reference = w->reference,

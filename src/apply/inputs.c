@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "base/found.h"
 #include "base/log.h"
-#include "io/run_folder.h"
 #include "picture/picture.h"
 
 /* ---- one text of all texts, so that it can be told to other ranks ---- */
@@ -126,6 +125,11 @@ size_t ae_input_split(const char *text) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? (size_t)(colon - text) : 0;
 }
 
+void ae_input_label(char label[AE_INPUT_LABEL_SIZE], const ae_input *input) {
+    snprintf(label, AE_INPUT_LABEL_SIZE, "%s%s%s", input->path, input->dataset[0] ? ":" : "",
+             input->dataset);
+}
+
 static ae_status add_dataset(list *l, const char *input, size_t length) {
     char path[AE_PATH_SIZE];
     snprintf(path, sizeof path, "%.*s", (int)length, input);
@@ -176,6 +180,19 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*x)->name, (*y)->name);
 }
 
+static ae_status refuse_both(const ae_input *a, const ae_input *b) {
+    char first[AE_INPUT_LABEL_SIZE], second[AE_INPUT_LABEL_SIZE];
+    ae_input_label(first, a);
+    ae_input_label(second, b);
+    if (strcmp(first, second) == 0)
+        return ae_fail(AE_ERROR_USAGE, "%s is given twice: give it once", first);
+    return ae_fail(AE_ERROR_USAGE,
+                   "%s and %s would both go to %s; give them one after the other, each an OUT of "
+                   "its own%s",
+                   first, second, a->name,
+                   a->dataset[0] ? "" : ", or keep formats apart with --format same");
+}
+
 static ae_status check_names(const ae_inputs *inputs) {
     const ae_input **sorted = malloc((size_t)inputs->count * sizeof *sorted);
     ae_status status = AE_OK;
@@ -184,10 +201,7 @@ static ae_status check_names(const ae_inputs *inputs) {
     qsort(sorted, (size_t)inputs->count, sizeof *sorted, by_name);
     for (int64_t i = 1; status == AE_OK && i < inputs->count; ++i)
         if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
-            status = ae_fail(AE_ERROR_USAGE,
-                             "%s and %s would both go to %s; give them one after the other, each "
-                             "an OUT of its own, or keep formats apart with --format same",
-                             sorted[i - 1]->path, sorted[i]->path, sorted[i]->name);
+            status = refuse_both(sorted[i - 1], sorted[i]);
     free(sorted);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include "apply/options.h"
 #include "comm/comm.h"
+#include "io/run_folder.h"
 
 /* A file of pictures, or a dataset of them. */
 typedef struct ae_input {
@@ -27,6 +28,10 @@ typedef struct ae_inputs {
  * there or is one for several. */
 ae_status ae_inputs_find(ae_inputs *inputs, ae_comm *comm, const ae_apply_options *options);
 void ae_inputs_release(ae_inputs *inputs);
+
+/* label = what messages call it: a file, or FILE.h5:/dataset. */
+enum { AE_INPUT_LABEL_SIZE = 2 * AE_PATH_SIZE };
+void ae_input_label(char label[AE_INPUT_LABEL_SIZE], const ae_input *input);
 
 /* Splits "FILE.h5:/dataset": the length of the file's path, or 0 where `text` isn't such a one. */
 size_t ae_input_split(const char *text);

@@ -128,14 +128,14 @@ static ae_status plan(job *j) {
         return ae_fail(
             AE_ERROR_DATA,
             "%s: %d x %d pixels need %.0f MB%s; --memory lets a rank use %.0f MB: raise it",
-            j->page->path, j->width, j->height, (double)needed / 1e6,
+            j->page->name, j->width, j->height, (double)needed / 1e6,
             j->compares                ? ", whole as they are compared"
             : j->info->bytes > 1 << 24 ? ", as its file can't be read in strips"
                                        : "",
             (double)memory / 1e6);
     if ((double)j->window * (j->width + AE_LANES) > INT_MAX)
         return ae_fail(AE_ERROR_DATA, "%s: %d x %d pixels are too many to be compared",
-                       j->page->path, j->width, j->height);
+                       j->page->name, j->width, j->height);
     return AE_OK;
 }
 
@@ -181,7 +181,7 @@ static ae_status check_channels(const job *j) {
     const int have = j->info->channels, want = j->shop->channels;
     if (have == want || have == 1 || want == 1) return AE_OK;
     return ae_fail(AE_ERROR_DATA, "%s: has %d channels a pixel, and the network takes %d",
-                   j->page->path, have, want);
+                   j->page->name, have, want);
 }
 
 /* out = the network's picture of in: channel by channel, or of a grey picture as often as there are
@@ -242,7 +242,7 @@ static ae_status load_reference(job *j) {
     if (info->width != j->width || info->height != j->height || info->channels != j->info->channels)
         return ae_fail(AE_ERROR_DATA,
                        "%s: its reference has %lld x %lld pixels of %d channels, not %d x %d of %d",
-                       j->page->path, (long long)info->width, (long long)info->height,
+                       j->page->name, (long long)info->width, (long long)info->height,
                        info->channels, j->width, j->height, j->info->channels);
     ae_status status = ae_input_file_read(reference, j->height, j->raw);
     if (status == AE_OK) ae_pixels_load(&j->clean, j->raw, info, scale_of(j->shop, info));
@@ -289,7 +289,7 @@ static ae_status make_strip(job *j, int begin, int end) {
     if (!ae_pixels_are_finite(j->raw, j->info, j->count))
         return ae_fail(AE_ERROR_DATA,
                        "%s: in rows %d to %d (from 0) is a NaN or an infinity; give it a value",
-                       j->page->path, from, to - 1);
+                       j->page->name, from, to - 1);
     const ae_strip in = load_window(j);
     ae_strip out = {begin, j->out};
     out.planes.height = end - begin;
@@ -351,7 +351,7 @@ static ae_status prepare(job *j) {
     if (status == AE_OK && !ae_tiles_fit(j->shop->model->network, j->height, j->width))
         return ae_fail(AE_ERROR_DATA,
                        "%s: of its %d rows of %d pixels the network's layers don't make as many",
-                       j->page->path, j->height, j->width);
+                       j->page->name, j->height, j->width);
     if (status == AE_OK) status = plan(j);
     if (status == AE_OK) status = take_memory(j);
     if (status == AE_OK && j->page->sink)

@@ -29,7 +29,7 @@ typedef struct ae_quality {
 
 /* A page to be done. */
 typedef struct ae_page {
-    const char *path;         /* of the file, for messages */
+    const char *name;         /* for messages */
     ae_input_file *source;    /* with the page selected; borrowed */
     ae_output_file *sink;     /* NULL: not this rank's; borrowed */
     ae_input_file *reference; /* to compare with; NULL: none; borrowed */
@@ -37,7 +37,7 @@ typedef struct ae_page {
     ae_comm *comm;            /* of the ranks that do the page together; NULL: this one alone */
 } ae_page;
 
-/* Room for tiles that take an eighth of the options' memory at most. To be released whatever is
+/* Room for tiles that take a quarter of the options' memory at most. To be released whatever is
  * returned. Local. AE_FAILED: memory or threads. */
 ae_status ae_workshop_init(ae_workshop *workshop, const ae_apply_options *options,
                            const ae_model *model, int channels, const double model_range[2],

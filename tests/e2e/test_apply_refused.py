@@ -34,7 +34,7 @@ def test_what_is_no_number_is_named(tmp_path, value):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = pixels
     done = apply(tmp_path, "model.h5", "a.h5:/x", "--range", "0,1", "-o", "out", expect=DATA)
-    assert_left_out(done, "a.h5", "a NaN or an infinity")
+    assert_left_out(done, "a.h5:/x[1]: in rows", "a NaN or an infinity")
     assert not any("a.h5" in name for name in files(tmp_path / "out"))
 
 
@@ -52,6 +52,7 @@ def test_options_are_refused(tmp_path, arguments, fragment):
 def test_commands_are_refused(tmp_path):
     make_model(tmp_path)
     write_png(tmp_path / "a.png", numbers((8, 8, 3), "uint8"))
+    (tmp_path / "x.h5").touch()
     (tmp_path / "b").mkdir()
     write_png(tmp_path / "b" / "a.png", numbers((8, 8, 3), "uint8"))
     assert_refused(apply(tmp_path, "model.h5", "-o", "out", expect=USAGE), USAGE, "the pictures")
@@ -60,7 +61,11 @@ def test_commands_are_refused(tmp_path):
     assert_refused(apply(tmp_path, "model.h5", "none.png", "-o", "out", expect=None), DATA,
                    "none.png")
     assert_refused(apply(tmp_path, "model.h5", "a.png", "b", "-o", "out", expect=USAGE), USAGE,
-                   "would both go to")
+                   "a.png and b/a.png would both go to a.png")
+    assert_refused(apply(tmp_path, "model.h5", "b", "b/a.png", "-o", "out", expect=USAGE), USAGE,
+                   "b/a.png is given twice")
+    assert_refused(apply(tmp_path, "model.h5", "x.h5:/a", "x.h5:/b", "-o", "out", expect=USAGE),
+                   USAGE, "x.h5:/a and x.h5:/b would both go to x.h5")
     assert_refused(apply(tmp_path, "model.h5", "a.png", "-o", ".", expect=USAGE), USAGE,
                    "in its own place")
     for out, fragment in [("a.png", "move it, or choose another OUT (-o)"),
