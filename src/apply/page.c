@@ -1,6 +1,7 @@
 #include "apply/page.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,15 +125,15 @@ static ae_status plan(job *j) {
     int strip = wanted_strip(j);
     while (needed_bytes(j, strip) > memory && strip > 1 && !j->compares) strip = (strip + 1) / 2;
     const size_t needed = needed_bytes(j, strip);
-    if (needed > memory)
+    if (needed > memory) /* the one rounded up, the other down, so that they differ */
         return ae_fail(
             AE_ERROR_DATA,
             "%s: %d x %d pixels need %.0f MB%s; --memory lets a rank use %.0f MB: raise it",
-            j->page->name, j->width, j->height, (double)needed / 1e6,
+            j->page->name, j->width, j->height, ceil((double)needed / 1e6),
             j->compares                ? ", whole as they are compared"
             : j->info->bytes > 1 << 24 ? ", as its file can't be read in strips"
                                        : "",
-            (double)memory / 1e6);
+            floor((double)memory / 1e6));
     if ((double)j->window * (j->width + AE_LANES) > INT_MAX)
         return ae_fail(AE_ERROR_DATA, "%s: %d x %d pixels are too many to be compared",
                        j->page->name, j->width, j->height);

@@ -1,4 +1,6 @@
 """ae_dist apply: what is refused, left out, or too large."""
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -121,6 +123,17 @@ def test_memory(tmp_path):
     assert files(tmp_path / "out") == files(tmp_path / "little")
     assert_left_out(apply(tmp_path, "model.h5", "a.png", "-o", "no", "--memory", "2M", "--sigma",
                           "0.1", expect=DATA), "whole as they are compared")
+
+
+def test_what_is_needed_is_more_than_there_is(tmp_path):
+    """In a message too, of numbers that are near to each other."""
+    make_model(tmp_path, REFERENCE, weights=3)
+    for height in range(40, 2000, 40):
+        write_png(tmp_path / f"{height}.png", numbers((height, 40, 3), "uint8"))
+    done = apply(tmp_path, "model.h5", *(f"{h}.png" for h in range(40, 2000, 40)), "-o", "out",
+                 "--memory", "2M", "--sigma", "0.1", expect=DATA)
+    found = re.findall(r"pixels need (\d+) MB.*lets a rank use (\d+) MB", done.text)
+    assert found and all(int(needed) > int(there) for needed, there in found)
 
 
 @pytest.mark.parametrize("name, fragment", [("a.tif", "'out/a.tif': File too large; raise the limit"),
