@@ -20,7 +20,7 @@ typedef struct ae_h5_stack_info {
     int64_t pictures, height, width;
     int channels;
     ae_h5_pixel pixel;
-    size_t bytes; /* of a chunk's row of pictures, which reading keeps */
+    size_t bytes; /* that reading keeps: a chunk's row of pictures, and rows of one channel */
 } ae_h5_stack_info;
 
 typedef struct ae_h5_stack ae_h5_stack;

@@ -14,7 +14,12 @@
 #include "base/found.h"
 #include "h5/internal.h"
 
-enum { RANK_MAX = 4, SIDE_MAX = 1000000, CHANNELS_MAX = 1024 };
+enum {
+    RANK_MAX = 4,
+    SIDE_MAX = 1000000,
+    CHANNELS_MAX = 1024,
+    PLANE_BYTES = 256 << 10 /* of one channel that are moved at a time, where a row isn't more */
+};
 
 /* Which dimension is which; -1: there's none. */
 typedef struct axes {
@@ -28,6 +33,8 @@ struct ae_h5_stack {
     int rank;
     axes axes;
     ae_h5_stack_info info;
+    void *plane; /* [plane_rows][width] of one channel, owned; NULL: none is needed */
+    int64_t plane_rows;
 };
 
 static herr_t take_first(unsigned n, const H5E_error2_t *error, void *data) {
@@ -59,6 +66,7 @@ void ae_h5_stack_close(ae_h5_stack **stack) {
     if (s->dataset >= 0) H5Dclose(s->dataset);
     if (s->file >= 0) H5Fclose(s->file);
     if (s->temporary) unlink(s->temporary); /* where it was published there is none */
+    free(s->plane);
     free(s->temporary);
     free(s->path);
     free(s->name);
@@ -107,6 +115,11 @@ static hid_t memory_type(ae_h5_pixel pixel) {
     return pixel == AE_H5_PIXEL_U8    ? H5T_NATIVE_UINT8
            : pixel == AE_H5_PIXEL_U16 ? H5T_NATIVE_UINT16
                                       : H5T_NATIVE_FLOAT;
+}
+
+static size_t pixel_size(const ae_h5_stack *s) {
+    static const size_t sizes[] = {sizeof(uint8_t), sizeof(uint16_t), sizeof(float)};
+    return sizes[s->info.pixel];
 }
 
 static ae_status describe(ae_h5_stack *s, const hsize_t *shape, const char *text, int channels) {
@@ -206,6 +219,16 @@ static ae_status enlarge_cache(ae_h5_stack *s) {
     return s->dataset < 0 ? fail(s, "open") : AE_OK;
 }
 
+/* Where there are channels and they don't come last, makes room for rows of one. */
+static ae_status make_plane(ae_h5_stack *s) {
+    const size_t row = (size_t)s->info.width * pixel_size(s);
+    if (s->info.channels == 1 || s->axes.c == s->rank - 1) return AE_OK;
+    s->plane_rows = row < PLANE_BYTES ? (int64_t)(PLANE_BYTES / row) : 1;
+    s->plane = malloc((size_t)s->plane_rows * row);
+    s->info.bytes += (size_t)s->plane_rows * row;
+    return s->plane ? AE_OK : ae_fail_memory(s->path);
+}
+
 static hid_t open_file(const char *path) {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 #if H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 11, 0) || H5_VERSION_GE(1, 12, 1)
@@ -232,6 +255,7 @@ ae_status ae_h5_stack_open(ae_h5_stack **stack, const char *path, const char *da
         }
         if (status == AE_OK) status = examine(s, axes_text, channels);
         if (status == AE_OK) status = enlarge_cache(s);
+        if (status == AE_OK) status = make_plane(s);
     }
     if (status != AE_OK) ae_h5_stack_close(stack);
     return status;
@@ -243,29 +267,27 @@ const ae_h5_stack_info *ae_h5_stack_describe(const ae_h5_stack *stack) {
 
 /* ---- rows ---- */
 
-/* Reads or writes, from or to pixels[rows][width][channels], one channel. */
-static ae_status move_channel(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
-                              int channel, void *pixels) {
+/* Reads or writes rows of some channels from or to values[rows][width][channels]. */
+static ae_status move_values(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
+                             int channel, int channels, void *values) {
     const axes a = s->axes;
     hsize_t start[RANK_MAX] = {0}, count[RANK_MAX] = {1, 1, 1, 1};
-    hsize_t memory_shape[3] = {(hsize_t)rows, (hsize_t)s->info.width, (hsize_t)s->info.channels};
-    hsize_t memory_start[3] = {0, 0, (hsize_t)channel};
-    hsize_t memory_count[3] = {memory_shape[0], memory_shape[1], 1};
+    const hsize_t points = (hsize_t)rows * (hsize_t)s->info.width * (hsize_t)channels;
     if (a.n >= 0) start[a.n] = (hsize_t)picture;
-    if (a.c >= 0) start[a.c] = (hsize_t)channel;
-    if (a.c == s->rank - 1) /* beside each other, as in memory: all channels at once */
-        memory_count[2] = count[a.c] = (hsize_t)s->info.channels;
+    if (a.c >= 0) {
+        start[a.c] = (hsize_t)channel;
+        count[a.c] = (hsize_t)channels;
+    }
     start[a.h] = (hsize_t)first;
     count[a.h] = (hsize_t)rows;
     count[a.w] = (hsize_t)s->info.width;
-    hid_t space = H5Dget_space(s->dataset), memory = H5Screate_simple(3, memory_shape, NULL);
+    hid_t space = H5Dget_space(s->dataset), memory = H5Screate_simple(1, &points, NULL);
     herr_t result = -1;
     if (space >= 0 && memory >= 0 &&
-        H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
-        H5Sselect_hyperslab(memory, H5S_SELECT_SET, memory_start, NULL, memory_count, NULL) >= 0) {
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0) {
         const hid_t type = memory_type(s->info.pixel);
-        result = s->temporary ? H5Dwrite(s->dataset, type, memory, space, H5P_DEFAULT, pixels)
-                              : H5Dread(s->dataset, type, memory, space, H5P_DEFAULT, pixels);
+        result = s->temporary ? H5Dwrite(s->dataset, type, memory, space, H5P_DEFAULT, values)
+                              : H5Dread(s->dataset, type, memory, space, H5P_DEFAULT, values);
     }
     /* The next call of HDF5's forgets the reason. */
     ae_status status = result < 0 ? fail(s, s->temporary ? "write" : "read") : AE_OK;
@@ -274,12 +296,45 @@ static ae_status move_channel(const ae_h5_stack *s, int64_t picture, int64_t fir
     return status;
 }
 
+/* to[i * to_step] = from[i * from_step] */
+#define COPY_STEPS(name, type)                                                                     \
+    static void name(type *to, size_t to_step, const type *from, size_t from_step, size_t count) { \
+        for (size_t i = 0; i < count; ++i) to[i * to_step] = from[i * from_step];                  \
+    }
+COPY_STEPS(copy_bytes, uint8_t)
+COPY_STEPS(copy_words, uint16_t)
+COPY_STEPS(copy_floats, float)
+
+static void copy(ae_h5_pixel pixel, void *to, size_t to_step, const void *from, size_t from_step,
+                 size_t count) {
+    if (pixel == AE_H5_PIXEL_U8) copy_bytes(to, to_step, from, from_step, count);
+    if (pixel == AE_H5_PIXEL_U16) copy_words(to, to_step, from, from_step, count);
+    if (pixel == AE_H5_PIXEL_F32) copy_floats(to, to_step, from, from_step, count);
+}
+
+/* The same of one channel, by way of the plane: HDF5 itself would move sample by sample. */
+static ae_status move_channel(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
+                              int channel, void *pixels) {
+    const ae_h5_pixel pixel = s->info.pixel;
+    const size_t count = (size_t)(rows * s->info.width), channels = (size_t)s->info.channels;
+    char *samples = (char *)pixels + (size_t)channel * pixel_size(s);
+    if (s->temporary) copy(pixel, s->plane, 1, samples, channels, count);
+    ae_status status = move_values(s, picture, first, rows, channel, 1, s->plane);
+    if (status == AE_OK && !s->temporary) copy(pixel, samples, channels, s->plane, 1, count);
+    return status;
+}
+
 static ae_status move_rows(const ae_h5_stack *s, int64_t picture, int64_t first, int64_t rows,
                            void *pixels) {
-    const bool at_once = s->axes.c < 0 || s->axes.c == s->rank - 1;
+    const size_t row = (size_t)s->info.width * (size_t)s->info.channels * pixel_size(s);
     ae_status status = AE_OK;
-    for (int c = 0; status == AE_OK && c < (at_once ? 1 : s->info.channels); ++c)
-        status = move_channel(s, picture, first, rows, c, pixels);
+    if (!s->plane) return move_values(s, picture, first, rows, 0, s->info.channels, pixels);
+    for (int64_t done = 0; done < rows; done += s->plane_rows) {
+        const int64_t some = rows - done < s->plane_rows ? rows - done : s->plane_rows;
+        for (int c = 0; status == AE_OK && c < s->info.channels; ++c)
+            status = move_channel(s, picture, first + done, some, c,
+                                  (char *)pixels + (size_t)done * row);
+    }
     return status;
 }
 
@@ -403,6 +458,7 @@ static ae_status fill(ae_h5_stack *s, const ae_h5_stack *like) {
     if (s->file < 0) return ae_file_fail("write", s->path, errno);
     if (create_dataset(s, like->dataset) < 0) return fail(s, "make");
     ae_status status = enlarge_cache(s);
+    if (status == AE_OK) status = make_plane(s);
     if (status != AE_OK) return status;
     if (copy_attributes(like->file, s->file) < 0 ||
         copy_attributes(like->dataset, s->dataset) < 0 || copy_scales(like->dataset, s) < 0)

@@ -84,6 +84,19 @@ def test_hdf5_stays_as_it_is(tmp_path, kind, shape, channels):
         assert data.dims[0]["t"].attrs["units"] == "s"
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_hdf5_channels_by_planes(tmp_path, kind):
+    """More rows than are moved at a time."""
+    make_model(tmp_path)
+    stack = numbers((2, 3, 525, 1001), kind)
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["x"] = stack
+    apply(tmp_path, "model.h5", "in.h5:/x", "-o", "out",
+          *(["--range", "0,1"] if kind == "float32" else []))
+    with h5py.File(tmp_path / "out" / "in.h5") as file:
+        np.testing.assert_array_equal(file["x"][()], stack)
+
+
 @pytest.mark.parametrize("shape, channels, said", [
     ((64, 48, 3), 3, "64 grey pictures of 48 x 3 (NHW)"),
     ((1, 64, 48, 3), 3, "1 3-channel picture of 64 x 48 (NHWC)"),
