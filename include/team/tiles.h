@@ -35,14 +35,29 @@ bool ae_tiles_fit(const ae_network *network, int height, int width);
  * stop. */
 bool ae_tiles_apply(ae_tiles *tiles, const ae_planes *out, const ae_planes *in);
 
+/* Where a picture's pixels come from and go to. Several threads call both at once. */
+typedef struct ae_tile_ends {
+    /* row[end - begin] = columns [begin, end) of row h of one channel of the network's input. */
+    void (*load)(float *row, const void *from, int channel, int h, int begin, int end);
+    /* Takes a tile of the network's output, whose first pixel is at row h and column w of the
+     * picture; it may change it. */
+    void (*store)(void *to, const ae_planes *tile, int h, int w);
+    const void *from;
+    void *to;
+} ae_tile_ends;
+
+/* Makes the rows [begin, end) of the network's picture of one of height x width, and reads of this
+ * the rows that ae_tiles_needed() tells. False: as above. */
+bool ae_tiles_apply_rows(ae_tiles *tiles, const ae_tile_ends *ends, int begin, int end, int height,
+                         int width);
+
 /* Rows [first, first + planes.height) of a picture. */
 typedef struct ae_strip {
     int first;
     ae_planes planes;
 } ae_strip;
 
-/* The same for the rows `out` of a picture of `height` rows, of which `in` has at least those that
- * ae_tiles_needed() tells. */
+/* The same, of rows that lie in planes. */
 bool ae_tiles_apply_strip(ae_tiles *tiles, const ae_strip *out, const ae_strip *in, int height);
 
 /* [*begin, *end) = the rows of a picture of `height` that rows [begin, end) of the output need. */

@@ -42,7 +42,7 @@ typedef struct job {
     const ae_picture_info *info;
     ae_scale scale;
     int height, width, rank, ranks;
-    size_t row_bytes;
+    size_t row_bytes, pixel_bytes;
     bool compares, has_noise;
     int strip;  /* rows of one */
     int window; /* rows of the input that it needs at most */
@@ -50,10 +50,12 @@ typedef struct job {
     int first, count;
     char *pixels;    /* [strip] rows of output */
     char *gathered;  /* [ranks] such; of rank 0 where several do the page */
-    ae_planes in;    /* the network's input, [window] rows */
-    ae_planes clean; /* to compare with */
-    ae_planes out;   /* [strip] rows */
+    ae_planes in;    /* of what is compared: the network's input */
+    ae_planes clean; /* what it is compared with */
+    ae_planes out;   /* the network's picture */
     float *normals;
+    int begin;   /* first row of the strip in hand */
+    int channel; /* of the picture, that the network's first is */
 } job;
 
 /* Hands out pieces of one allocation; with no memory it only counts. */
@@ -74,11 +76,6 @@ static ae_planes take_planes(arena *a, int channels, int height, int width) {
     return ae_planes_view(memory, channels, height, width, 0);
 }
 
-/* Channels that the network makes at a time. */
-static int out_channels(const job *j) {
-    return j->info->channels == 1 ? j->shop->channels : j->info->channels;
-}
-
 static void lay_out(job *j, arena *a) {
     const size_t strip_bytes = (size_t)j->strip * j->row_bytes;
     size_t row_bytes = j->row_bytes;
@@ -89,9 +86,11 @@ static void lay_out(job *j, arena *a) {
     j->raw = take(a, (size_t)j->window * row_bytes);
     j->pixels = take(a, strip_bytes);
     j->gathered = j->page->comm ? take(a, (size_t)j->ranks * strip_bytes) : NULL;
-    j->in = take_planes(a, j->info->channels, j->window, j->width);
-    j->out = take_planes(a, out_channels(j), j->strip, j->width);
-    if (j->compares) j->clean = take_planes(a, j->info->channels, j->height, j->width);
+    if (j->compares) {
+        j->in = take_planes(a, j->info->channels, j->height, j->width);
+        j->clean = take_planes(a, j->info->channels, j->height, j->width);
+        j->out = take_planes(a, j->info->channels, j->height, j->width);
+    }
     if (j->has_noise)
         j->normals = take(a, (size_t)j->shop->threads * ((size_t)j->width + 3) * sizeof(float));
 }
@@ -185,30 +184,6 @@ static ae_status check_channels(const job *j) {
                    j->page->name, have, want);
 }
 
-/* out = the network's picture of in: channel by channel, or of a grey picture as often as there are
- * channels, with the mean taken. AE_STOPPED. */
-static ae_status run_network(job *j, const ae_strip *out, const ae_strip *in) {
-    ae_tiles *tiles = j->shop->tiles;
-    const int have = j->info->channels, want = j->shop->channels;
-    bool complete = true;
-    if (have == want) {
-        complete = ae_tiles_apply_strip(tiles, out, in, j->height);
-    } else if (want == 1) {
-        for (int c = 0; complete && c < have; ++c) {
-            const ae_strip to = {out->first, ae_planes_channels(&out->planes, c, 1)};
-            const ae_strip from = {in->first, ae_planes_channels(&in->planes, c, 1)};
-            complete = ae_tiles_apply_strip(tiles, &to, &from, j->height);
-        }
-    } else {
-        ae_strip from = *in;
-        from.planes.channels = want;
-        from.planes.plane_stride = 0;
-        complete = ae_tiles_apply_strip(tiles, out, &from, j->height);
-        ae_pixels_mean(&out->planes);
-    }
-    return complete ? AE_OK : ae_fail(AE_STOPPED, "stopped early");
-}
-
 /* ---- the input's window ---- */
 
 static char *raw_row(const job *j, int row) {
@@ -234,6 +209,48 @@ static ae_status move_window(job *j, int begin, int end) {
     return status;
 }
 
+/* ---- the network's ends ---- */
+
+/* Of what is compared from planes, else from pixels. */
+static void load_row(float *row, const void *from, int channel, int h, int begin, int end) {
+    const job *j = from;
+    const int c = j->info->channels == 1 ? 0 : j->channel + channel;
+    const char *pixels = raw_row(j, h) + (size_t)begin * j->pixel_bytes;
+    if (j->compares)
+        memcpy(row, ae_planes_row(&j->in, c, h) + begin, (size_t)(end - begin) * sizeof *row);
+    else
+        ae_pixels_load_row(row, pixels, j->info, c, end - begin, j->scale);
+}
+
+/* Of a grey picture's equal channels the mean. */
+static void store_tile(void *to, const ae_planes *tile, int h, int w) {
+    const job *j = to;
+    const bool is_mean = j->info->channels < tile->channels;
+    if (is_mean) ae_pixels_mean(tile);
+    for (int c = 0; c < (is_mean ? 1 : tile->channels); ++c)
+        for (int row = 0; row < tile->height; ++row) {
+            const float *values = ae_planes_row(tile, c, row);
+            char *pixels = j->pixels + (size_t)(h + row - j->begin) * j->row_bytes;
+            ae_pixels_store_row(pixels + (size_t)w * j->pixel_bytes, values, j->info,
+                                j->channel + c, tile->width, j->scale);
+            if (j->compares)
+                memcpy(ae_planes_row(&j->out, j->channel + c, h + row) + w, values,
+                       (size_t)tile->width * sizeof *values);
+        }
+}
+
+/* Makes the strip [begin, end) of the network's picture: channel by channel where the network has
+ * one, and of a grey picture as often as it has channels, with the mean taken. AE_STOPPED. */
+static ae_status run_network(job *j, int begin, int end) {
+    const ae_tile_ends ends = {load_row, store_tile, j, j};
+    const int passes = j->shop->channels == 1 ? j->info->channels : 1;
+    bool complete = true;
+    j->begin = begin;
+    for (j->channel = 0; complete && j->channel < passes; ++j->channel)
+        complete = ae_tiles_apply_rows(j->shop->tiles, &ends, begin, end, j->height, j->width);
+    return complete ? AE_OK : ae_fail(AE_STOPPED, "stopped early");
+}
+
 /* ---- comparing ---- */
 
 /* A page's pixels as planes, on its own scale. */
@@ -252,9 +269,8 @@ static ae_status load_reference(job *j) {
 
 static void measure(double *psnr_db, double *ssim, const job *j, const ae_planes *planes) {
     const ae_kernels *kernels = j->shop->model->kernels;
-    const ae_planes picture = ae_planes_channels(planes, 0, j->info->channels);
-    *psnr_db = ae_metrics_psnr_db(ae_metrics_mse(kernels, &picture, &j->clean));
-    *ssim = ae_metrics_ssim(kernels, &picture, &j->clean, 1);
+    *psnr_db = ae_metrics_psnr_db(ae_metrics_mse(kernels, planes, &j->clean));
+    *ssim = ae_metrics_ssim(kernels, planes, &j->clean, 1);
 }
 
 static ae_status compare(ae_quality *quality, job *j) {
@@ -267,18 +283,13 @@ static ae_status compare(ae_quality *quality, job *j) {
 
 /* ---- strips ---- */
 
-/* The window as the network's input. */
-static ae_strip load_window(job *j) {
-    ae_strip in = {j->first, j->in};
-    in.planes.height = j->count;
-    if (j->has_noise) {
-        ae_pixels_load(&j->clean, j->raw, j->info, j->scale);
-        ae_pixels_add_noise(&in.planes, &j->clean, j->shop->options->sigma, j->page->stream,
+/* What is compared, as the network's input, with noise or not. */
+static void load_planes(job *j) {
+    const ae_planes *loaded = j->has_noise ? &j->clean : &j->in;
+    ae_pixels_load(loaded, j->raw, j->info, j->scale);
+    if (j->has_noise)
+        ae_pixels_add_noise(&j->in, &j->clean, j->shop->options->sigma, j->page->stream,
                             j->shop->model->kernels, j->normals);
-    } else {
-        ae_pixels_load(&in.planes, j->raw, j->info, j->scale);
-    }
-    return in;
 }
 
 /* Fills in the output's pixels of rows [begin, end). */
@@ -291,16 +302,10 @@ static ae_status make_strip(job *j, int begin, int end) {
         return ae_fail(AE_ERROR_DATA,
                        "%s: in rows %d to %d (from 0) is a NaN or an infinity; give it a value",
                        j->page->name, from, to - 1);
-    const ae_strip in = load_window(j);
-    ae_strip out = {begin, j->out};
-    out.planes.height = end - begin;
-    status = run_network(j, &out, &in);
-    if (status != AE_OK) return status;
-    out.planes.channels = j->info->channels;
+    if (j->compares) load_planes(j);
     if (j->info->alpha != AE_PICTURE_OPAQUE)
         memcpy(j->pixels, raw_row(j, begin), (size_t)(end - begin) * j->row_bytes);
-    ae_pixels_store(j->pixels, &out.planes, j->info, j->scale);
-    return AE_OK;
+    return run_network(j, begin, end);
 }
 
 static ae_status agree(const job *j, ae_status status) {
@@ -343,6 +348,7 @@ static job begin_job(ae_workshop *shop, const ae_page *page) {
                  .rank = page->comm ? ae_comm_rank(page->comm) : 0,
                  .ranks = page->comm ? ae_comm_size(page->comm) : 1,
                  .row_bytes = ae_picture_row_bytes(info),
+                 .pixel_bytes = ae_picture_row_bytes(info) / (size_t)info->width,
                  .compares = shop->options->sigma > 0 || page->reference,
                  .has_noise = shop->options->sigma > 0};
 }

@@ -52,56 +52,49 @@ STORE_ROW(store_u8, uint8_t, STORE_U8)
 STORE_ROW(store_u16, uint16_t, STORE_U16)
 STORE_ROW(store_f32, float, STORE_F32)
 
-/* Sample `c` of a row's first pixel. */
-static size_t sample_at(const ae_picture_info *info, int row, int c) {
-    return (size_t)row * (size_t)info->width * (size_t)ae_picture_samples(info) + (size_t)c;
+void ae_pixels_load_row(float *row, const void *pixels, const ae_picture_info *info, int channel,
+                        int count, ae_scale scale) {
+    const int samples = ae_picture_samples(info);
+    if (info->type == AE_PICTURE_U8)
+        load_u8(row, (const uint8_t *)pixels + channel, samples, count, scale);
+    else if (info->type == AE_PICTURE_U16)
+        load_u16(row, (const uint16_t *)pixels + channel, samples, count, scale);
+    else
+        load_f32(row, (const float *)pixels + channel, samples, count, scale);
 }
 
 void ae_pixels_load(const ae_planes *planes, const void *pixels, const ae_picture_info *info,
                     ae_scale scale) {
-    const int samples = ae_picture_samples(info), width = planes->width;
+    const size_t row_bytes = ae_picture_row_bytes(info);
 #pragma omp parallel for schedule(static)
     for (int h = 0; h < planes->height; ++h)
-        for (int c = 0; c < planes->channels; ++c) {
-            const size_t at = sample_at(info, h, c);
-            float *row = ae_planes_row(planes, c, h);
-            if (info->type == AE_PICTURE_U8)
-                load_u8(row, (const uint8_t *)pixels + at, samples, width, scale);
-            else if (info->type == AE_PICTURE_U16)
-                load_u16(row, (const uint16_t *)pixels + at, samples, width, scale);
-            else
-                load_f32(row, (const float *)pixels + at, samples, width, scale);
-        }
+        for (int c = 0; c < planes->channels; ++c)
+            ae_pixels_load_row(ae_planes_row(planes, c, h),
+                               (const char *)pixels + (size_t)h * row_bytes, info, c, planes->width,
+                               scale);
 }
 
 bool ae_pixels_are_finite(const void *pixels, const ae_picture_info *info, int rows) {
     const float *samples = pixels;
-    const size_t count = sample_at(info, rows, 0);
+    const size_t count = (size_t)rows * (size_t)info->width * (size_t)ae_picture_samples(info);
     bool are = true;
     if (info->type != AE_PICTURE_F32) return true;
     for (size_t i = 0; i < count; ++i) are &= isfinite(samples[i]) != 0;
     return are;
 }
 
-void ae_pixels_store(void *pixels, const ae_planes *planes, const ae_picture_info *info,
-                     ae_scale scale) {
-    const int samples = ae_picture_samples(info), width = planes->width;
-#pragma omp parallel for schedule(static)
-    for (int h = 0; h < planes->height; ++h)
-        for (int c = 0; c < planes->channels; ++c) {
-            const size_t at = sample_at(info, h, c);
-            const float *row = ae_planes_row(planes, c, h);
-            if (info->type == AE_PICTURE_U8)
-                store_u8((uint8_t *)pixels + at, row, samples, width, scale);
-            else if (info->type == AE_PICTURE_U16)
-                store_u16((uint16_t *)pixels + at, row, samples, width, scale);
-            else
-                store_f32((float *)pixels + at, row, samples, width, scale);
-        }
+void ae_pixels_store_row(void *pixels, const float *row, const ae_picture_info *info, int channel,
+                         int count, ae_scale scale) {
+    const int samples = ae_picture_samples(info);
+    if (info->type == AE_PICTURE_U8)
+        store_u8((uint8_t *)pixels + channel, row, samples, count, scale);
+    else if (info->type == AE_PICTURE_U16)
+        store_u16((uint16_t *)pixels + channel, row, samples, count, scale);
+    else
+        store_f32((float *)pixels + channel, row, samples, count, scale);
 }
 
 void ae_pixels_mean(const ae_planes *planes) {
-#pragma omp parallel for schedule(static)
     for (int h = 0; h < planes->height; ++h) {
         float *row = ae_planes_row(planes, 0, h);
         for (int w = 0; w < planes->width; ++w) {

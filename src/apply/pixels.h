@@ -10,19 +10,24 @@ typedef struct ae_scale {
     float zero, one;
 } ae_scale;
 
-/* planes[channels][rows][width] = (colour samples - zero) / (one - zero). On all threads. */
+/* row[count] = (samples - zero) / (one - zero) of one channel of pixels[count][samples]. */
+void ae_pixels_load_row(float *row, const void *pixels, const ae_picture_info *info, int channel,
+                        int count, ae_scale scale);
+
+/* The same for planes[channels][rows][width], all colours of pixels[rows][width][samples]. On all
+ * threads. */
 void ae_pixels_load(const ae_planes *planes, const void *pixels, const ae_picture_info *info,
                     ae_scale scale);
 
 /* Are the samples of `rows` rows numbers, if they are floats? Local, on one thread. */
 bool ae_pixels_are_finite(const void *pixels, const ae_picture_info *info, int rows);
 
-/* And back into the colour samples of pixels[rows][width][samples]: of integers rounded to nearest
- * and kept between black and white, where a NaN is black. Alpha stays as it is. On all threads. */
-void ae_pixels_store(void *pixels, const ae_planes *planes, const ae_picture_info *info,
-                     ae_scale scale);
+/* Back into samples of one channel of pixels[count][samples]: of integers rounded to nearest and
+ * kept between black and white, where a NaN is black. */
+void ae_pixels_store_row(void *pixels, const float *row, const ae_picture_info *info, int channel,
+                         int count, ae_scale scale);
 
-/* planes' first channel = the mean of all. On all threads. */
+/* planes' first channel = the mean of all. */
 void ae_pixels_mean(const ae_planes *planes);
 
 /* noisy = clean + sigma * normal, from one stream of random numbers for each row: its sample is

@@ -103,43 +103,39 @@ int ae_tiles_side(const ae_tiles *tiles) {
 
 /* ---- one tile ---- */
 
-/* in[0 .. width) = columns of the picture's row, its last one repeated. */
-static void copy_row(float *in, const float *row, span columns, int width) {
-    const int end = columns.end < width ? columns.end : width;
-    memcpy(in, row + columns.begin, (size_t)(end - columns.begin) * sizeof *in);
-    for (int w = end; w < columns.end; ++w) in[w - columns.begin] = row[width - 1];
-}
-
-/* Rows past the picture's last repeat it. */
-static void load_tile(const ae_planes *tile, const ae_strip *in, span rows, span columns,
-                      int height) {
+/* Rows and columns past the picture's last repeat it. */
+static void load_tile(const ae_planes *tile, const ae_tile_ends *ends, span rows, span columns,
+                      int height, int width) {
+    const int end = columns.end < width ? columns.end : width, there = end - columns.begin;
     for (int c = 0; c < tile->channels; ++c)
         for (int h = rows.begin; h < rows.end; ++h) {
-            const int row = h < height ? h : height - 1;
-            copy_row(ae_planes_row(tile, c, h - rows.begin),
-                     ae_planes_row(&in->planes, c, row - in->first), columns, in->planes.width);
+            float *row = ae_planes_row(tile, c, h - rows.begin);
+            ends->load(row, ends->from, c, h < height ? h : height - 1, columns.begin, end);
+            for (int w = there; w < columns.end - columns.begin; ++w) row[w] = row[there - 1];
         }
 }
 
-static void store_tile(const ae_strip *out, const ae_planes *tile, span rows, span columns,
+/* The part of the output that is neither margin nor beyond the picture. */
+static void store_tile(const ae_tile_ends *ends, const ae_planes *tile, span rows, span columns,
                        span in_rows, span in_columns) {
-    for (int c = 0; c < tile->channels; ++c)
-        for (int h = rows.begin; h < rows.end; ++h)
-            memcpy(ae_planes_row(&out->planes, c, h - out->first) + columns.begin,
-                   ae_planes_row(tile, c, h - in_rows.begin) + columns.begin - in_columns.begin,
-                   (size_t)(columns.end - columns.begin) * sizeof(float));
+    ae_planes part = *tile;
+    part.data =
+        ae_planes_row(tile, 0, rows.begin - in_rows.begin) + columns.begin - in_columns.begin;
+    part.height = rows.end - rows.begin;
+    part.width = columns.end - columns.begin;
+    ends->store(ends->to, &part, rows.begin, columns.begin);
 }
 
-static void run_tile(const ae_tiles *tiles, ae_workspace *workspace, const ae_strip *out,
-                     const ae_strip *in, int height, span rows, span columns) {
+static void run_tile(const ae_tiles *tiles, ae_workspace *workspace, const ae_tile_ends *ends,
+                     int height, int width, span rows, span columns) {
     const ae_network *network = tiles->model->network;
     const ae_graph *graph = ae_network_graph(network);
     const span in_rows = input_span(network, rows, ae_graph_side(graph, height));
-    const span in_columns = input_span(network, columns, ae_graph_side(graph, in->planes.width));
+    const span in_columns = input_span(network, columns, ae_graph_side(graph, width));
     ae_workspace_resize(workspace, in_rows.end - in_rows.begin, in_columns.end - in_columns.begin);
-    load_tile(ae_workspace_input(workspace, 0), in, in_rows, in_columns, height);
+    load_tile(ae_workspace_input(workspace, 0), ends, in_rows, in_columns, height, width);
     ae_network_forward(workspace, tiles->model->packed, 1);
-    store_tile(out, ae_workspace_output(workspace, 0), rows, columns, in_rows, in_columns);
+    store_tile(ends, ae_workspace_output(workspace, 0), rows, columns, in_rows, in_columns);
 }
 
 /* ---- all tiles ---- */
@@ -167,18 +163,41 @@ static span tile_span(int first, int length, int side, int index) {
     return (span){begin, begin + side < end ? begin + side : end};
 }
 
-bool ae_tiles_apply_strip(ae_tiles *tiles, const ae_strip *out, const ae_strip *in, int height) {
-    const int side = tiles->side, width = out->planes.width, rows = out->planes.height;
+bool ae_tiles_apply_rows(ae_tiles *tiles, const ae_tile_ends *ends, int begin, int end, int height,
+                         int width) {
+    const int side = tiles->side, rows = end - begin;
     const int across = (width + side - 1) / side, down = (rows + side - 1) / side;
 #pragma omp parallel for schedule(dynamic) num_threads(tiles->threads)
     for (int t = 0; t < across * down; ++t) {
         if (ae_stop_requested()) continue;
-        run_tile(tiles, tiles->workspaces[omp_get_thread_num()], out, in, height,
-                 tile_span(out->first, rows, side, t / across),
-                 tile_span(0, width, side, t % across));
+        run_tile(tiles, tiles->workspaces[omp_get_thread_num()], ends, height, width,
+                 tile_span(begin, rows, side, t / across), tile_span(0, width, side, t % across));
         ae_watchdog_progress();
     }
     return !ae_stop_requested();
+}
+
+/* ---- from and to planes ---- */
+
+static void load_row(float *row, const void *from, int channel, int h, int begin, int end) {
+    const ae_strip *in = from;
+    memcpy(row, ae_planes_row(&in->planes, channel, h - in->first) + begin,
+           (size_t)(end - begin) * sizeof *row);
+}
+
+static void store_rows(void *to, const ae_planes *tile, int h, int w) {
+    const ae_strip *out = to;
+    for (int c = 0; c < tile->channels; ++c)
+        for (int row = 0; row < tile->height; ++row)
+            memcpy(ae_planes_row(&out->planes, c, h + row - out->first) + w,
+                   ae_planes_row(tile, c, row), (size_t)tile->width * sizeof(float));
+}
+
+bool ae_tiles_apply_strip(ae_tiles *tiles, const ae_strip *out, const ae_strip *in, int height) {
+    ae_strip to = *out;
+    const ae_tile_ends ends = {load_row, store_rows, in, &to};
+    return ae_tiles_apply_rows(tiles, &ends, out->first, out->first + out->planes.height, height,
+                               in->planes.width);
 }
 
 bool ae_tiles_apply(ae_tiles *tiles, const ae_planes *out, const ae_planes *in) {
