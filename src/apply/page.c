@@ -263,6 +263,10 @@ static ae_status load_reference(job *j) {
                        j->page->name, (long long)info->width, (long long)info->height,
                        info->channels, j->width, j->height, j->info->channels);
     ae_status status = ae_input_file_read(reference, j->height, j->raw);
+    if (status == AE_OK && !ae_pixels_are_finite(j->raw, info, j->height))
+        status =
+            ae_fail(AE_ERROR_DATA, "%s: in its reference is a NaN or an infinity; give it a value",
+                    j->page->name);
     if (status == AE_OK) ae_pixels_load(&j->clean, j->raw, info, scale_of(j->shop, info));
     return status;
 }

@@ -38,6 +38,11 @@ def test_what_is_no_number_is_named(tmp_path, value):
     done = apply(tmp_path, "model.h5", "a.h5:/x", "--range", "0,1", "-o", "out", expect=DATA)
     assert_left_out(done, "a.h5:/x[1]: in rows", "a NaN or an infinity")
     assert not any("a.h5" in name for name in files(tmp_path / "out"))
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["x"] = np.nan_to_num(pixels, posinf=0)
+    done = apply(tmp_path, "model.h5", "b.h5:/x", "--range", "0,1", "--reference", "a.h5:/x", "-o",
+                 "out", expect=DATA)
+    assert_left_out(done, "b.h5:/x[1]: in its reference is a NaN or an infinity")
 
 
 @pytest.mark.parametrize("arguments, fragment", [
