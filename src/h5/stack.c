@@ -14,12 +14,10 @@
 #include "base/found.h"
 #include "h5/internal.h"
 
-enum {
-    RANK_MAX = 4,
-    SIDE_MAX = 1000000,
-    CHANNELS_MAX = 1024,
-    PLANE_BYTES = 256 << 10 /* of one channel that are moved at a time, where a row isn't more */
-};
+enum { RANK_MAX = 4, SIDE_MAX = 1000000, CHANNELS_MAX = 1024 };
+
+/* Of one channel that are moved at a time, where a row isn't more. */
+enum { PLANE_BYTES = 256 << 10 };
 
 /* Which dimension is which; -1: there's none. */
 typedef struct axes {
@@ -46,8 +44,11 @@ static herr_t take_first(unsigned n, const H5E_error2_t *error, void *data) {
 static ae_status fail(const ae_h5_stack *stack, const char *what) {
     char reason[AE_H5_NAME_SIZE] = "HDF5 gives no reason";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, reason);
-    return ae_fail(stack->temporary ? AE_ERROR_IO : AE_ERROR_DATA, "%s: can't %s %s: %s",
-                   stack->path, what, stack->name, reason);
+    return ae_fail(stack->temporary ? AE_ERROR_IO : AE_ERROR_DATA, "%s: can't %s %s: %s; %s",
+                   stack->path, what, stack->name, reason,
+                   stack->temporary     ? "see to its disk"
+                   : stack->dataset < 0 ? "h5ls -r tells what there is"
+                                        : "get the file anew from where it came from");
 }
 
 static ae_status make(ae_h5_stack **stack, const char *path, const char *name) {
@@ -155,7 +156,7 @@ static ae_status examine(ae_h5_stack *s, const char *text, int channels) {
     if (type < 0 || !find_pixel(&s->info.pixel, type))
         status = ae_fail(AE_ERROR_DATA,
                          "%s: %s holds something else than unsigned integers of 8 or 16 bits or "
-                         "floating-point numbers",
+                         "floating-point numbers; convert it to these",
                          s->path, s->name);
     else if (s->rank < 2 || s->rank > RANK_MAX || H5Sget_simple_extent_dims(space, shape, NULL) < 0)
         status = ae_fail(AE_ERROR_DATA, "%s: %s has %d dimensions; allowed: 2 to 4", s->path,

@@ -108,9 +108,16 @@ def test_datasets_are_refused(tmp_path):
         file["none"] = np.zeros((0, 9, 9), np.uint8)
         file["five"] = np.zeros((2, 5, 9, 9), np.uint8)
         file.create_dataset("elsewhere", (9, 9), np.uint8, external=[("a.bin", 0, 81)])
+        damaged = file.create_dataset("damaged", (2, 99, 99), np.uint8, compression="gzip",
+                                      data=numbers((2, 99, 99), "uint8"))
+        place = damaged.id.get_chunk_info(0).byte_offset
+    with open(tmp_path / "in.h5", "r+b") as file:
+        file.seek(place)
+        file.write(bytes(99))
     (tmp_path / "text.h5").write_text("no HDF5")
     for name, fragment in [("signed", "unsigned"), ("line", "1 dimensions"), ("none", "0 pictures"),
-                           ("five", "--axes"), ("missing", "missing"), ("elsewhere", "aren't HDF5's")]:
+                           ("five", "--axes"), ("missing", "exist; h5ls -r tells what there is"),
+                           ("elsewhere", "aren't HDF5's"), ("damaged", "failed; get the file anew")]:
         done = apply(tmp_path, "model.h5", f"in.h5:/{name}", "-o", "out", expect=DATA)
         assert_left_out(done, fragment)
     for name in ("in.h5", "in.h5:five", "im.h5:/five"):
