@@ -75,6 +75,7 @@ typedef struct ae_settings {
         int64_t loss;  /* ae_loss */
         int64_t skip_steps;
         int64_t validation_images;    /* 0 = none */
+        int64_t patience;             /* epochs; 0 = none */
         char init_from[AE_TEXT_SIZE]; /* "" = none */
     } train;
     struct {

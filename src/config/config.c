@@ -178,6 +178,12 @@ static ae_status check_pairs(const ae_config *config) {
     if (settings->schedule.min_lr > settings->optimizer.lr)
         return refuse_pair(config, AE_OPTION(schedule, min_lr), "at most",
                            AE_OPTION(optimizer, lr));
+    if (settings->train.patience > 0 && settings->train.validation_images == 0)
+        return ae_fail(AE_ERROR_USAGE,
+                       "%s: is %lld, but without train.validation_images, which is 0, no epoch is "
+                       "better than another; set these, or 0",
+                       config->origins[AE_OPTION(train, patience)].where,
+                       (long long)settings->train.patience);
     if (settings->train.pretrain_epochs + settings->train.epochs < 1)
         return ae_fail(AE_ERROR_USAGE,
                        "%s: there is no epoch to train; allowed: at least 1 of "

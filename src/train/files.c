@@ -208,8 +208,8 @@ ae_status ae_files_begin_results(ae_files *files, const ae_state *state,
 }
 
 /* Every so many epochs, and after a phase's last. */
-static bool is_due(const ae_plan *plan, int64_t epoch, int64_t every) {
-    return epoch % every == 0 || epoch == plan->total_epochs ||
+static bool is_due(const ae_plan *plan, const ae_position *position, int64_t epoch, int64_t every) {
+    return epoch % every == 0 || ae_plan_ends(plan, position, epoch) ||
            epoch == plan->settings->train.pretrain_epochs;
 }
 
@@ -227,17 +227,18 @@ static ae_status add_pictures(ae_files *files, const ae_evaluation *evaluation, 
 }
 
 /* Rank 0. */
-static ae_status write_results(ae_files *files, const ae_evaluation *e, const ae_epoch_row *row) {
+static ae_status write_results(ae_files *files, const ae_position *position, const ae_evaluation *e,
+                               const ae_epoch_row *row) {
     const int64_t every = files->plan->settings->output.reconstruction_epochs;
     ae_status status = ae_results_add_epoch(files->results, row);
-    if (status == AE_OK && ae_plan_tests(files->plan, row->epoch - 1))
+    if (status == AE_OK && ae_plan_tests(files->plan, position, row->epoch))
         status = ae_results_set_test(files->results, e->psnr_db, e->ssim, e->input_psnr_db,
                                      e->input_ssim);
-    if (status == AE_OK && is_due(files->plan, row->epoch, every))
+    if (status == AE_OK && is_due(files->plan, position, row->epoch, every))
         status = add_pictures(files, e, row->epoch);
     if (status != AE_OK) return status;
-    return row->epoch == files->plan->total_epochs ? ae_results_finish(files->results)
-                                                   : ae_results_publish(files->results);
+    return ae_plan_ends(files->plan, position, row->epoch) ? ae_results_finish(files->results)
+                                                           : ae_results_publish(files->results);
 }
 
 /* Rank 0. */
@@ -270,7 +271,9 @@ static ae_status write_model(const ae_files *files, const ae_state *state) {
 static ae_status write_epoch(ae_files *files, const ae_state *state, bool is_best,
                              ae_clock *clock) {
     const ae_settings *settings = files->plan->settings;
-    const bool due = is_due(files->plan, state->position.epoch, settings->output.checkpoint_epochs);
+    const ae_position *position = &state->position;
+    const bool due =
+        is_due(files->plan, position, position->epoch, settings->output.checkpoint_epochs);
     ae_status status = is_best ? write_best(files, state) : AE_OK;
     if (status == AE_OK && (settings->train.validation_images > 0 ? is_best : due))
         status = write_model(files, state);
@@ -282,7 +285,8 @@ ae_status ae_files_save_epoch(ae_files *files, ae_state *state, const ae_evaluat
                               const ae_epoch_row *row, bool is_best, ae_clock *clock) {
     const double begin_s = ae_now_s();
     ae_watchdog_doing("writing the run's files");
-    ae_status status = is_writer(files) ? write_results(files, evaluation, row) : AE_OK;
+    ae_status status =
+        is_writer(files) ? write_results(files, &state->position, evaluation, row) : AE_OK;
     ae_position_next_epoch(&state->position);
     if (status == AE_OK && is_writer(files)) status = write_epoch(files, state, is_best, clock);
     clock->part_s[AE_PART_IO] += ae_now_s() - begin_s;

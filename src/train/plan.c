@@ -113,9 +113,16 @@ bool ae_plan_test_fits(const ae_plan *plan) {
     return test->height == plan->picture.height && test->width == plan->picture.width;
 }
 
-bool ae_plan_tests(const ae_plan *plan, int64_t epoch) {
+bool ae_plan_ends(const ae_plan *plan, const ae_position *position, int64_t epoch) {
+    const int64_t patience = plan->settings->train.patience;
+    if (epoch >= plan->total_epochs) return true;
+    return patience > 0 && epoch > plan->settings->train.pretrain_epochs &&
+           epoch - position->best_epoch >= patience;
+}
+
+bool ae_plan_tests(const ae_plan *plan, const ae_position *position, int64_t epoch) {
     const int64_t every = plan->settings->output.test_epochs;
-    return epoch + 1 == plan->total_epochs || (every > 0 && (epoch + 1) % every == 0);
+    return ae_plan_ends(plan, position, epoch) || (every > 0 && epoch % every == 0);
 }
 
 double ae_plan_lr(const ae_plan *plan, int64_t update) {

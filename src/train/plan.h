@@ -37,8 +37,11 @@ ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch);
 /* Are all test images of the samples' shape? */
 bool ae_plan_test_fits(const ae_plan *plan);
 
-/* Is the test set evaluated after `epoch` (counted from 0)? */
-bool ae_plan_tests(const ae_plan *plan, int64_t epoch);
+/* Is `epoch`, counted from 1, the run's last, with what `position` tells of the best one? */
+bool ae_plan_ends(const ae_plan *plan, const ae_position *position, int64_t epoch);
+
+/* Is the test set evaluated after it? */
+bool ae_plan_tests(const ae_plan *plan, const ae_position *position, int64_t epoch);
 
 /* The learning rate of an update, counted from 0 through all epochs. */
 double ae_plan_lr(const ae_plan *plan, int64_t update);

@@ -1,6 +1,7 @@
 /* What the person at the terminal, or the reader of a job's log, sees. */
 #include "train/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/file.h"
@@ -45,12 +46,18 @@ void ae_progress_step(const ae_plan *plan, const ae_position *position, const ae
 void ae_progress_epoch(const ae_plan *plan, const ae_epoch_row *row) {
     double share = row->seconds > 0 ? row->part_s[AE_PART_ALLREDUCE][1] / row->seconds : 0;
     char test[96] = "";
-    if (ae_plan_tests(plan, row->epoch - 1))
+    if (!isnan(row->test_loss))
         snprintf(test, sizeof test, "test %.5f  PSNR %.2f dB  SSIM %.4f  ", row->test_loss,
                  row->psnr_db, row->ssim);
     ae_say("epoch %*lld/%lld  loss %.5f  %s%.0f images/s  allreduce %.0f %%",
            plan->total_epochs > 99 ? 3 : 2, (long long)row->epoch, (long long)plan->total_epochs,
            row->train_loss, test, row->images_per_s, 100 * share);
+}
+
+void ae_progress_patience(const ae_plan *plan, const ae_position *position) {
+    if (position->epoch < plan->total_epochs)
+        ae_say("patience ends the run: no epoch after %lld, the best, had a lower validation loss",
+               (long long)position->best_epoch);
 }
 
 /* quoted = DIR/NAME, to be pasted into a shell. */

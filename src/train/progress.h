@@ -10,6 +10,9 @@ void ae_progress_step(const ae_plan *plan, const ae_position *position, const ae
                       double loss);
 void ae_progress_epoch(const ae_plan *plan, const ae_epoch_row *row);
 
+/* After the last epoch, or before going on: is it train.patience that ended the run? */
+void ae_progress_patience(const ae_plan *plan, const ae_position *position);
+
 /* Where to find what the run made. */
 void ae_progress_end(const ae_plan *plan);
 

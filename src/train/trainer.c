@@ -263,22 +263,20 @@ static ae_epoch_row begin_row(const ae_trainer *trainer) {
     return row;
 }
 
-/* Fills the row's figures; *complete: false where a rank was asked to stop and left images out.
- * Collective. */
+/* Fills the row's figures, and has the position tell the best epoch; *complete: false where a rank
+ * was asked to stop and left images out. Collective. */
 static ae_status evaluate(ae_trainer *trainer, ae_epoch_row *row, bool *is_best, bool *complete,
                           bool *stop) {
-    const int64_t epoch = trainer->state.position.epoch;
+    ae_position after = trainer->state.position;
     bool stop_too = false;
-    ae_status status = AE_OK;
-    *complete = true;
-    if (ae_plan_tests(&trainer->plan, epoch))
-        status =
-            ae_evaluation_test(&trainer->evaluation, row, epoch, &trainer->clock, complete, stop);
+    ae_status status = ae_evaluation_validate(&trainer->evaluation, &after, &row->validation_loss,
+                                              is_best, &trainer->clock, complete, stop);
     if (status != AE_OK || !*complete) return status;
-    status = ae_evaluation_validate(&trainer->evaluation, &trainer->state.position,
-                                    &row->validation_loss, is_best, &trainer->clock, complete,
-                                    &stop_too);
+    if (ae_plan_tests(&trainer->plan, &after, row->epoch))
+        status = ae_evaluation_test(&trainer->evaluation, row, after.epoch, &trainer->clock,
+                                    complete, &stop_too);
     *stop |= stop_too;
+    if (status == AE_OK && *complete) trainer->state.position = after;
     return status;
 }
 
@@ -306,20 +304,25 @@ static ae_status run_epoch(ae_trainer *trainer, bool *stop) {
         ae_files_save_epoch(&trainer->files, state, &trainer->evaluation, &row, is_best, clock);
     if (status != AE_OK) return status;
     ae_progress_epoch(plan, &row);
-    if (row.epoch == plan->total_epochs) ae_say("hash     %s", row.parameters_hash);
+    if (ae_plan_ends(plan, &state->position, row.epoch)) {
+        ae_progress_patience(plan, &state->position);
+        ae_say("hash     %s", row.parameters_hash);
+    }
     return AE_OK;
 }
 
 /* From the state's position to the end. Collective. */
 static ae_status run_epochs(ae_trainer *trainer) {
-    const int64_t *epoch = &trainer->state.position.epoch, end = trainer->plan.total_epochs;
+    const ae_position *position = &trainer->state.position;
     ae_model_take(&trainer->model, trainer->state.parameters);
     ae_clock_begin_epoch(&trainer->clock);
-    while (*epoch < end) {
+    bool ended = false;
+    while (!ended) {
         bool stop;
         ae_status status = run_epoch(trainer, &stop);
         if (status != AE_OK) return status;
-        if (stop && *epoch < end) return stop_early(trainer);
+        ended = position->step == 0 && ae_plan_ends(&trainer->plan, position, position->epoch);
+        if (stop && !ended) return stop_early(trainer);
     }
     return AE_OK;
 }
@@ -360,7 +363,7 @@ ae_status ae_trainer_measure(ae_trainer *trainer, int64_t steps, double *seconds
 
 /* ---- run ---- */
 
-/* All epochs are done. *remains: but results.h5 lacks the last one's figures, and the state is
+/* The last epoch is done. *remains: but results.h5 lacks the last one's figures, and the state is
  * before its evaluation again. Collective. */
 static ae_status find_end(ae_trainer *trainer, bool *remains) {
     ae_position *position = &trainer->state.position;
@@ -368,7 +371,9 @@ static ae_status find_end(ae_trainer *trainer, bool *remains) {
     ae_status status = ae_files_hold_epoch(&trainer->files, position->epoch, &hold);
     if (status != AE_OK) return status;
     *remains = !hold;
-    ae_say("finished before: all %lld epochs are done%s", (long long)position->epoch,
+    ae_progress_patience(&trainer->plan, position);
+    ae_say("finished before: %s%lld epochs are done%s",
+           position->epoch < trainer->plan.total_epochs ? "" : "all ", (long long)position->epoch,
            hold ? ""
                 : "; results.h5 isn't there, or lacks the last, which is evaluated again (its "
                   "training loss is lost)");
@@ -405,7 +410,7 @@ ae_status ae_trainer_run(ae_trainer *trainer) {
     ae_status status = ae_files_open(&trainer->files, &trainer->state);
     trainer->clock.saved_s = ae_now_s();
     if (status != AE_OK) return status;
-    if (position->epoch >= plan->total_epochs) {
+    if (ae_plan_ends(plan, position, position->epoch) && position->step == 0) {
         bool remains;
         status = find_end(trainer, &remains);
         if (status != AE_OK || !remains) return status;

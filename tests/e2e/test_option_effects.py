@@ -63,7 +63,8 @@ FOLLOW = {"noise.sigma": ["noise.test_sigma"]}
 
 # Options of which another value is taken: see test_taken_...
 TAKEN = ["run.dir", "run.resume", "run.time_limit", "run.stall_seconds", "run.slow_percent",
-         "data.dir", "data.train", "data.test", "data.cache", "output.checkpoint_epochs", "output.checkpoint_steps",
+         "data.dir", "data.train", "data.test", "data.cache", "train.patience",
+         "output.checkpoint_epochs", "output.checkpoint_steps",
          "output.checkpoint_minutes", "output.keep", "output.test_epochs", "output.reconstructions",
          "output.reconstruction_epochs"]
 

@@ -68,6 +68,52 @@ def test_best_through_a_kill(tmp_path):
     assert len(checkpoints(tmp_path / "run")) == 8
 
 
+def end_of(losses, pretrain_epochs, patience):
+    """The epoch after which patience is over, and the best one, counted from 1."""
+    best = pretrain_epochs
+    for epoch in range(pretrain_epochs, len(losses)):
+        best = epoch if epoch == pretrain_epochs or losses[epoch] < losses[best] else best
+        if epoch - best >= patience:
+            return epoch + 1, best + 1
+    raise AssertionError(f"they get better all the time: {losses}")
+
+
+def test_patience(tmp_path):
+    """The run ends like one of so many epochs, whatever pretraining came to; killed and gone on
+    with too; and a larger one lets it go on to what it would have come to."""
+    options = {**OPTIONS, "train.epochs": 20, "optimizer.lr": 0.2, "noise.sigma": 0.1,
+               "output.test_epochs": 0}
+    run(tmp_path, write_config(tmp_path, {**options, "run.dir": "whole"}), ranks=None)
+    losses, hashes = columns(tmp_path / "whole")
+    last, best = end_of(losses, 2, 2)
+    assert best < last < 20
+    config = write_config(tmp_path, {**options, "train.patience": 2, "output.checkpoint_epochs": 3})
+    with Run(tmp_path, [config]) as started:
+        started.wait_for("epoch  3/")
+        started.send(signal.SIGKILL)
+        started.wait()
+    done = run(tmp_path, config)
+    assert f"no epoch after {best}, the best" in done.stdout
+    assert columns(tmp_path / "run") == (losses[:last], hashes[:last])
+    with h5py.File(tmp_path / "run" / "results.h5", "r") as file:
+        tested = file["epochs/psnr_db"][()]
+        assert len(tested) == last and not math.isnan(tested[-1]) and math.isnan(tested[-2])
+        assert file["reconstructions/epoch"][-1] == last
+    folder = tmp_path / "run" / "checkpoints"
+    assert content(folder / "best.h5")[0]["best_epoch"] == best
+    assert (folder / f"epoch-{last:04d}.h5").exists()
+    again = run(tmp_path, config)
+    assert f"finished before: {last} epochs are done" in again.stdout
+    run(tmp_path, config, "--set", "train.patience=20")
+    assert columns(tmp_path / "run") == (losses, hashes)
+
+
+def test_patience_without_validation(tmp_path):
+    config = write_config(tmp_path, {"train.patience": 3})
+    assert_refused(run(tmp_path, config, expect=None), USAGE, "[train] patience: is 3",
+                   "train.validation_images, which is 0")
+
+
 def test_too_many(tmp_path):
     config = write_config(tmp_path, {**OPTIONS, "train.validation_images": 160})
     assert_refused(run(tmp_path, config, expect=None), USAGE, "validation_images",

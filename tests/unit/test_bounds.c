@@ -44,6 +44,7 @@ static const bounds table[] = {
     {"train.block", 1, 1000000, "a whole number from 1 to 1000000, or the word auto", false, false},
     {"train.skip_steps", WHOLE(0, 1000000000)},
     {"train.validation_images", WHOLE(0, 10000000)},
+    {"train.patience", WHOLE(0, 1000000)},
     {"noise.sigma", REAL(0, 10)},
     {"noise.clamp_min", REAL(-1000, 1000)},
     {"noise.clamp_max", REAL(-1000, 1000)},
@@ -69,9 +70,10 @@ static const bounds table[] = {
 };
 /* clang-format on */
 
-/* The options that others must not be above or below, moved out of the way of a bound. */
+/* The options that others must not be above, below or without, moved out of the way of a bound. */
 static const char far_apart[] = "[noise]\nclamp_min = -1000\nclamp_max = 1000\n"
                                 "[train]\nbatch = 1000000\npretrain_epochs = 1\n"
+                                "validation_images = 1\n"
                                 "[optimizer]\nlr = 1000\n";
 
 static const bounds *find(const char *name) {
