@@ -35,12 +35,8 @@ def expected(tmp_path_factory):
 # What says fast, in each of its ways, and other traps: precisions, standards, OpenMP, quotes.
 FAST = ("-Ofast -ffast-math -funsafe-math-optimizations -ffinite-math-only -fassociative-math "
         "-freciprocal-math -fno-signed-zeros -fno-trapping-math -ffp-contract=fast")
-HOSTILE = {
-    "gcc": (f"{FAST} -fsingle-precision-constant -fallow-store-data-races -std=gnu89 -march=native "
-            "-fno-openmp -DNAME='\"two words\"'", FAST, "None"),
-    "clang": (f"{FAST} -fapprox-func -fdenormal-fp-math=positive-zero -std=gnu89 -march=native",
-              FAST, "Debug"),
-}
+HOSTILE = (f"{FAST} -fsingle-precision-constant -fallow-store-data-races -std=gnu89 -march=native "
+           "-fno-openmp -DNAME='\"two words\"'")
 
 
 def has_openmp(compiler):
@@ -53,11 +49,11 @@ FORMATS = ("PNG", "JPEG", "TIFF")
 PICTURE_TESTS = ("test_picture_bad", "test_picture_write")
 
 
-def build(folder, compiler, cflags, ldflags, build_type):
+def build(folder):
     """Builds the program, and some tests; returns what cmake said of the configuration."""
-    env = {**os.environ, "CC": compiler, "CFLAGS": cflags, "LDFLAGS": ldflags}
+    env = {**os.environ, "CC": "gcc", "CFLAGS": HOSTILE, "LDFLAGS": FAST}
     said = []
-    for command in (["cmake", "-S", ROOT, "-B", folder, f"-DCMAKE_BUILD_TYPE={build_type}",
+    for command in (["cmake", "-S", ROOT, "-B", folder, "-DCMAKE_BUILD_TYPE=None",
                      f"-DPython3_EXECUTABLE={sys.executable}",
                      # A library's own flags, as a cluster's mpicc may name them, come after the
                      # environment's.
@@ -73,16 +69,15 @@ def build(folder, compiler, cflags, ldflags, build_type):
 
 
 @pytest.fixture(scope="module")
-def built(request, tmp_path_factory):
-    """The folder of a compiler's build, and what cmake said; each is made once."""
-    compiler = request.param
-    if not has_openmp(compiler):
-        pytest.skip(f"{compiler} with OpenMP is missing")
-    folder = tmp_path_factory.mktemp(compiler)
-    return folder, build(folder, compiler, *HOSTILE[compiler])
+def built(tmp_path_factory):
+    """The folder of a build, and what cmake said; made once. With clang's flags that spoil it
+    tests/run.sh builds a part of its own."""
+    if not has_openmp("gcc"):
+        pytest.skip("gcc with OpenMP is missing")
+    folder = tmp_path_factory.mktemp("built")
+    return folder, build(folder)
 
 
-@pytest.mark.parametrize("built", HOSTILE, indirect=True)
 def test_flags_of_the_environment(tmp_path, expected, built):
     program = built[0] / "ae_dist"
     assert trained_hash(tmp_path, program) == expected
@@ -90,7 +85,6 @@ def test_flags_of_the_environment(tmp_path, expected, built):
     assert "main" in symbols and "set_fast_math" not in symbols  # start-up code of fast mathematics
 
 
-@pytest.mark.parametrize("built", HOSTILE, indirect=True)
 def test_formats_of_pictures_are_missing(built):
     """It is said, and their files are refused with what to install."""
     folder, said = built

@@ -91,8 +91,8 @@ def without_comments(texts):
 def test_no_fast_math():
     assert found(FAST_MATH, without_comments(read_all(is_build_file))) == []
     assert found(FAST_MATH, read_all(is_c)) == []
-    assert found(FAST_MATH, without_comments(
-        read_all(lambda path: is_script(path) and path.suffix != ".py"))) == []
+    assert found(FAST_MATH, without_comments(  # tests spoil builds on purpose
+        read_all(lambda path: is_script(path) and "tests" not in path.parts))) == []
 
 
 def test_no_reduction_clause():
