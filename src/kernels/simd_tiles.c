@@ -5,8 +5,7 @@ enum {
     TILE = AE_TILE,
     SIDE = AE_TILE_SIDE,
     COMPONENTS = AE_TILE_COMPONENTS,
-    BLOCK_TILES = 24, /* so many at a time, or a row of tiles where that is more */
-    BLOCK_COLUMNS = BLOCK_TILES * TILE
+    BLOCK_TILES = 24 /* at a time, at most */
 };
 
 /* A block of tiles: of each of `images` images from `image` on, `rows` rows of tiles of `columns`
@@ -101,63 +100,98 @@ INLINE void transform_weights(vec g[3], const vec s[SIDE]) {
 
 /* ---- tiles ---- */
 
-/* components[k][lanes], `stride` floats apart, of the tile of `side` x `side` pixels at
- * pixels[y][x][lanes], rows `row` floats apart: down the columns, then along the rows. */
-INLINE void tile_components(float *components, ptrdiff_t stride, const float *pixels, ptrdiff_t row,
-                            int lanes, int side, void (*transform)(vec r[SIDE], const vec *d)) {
-    for (int c = 0; c < lanes; c += VEC) {
-        vec down[SIDE][SIDE]; /* [component][column] */
+/* columns[k][x][AE_LANES], `stride` floats apart = the components down column x of the pixels at
+ * rows[y][x][AE_LANES], of `side` rows. */
+INLINE void column_components(float *columns, ptrdiff_t stride, const float *const rows[SIDE],
+                              int count, int side, void (*transform)(vec r[SIDE], const vec *d)) {
+    for (ptrdiff_t at = 0; at < (ptrdiff_t)count * AE_LANES; at += VEC) {
+        vec d[SIDE], r[SIDE];
 #pragma GCC unroll 6
-        for (int x = 0; x < side; ++x) {
-            vec d[SIDE], r[SIDE];
+        for (int y = 0; y < side; ++y) d[y] = vec_load(rows[y] + at);
+        transform(r, d);
 #pragma GCC unroll 6
-            for (int y = 0; y < side; ++y) d[y] = vec_load(pixels + y * row + x * lanes + c);
-            transform(r, d);
-#pragma GCC unroll 6
-            for (int k = 0; k < SIDE; ++k) down[k][x] = r[k];
-        }
-#pragma GCC unroll 6
-        for (int k = 0; k < SIDE; ++k) {
-            vec r[SIDE];
-            transform(r, down[k]);
-#pragma GCC unroll 6
-            for (int x = 0; x < SIDE; ++x)
-                vec_store(components + (k * SIDE + x) * stride + c, r[x]);
-        }
+        for (int k = 0; k < SIDE; ++k) vec_store(columns + k * stride + at, r[k]);
     }
 }
 
-/* The components of all tiles of the block, [k][tile][lanes], each from `side` x `side` pixels that
- * begin `shift` before the tile's own. */
-INLINE void block_components(float *components, const ae_planes *in, const block *b, int side,
-                             int shift, void (*transform)(vec r[SIDE], const vec *d),
-                             float *pixels) {
-    const int lanes = lanes_of(in->channels), columns = b->columns * TILE + side - TILE;
-    const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
-    const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
-    for (int i = b->image; i < b->image + b->images; ++i)
-        for (int r = b->row; r < b->row + b->rows; ++r) {
-            turn_to_pixels(pixels, lanes, &in[i], r * TILE - shift, side, b->column * TILE - shift,
-                           columns);
-            for (int t = 0; t < b->columns; ++t, components += lanes)
-                tile_components(components, stride, pixels + (ptrdiff_t)t * TILE * lanes, row,
-                                lanes, side, transform);
+/* components[x] = those along `side` columns of each of a row of tiles; each of the components
+ * `stride` floats from the one before, tiles `lanes` apart. */
+INLINE void row_components(float *components, ptrdiff_t stride, int lanes, const float *columns,
+                           int tiles, int side, void (*transform)(vec r[SIDE], const vec *d)) {
+    for (int t = 0; t < tiles; ++t, components += lanes, columns += TILE * AE_LANES)
+        for (int at = 0; at < AE_LANES; at += VEC) {
+            vec d[SIDE], r[SIDE];
+#pragma GCC unroll 6
+            for (int x = 0; x < side; ++x) d[x] = vec_load(columns + x * AE_LANES + at);
+            transform(r, d);
+#pragma GCC unroll 6
+            for (int x = 0; x < SIDE; ++x) vec_store(components + x * stride + at, r[x]);
         }
 }
 
-static void input_components(float *components, const ae_planes *in, const block *b, int shift,
-                             float *pixels) {
-    block_components(components, in, b, SIDE, shift, transform_input, pixels);
+/* Columns of what a row of tiles reads, each of them `side` of it. */
+static int columns_read(int tiles, int side) {
+    return tiles * TILE + side - TILE;
 }
 
-static void gradient_components(float *components, const ae_planes *in, const block *b,
-                                float *pixels) {
-    block_components(components, in, b, TILE, 0, transform_gradient, pixels);
+/* Rows of pixels, AE_LANES channels of each, of what the tiles of a row read, from one row of tiles
+ * to the next: row y of those of row r is at (TILE r + y) mod side. */
+typedef struct pixel_ring {
+    float *data;
+    ptrdiff_t row; /* floats */
+    int side;
+} pixel_ring;
+
+static float *ring_row(const pixel_ring *ring, int r, int y) {
+    return ring->data + (r * TILE + y) % ring->side * ring->row;
 }
 
-/* pixels[y][x][lanes], rows `row` floats apart = the tile of output of products[k][lanes]. */
+/* The ring has what row r of tiles reads, where it had what the one before did. */
+static void turn_ring(const pixel_ring *ring, const ae_planes *in, int r, int across, int shift) {
+    for (int y = r > 0 ? ring->side - TILE : 0; y < ring->side; ++y)
+        turn_to_pixels(ring_row(ring, r, y), AE_LANES, in, r * TILE + y - shift, 1, -shift,
+                       columns_read(across, ring->side));
+}
+
+/* The components of all tiles of the block, [k][tile][lanes], each from `side` x `side` pixels that
+ * begin `shift` before the tile's own; `across` tiles are a whole row. */
+INLINE void block_components(float *components, const ae_planes *in, const block *b, int across,
+                             int side, int shift, void (*transform)(vec r[SIDE], const vec *d),
+                             float *pixels, float *columns) {
+    const int lanes = lanes_of(in->channels), count = columns_read(b->columns, side);
+    const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
+    for (int i = b->image; i < b->image + b->images; ++i)
+        for (int r = b->row; r < b->row + b->rows; ++r, components += b->columns * lanes) {
+            pixel_ring ring = {pixels, columns_of(columns_read(across, side)) * AE_LANES, side};
+            for (int c = 0; c < lanes; c += AE_LANES, ring.data += side * ring.row) {
+                const ae_planes channels =
+                    ae_planes_channels(&in[i], c, at_most(in->channels - c, AE_LANES));
+                const float *rows[SIDE];
+                if (b->column == 0) turn_ring(&ring, &channels, r, across, shift);
+                for (int y = 0; y < side; ++y)
+                    rows[y] = ring_row(&ring, r, y) + b->column * TILE * AE_LANES;
+                column_components(columns, count * AE_LANES, rows, count, side, transform);
+                for (int k = 0; k < SIDE; ++k)
+                    row_components(components + k * SIDE * stride + c, stride, lanes,
+                                   columns + k * count * AE_LANES, b->columns, side, transform);
+            }
+        }
+}
+
+static void input_components(float *components, const ae_planes *in, const block *b, int across,
+                             int shift, float *pixels, float *columns) {
+    block_components(components, in, b, across, SIDE, shift, transform_input, pixels, columns);
+}
+
+static void gradient_components(float *components, const ae_planes *in, const block *b, int across,
+                                float *pixels, float *columns) {
+    block_components(components, in, b, across, TILE, 0, transform_gradient, pixels, columns);
+}
+
+/* pixels[y][x][AE_LANES], rows `row` floats apart = the tile of output of products[k] of up to
+ * AE_LANES channels. */
 INLINE void tile_output(float *pixels, ptrdiff_t row, const float *products, ptrdiff_t stride,
-                        int lanes, const float *bias, int channels) {
+                        const float *bias, int channels) {
     for (int c = 0; c < channels; c += VEC) {
         vec down[TILE][SIDE];
         const vec_mask mask = vec_first(channels - c < VEC ? channels - c : VEC);
@@ -177,35 +211,54 @@ INLINE void tile_output(float *pixels, ptrdiff_t row, const float *products, ptr
             transform_output(y, down[k]);
 #pragma GCC unroll 4
             for (int x = 0; x < TILE; ++x)
-                vec_store(pixels + k * row + x * lanes + c, vec_add(y[x], offset));
+                vec_store(pixels + k * row + x * AE_LANES + c, vec_add(y[x], offset));
         }
     }
+}
+
+/* Of row r of the block's tiles, up to AE_LANES channels of an image. */
+static void output_row(const ae_planes *out, const block *b, int r, const float *products,
+                       ptrdiff_t stride, int lanes, const float *bias, const ae_epilogue *epilogue,
+                       float *pixels) {
+    const int columns = b->columns * TILE;
+    const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * AE_LANES;
+    for (int t = 0; t < b->columns; ++t)
+        tile_output(pixels + (ptrdiff_t)t * TILE * AE_LANES, row, products + t * lanes, stride,
+                    bias, out->channels);
+    for (int h = r * TILE; h < (r + 1) * TILE && h < out->height; ++h)
+        turn_to_planes(out, pixels + (h - r * TILE) * row, h, b->column * TILE, columns, epilogue);
 }
 
 static void output_tiles(const ae_planes *out, const block *b, const float *products,
                          const float *bias, const ae_epilogue *epilogue, float *pixels) {
-    const int lanes = lanes_of(out->channels), columns = b->columns * TILE;
-    const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * lanes;
+    const int lanes = lanes_of(out->channels);
     const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
-    for (int i = b->image; i < b->image + b->images; ++i) {
-        const ae_epilogue its = ae_epilogue_of(epilogue, i);
-        for (int r = b->row; r < b->row + b->rows; ++r) {
-            for (int t = 0; t < b->columns; ++t, products += lanes)
-                tile_output(pixels + (ptrdiff_t)t * TILE * lanes, row, products, stride, lanes,
-                            bias, out->channels);
-            for (int h = r * TILE; h < (r + 1) * TILE && h < out->height; ++h)
-                turn_to_planes(&out[i], pixels + (h - r * TILE) * row, h, b->column * TILE, columns,
-                               &its);
-        }
-    }
+    for (int i = b->image; i < b->image + b->images; ++i)
+        for (int r = b->row; r < b->row + b->rows; ++r, products += b->columns * lanes)
+            for (int c = 0; c < lanes; c += AE_LANES) {
+                const int count = at_most(out->channels - c, AE_LANES);
+                const ae_planes channels = ae_planes_channels(&out[i], c, count);
+                ae_epilogue its = ae_epilogue_of(epilogue, i);
+                ae_planes gate;
+                if (its.gate) {
+                    gate = ae_planes_channels(its.gate, c, count);
+                    its.gate = &gate;
+                }
+                output_row(&channels, b, r, products + c, stride, lanes, bias ? bias + c : NULL,
+                           &its, pixels);
+            }
 }
 
 /* ---- the kernels ---- */
 
-static size_t pixels_floats(int lanes, int width) {
-    const int columns = tiles_across(width) * TILE;
-    const int most = columns < BLOCK_COLUMNS ? columns : BLOCK_COLUMNS;
-    return (size_t)(SIDE * columns_of(most + SIDE - TILE)) * (size_t)lanes;
+/* Rings for images of so many lanes whose tiles make, or are, that width. */
+static ptrdiff_t rings_floats(int lanes, int width) {
+    return (ptrdiff_t)SIDE * columns_of(columns_read(tiles_across(width), SIDE)) * lanes;
+}
+
+/* Components down the columns of what a row of a block reads, or pixels of what it makes. */
+static ptrdiff_t columns_floats(void) {
+    return (ptrdiff_t)SIDE * columns_of(columns_read(BLOCK_TILES, SIDE)) * AE_LANES;
 }
 
 /* The products of up to PRODUCT_ROWS channels of the smaller image with up to PRODUCT_LANES of the
@@ -218,16 +271,16 @@ static size_t groups_floats(int as, int bs) {
     return (size_t)rows * (size_t)((bs + PRODUCT_LANES - 1) / PRODUCT_LANES) * GROUP;
 }
 
-/* Pixels of a block's rows, components of what is read and of what is made, and groups, for images
- * of that width that are made, or whose gradient is read. */
+/* Rings of what is read, or of both images, a row's columns, components of what is read and of what
+ * is made, and groups, for images of that width that are made, or whose gradient is read. */
 static size_t tiles_scratch(int in_channels, int out_channels, int width) {
     const int in = lanes_of(in_channels), out = lanes_of(out_channels);
-    const size_t components = COMPONENTS * (size_t)(component_floats(BLOCK_TILES, in) +
-                                                    component_floats(BLOCK_TILES, out));
+    const ptrdiff_t components =
+        COMPONENTS * (component_floats(BLOCK_TILES, in) + component_floats(BLOCK_TILES, out));
     /* Of a plain convolution, and a transposed one. */
     const size_t groups = groups_floats(out_channels, in_channels);
     const size_t turned = groups_floats(in_channels, out_channels);
-    return pixels_floats(in > out ? in : out, width) + components +
+    return (size_t)(rings_floats(in + out, width) + columns_floats() + components) +
            (groups > turned ? groups : turned);
 }
 
@@ -243,15 +296,15 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images
                            int shift, float *scratch) {
     const int in_lanes = lanes_of(in->channels), out_lanes = lanes_of(out->channels);
     const int lines = (in->channels + AE_TILE_CHAIN - 1) / AE_TILE_CHAIN;
-    float *pixels = scratch;
-    float *components =
-        pixels + pixels_floats(in_lanes > out_lanes ? in_lanes : out_lanes, out->width);
+    const int across = tiles_across(out->width);
+    float *columns = scratch + rings_floats(in_lanes, out->width);
+    float *components = columns + columns_floats();
     for (block b = {0}; next_block(&b, images, out->height, out->width);) {
         const int tiles = tiles_of(&b);
         const ptrdiff_t in_stride = component_floats(tiles, in_lanes);
         const ptrdiff_t out_stride = component_floats(tiles, out_lanes);
         float *products = components + COMPONENTS * in_stride;
-        input_components(components, in, &b, shift, pixels);
+        input_components(components, in, &b, across, shift, scratch, columns);
         for (int k = 0; k < COMPONENTS; ++k) {
             const product p = {.sums = products + k * out_stride,
                                .factors = components + k * in_stride,
@@ -269,7 +322,7 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images
                                .chain = CHAIN_A_LINE};
             multiply_tiles(&p, tiles, out_lanes);
         }
-        output_tiles(out, &b, products, bias, epilogue, pixels);
+        output_tiles(out, &b, products, bias, epilogue, columns);
     }
 }
 
@@ -307,18 +360,20 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
                            int padding, float *scratch) {
     const int as = small->channels, bs = large->channels;
     const int a_lanes = lanes_of(as), b_lanes = lanes_of(bs);
-    const int all = images * tiles_across(small->height) * tiles_across(small->width);
-    float *pixels = scratch;
-    float *groups = pixels + pixels_floats(a_lanes > b_lanes ? a_lanes : b_lanes, small->width);
+    const int across = tiles_across(small->width);
+    const int all = images * tiles_across(small->height) * across;
+    float *of_small = scratch, *of_large = of_small + rings_floats(a_lanes, small->width);
+    float *columns = of_large + rings_floats(b_lanes, small->width);
+    float *groups = columns + columns_floats();
     float *components = groups + groups_floats(as, bs);
     int done = 0;
     for (block b = {0}; next_block(&b, images, small->height, small->width);) {
         const int tiles = tiles_of(&b);
         const ptrdiff_t a_stride = component_floats(tiles, a_lanes);
         const ptrdiff_t b_stride = component_floats(tiles, b_lanes);
-        float *of_large = components + COMPONENTS * a_stride, *group = groups;
-        gradient_components(components, small, &b, pixels);
-        input_components(of_large, large, &b, padding, pixels);
+        float *vectors = components + COMPONENTS * a_stride, *group = groups;
+        gradient_components(components, small, &b, across, of_small, columns);
+        input_components(vectors, large, &b, across, padding, of_large, columns);
         done += tiles;
         for (int row = 0; row < as; row += PRODUCT_ROWS)
             for (int lane = 0; lane < bs; lane += PRODUCT_LANES) {
@@ -328,7 +383,7 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
                     const product p = {.sums =
                                            group + k * GROUP_COMPONENT - row * PRODUCT_LANES - lane,
                                        .factors = components + k * a_stride,
-                                       .vectors = of_large + k * b_stride,
+                                       .vectors = vectors + k * b_stride,
                                        .sum_stride = PRODUCT_LANES,
                                        .factor_stride = 1,
                                        .block_stride = AE_LANES,
