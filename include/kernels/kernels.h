@@ -18,7 +18,7 @@
 
 /* The order of operations described here. What checkpoints record is the version that their
  * network's numbers have had since (ae_network_contract). */
-enum { AE_CONTRACT_VERSION = 3 };
+enum { AE_CONTRACT_VERSION = 4 };
 
 enum { AE_KERNEL_MAX = 7 }; /* largest kernel side */
 
@@ -39,27 +39,32 @@ enum { AE_KERNEL_MAX = 7 }; /* largest kernel side */
  * gradient it is zero. */
 enum { AE_WINOGRAD_COMPONENTS = 4 };
 
-/* 3x3 kernels from and to 16 channels and more work by F(4x4, 3x3) (ibid.) at the points 0, a, -a,
- * b, -b and infinity, a = 5/8 and b = 3/2: a tile of 4 x 4 pixels of output from 6 x 6 of input, 36
- * multiplications where 144 were. (Of the eighths and sixteenths these two give the smallest
- * errors.) With the matrices (rows for components)
+/* Kernels of 3x3 and 5x5 with stride 1 from and to 16 channels and more work by F(m x m, r x r)
+ * (ibid.), m + r = 7, at the points 0, a, -a, b, -b and infinity, a = 5/8 and b = 3/2: a tile of
+ * m x m pixels of output from 6 x 6 of input, 36 multiplications where 144 were, or 100. (Of the
+ * eighths and sixteenths these two give the smallest errors of 3x3.) With the matrices (rows for
+ * components)
  *
- *     BT = aabb    0    -aa-bb   0    1  0     G =  1 / aabb           0          0
- *            0  -abb     -bb     a    1  0         (1             a         aa) / (2 aa (aa - bb))
- *            0   abb     -bb    -a    1  0         (1            -a         aa) / (2 aa (aa - bb))
- *            0  -aab     -aa     b    1  0         (1             b         bb) / (2 bb (bb - aa))
- *            0   aab     -aa    -b    1  0         (1            -b         bb) / (2 bb (bb - aa))
- *            0  aabb      0   -aa-bb  0  1          0             0          1
+ *     BT = aabb    0    -aa-bb   0    1  0     G =  1 / aabb       0        0 ...
+ *            0  -abb     -bb     a    1  0         (1   a   aa ...) / (2 aa (aa - bb))
+ *            0   abb     -bb    -a    1  0         (1  -a   aa ...) / (2 aa (aa - bb))
+ *            0  -aab     -aa     b    1  0         (1   b   bb ...) / (2 bb (bb - aa))
+ *            0   aab     -aa    -b    1  0         (1  -b   bb ...) / (2 bb (bb - aa))
+ *            0  aabb      0   -aa-bb  0  1         (0   0   ...  1)
  *
- * and A with rows (1 0 0 0), (1 a aa aaa), (1 -a aa -aaa), the same of b, and (0 0 0 1), a tile d
- * of pixels has the components v = BT d BT', the kernel u = G g G' (taken in double and rounded
- * once), each component's products are summed over the channels, m = sum of u v, and the tile of
- * output is A' m A. Of a tile e of a gradient by the output the components are q = A e A'; the
- * products s = sum over the tiles, image by image and row by row, of q v give the derivatives
- * G' s G by the kernel.
+ * and A with rows (1 0 ...), (1 a aa ...), (1 -a aa ...), the same of b, and (... 0 1), G of r
+ * columns and A of m, a tile d of pixels has the components v = BT d BT', the kernel u = G g G'
+ * (taken in double and rounded once), each component's products are summed over the channels,
+ * m = sum of u v, and the tile of output is A' m A. Of a tile e of a gradient by the output the
+ * components are q = A e A'; the products s = sum over the tiles, image by image and row by row,
+ * of q v give the derivatives G' s G by the kernel.
  * Pixels outside the image are zeros. Transforms go down the columns first, then along the rows;
  * their order of operations is that of src/kernels/reference_tiles.c. */
-enum { AE_TILE = 4, AE_TILE_SIDE = 6, AE_TILE_COMPONENTS = 36, AE_TILE_CHAIN = 8 };
+enum { AE_TILE_SIDE = 6, AE_TILE_COMPONENTS = 36 };
+
+/* Sums over channels are made of chains of so many: errors grow with a chain's length, and those of
+ * 3x3 are the larger ones beside a direct chain's. */
+enum { AE_TILE_CHAIN_3X3 = 8, AE_TILE_CHAIN_5X5 = 32 };
 
 /* A convolution, as every kernel takes it. Of n rows or columns a plain one makes
  * (n + 2 padding - kernel) / stride + 1, rounded down; a transposed one, its adjoint,
@@ -117,8 +122,8 @@ typedef struct ae_kernels {
      * (c, i, j) of the taps that there are, from and to 16 channels and more (i, j, c); pixels
      * outside the image are zeros and take part. Of pairs of rows, in the order (c, j): m1 begins
      * with the bias, m2 with 0, component 0 goes on from m1 + m2 and component 3 from m1 - m2. Of
-     * tiles, each component's are chains of AE_TILE_CHAIN channels, in the order of c, that begin
-     * with 0 and are then added, the bias to the whole tile. */
+     * tiles, each component's are chains of AE_TILE_CHAIN_... channels, in the order of c, that
+     * begin with 0 and are then added, the bias to the whole tile. */
     void (*conv_forward)(const ae_planes *out, const ae_planes *in, int images, const ae_conv *conv,
                          const float *weights, const float *bias, const ae_epilogue *epilogue,
                          float *scratch);
@@ -219,8 +224,9 @@ size_t ae_conv_weights(const ae_conv *conv);
 /* Rows and columns of zeros that the convolution's kernels need around images (ae_planes). */
 int ae_conv_halo(const ae_conv *conv);
 
-/* The version of the contract since which the convolution's numbers are as they are: 3 from and to
- * 16 channels and more but for kernels of 1 x 1 with stride 1, else 2. */
+/* The version of the contract since which the convolution's numbers are as they are: from and to 16
+ * channels and more 4 for kernels of 5 x 5 with stride 1, 2 for those of 1 x 1 and 3 for all
+ * others; else 2. */
 int ae_conv_contract(const ae_conv *conv);
 
 /* A picture can be worked on in tiles, each as a picture of its own. Rows (and columns) of a tile's
@@ -244,8 +250,8 @@ int ae_conv_tile(const ae_conv *conv);
 double ae_conv_work(const ae_conv *conv, int height, int width);
 
 /* The multiplications that its algorithm does in their place, in each of the three kernels: of
- * pairs 2 of 3, of tiles 1 of 4, else all. Those of rows and columns that complete the last tiles,
- * and the transforms', aren't counted. */
+ * pairs 2 of 3, of tiles 1 of 4 or 9 of 25, else all. Those of rows and columns that complete the
+ * last tiles, and the transforms', aren't counted. */
 double ae_conv_multiplications(const ae_conv *conv, int height, int width);
 
 /* How many paths this build has for this kind of processor (src/kernels/paths.def); path 0 is the

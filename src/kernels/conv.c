@@ -10,13 +10,16 @@ enum { MANY_CHANNELS = 16 };
 
 ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv) {
     const bool has_many = conv->in_channels >= MANY_CHANNELS && conv->out_channels >= MANY_CHANNELS;
-    if (conv->kernel == 3 && conv->stride == 1) return has_many ? AE_CONV_TILES : AE_CONV_PAIRS;
+    const bool is_tiled = (conv->kernel == 3 || conv->kernel == 5) && conv->stride == 1;
+    if (is_tiled && has_many) return AE_CONV_TILES;
+    if (is_tiled && conv->kernel == 3) return AE_CONV_PAIRS;
     return has_many && conv->kernel * conv->stride > 1 ? AE_CONV_PIXELS : AE_CONV_TAPS;
 }
 
 int ae_conv_contract(const ae_conv *conv) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
-    return algorithm == AE_CONV_TILES || algorithm == AE_CONV_PIXELS ? 3 : 2;
+    if (algorithm == AE_CONV_TILES) return conv->kernel == 5 ? 4 : 3;
+    return algorithm == AE_CONV_PIXELS ? 3 : 2;
 }
 
 bool ae_conv_is_adjoint(const ae_conv *conv, bool backward) {
@@ -68,7 +71,8 @@ int ae_conv_halo(const ae_conv *conv) {
 
 int ae_conv_tile(const ae_conv *conv) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
-    return algorithm == AE_CONV_TILES ? AE_TILE : algorithm == AE_CONV_PAIRS ? 2 : 1;
+    if (algorithm == AE_CONV_TILES) return ae_tile_outputs(conv->kernel);
+    return algorithm == AE_CONV_PAIRS ? 2 : 1;
 }
 
 /* The margin of a correlation with padding p is (margin + p) / s before, rounded up; behind it, row
@@ -80,10 +84,10 @@ static ae_margin correlation_margin(ae_margin in, int kernel, int stride, int pa
 }
 
 /* Of the six rows that a tile reads, the first makes its first row alone and the last its last one;
- * each of the others makes all four. So a tile of which more than one row would be in the margin is
+ * each of the others makes all rows. So a tile of which more than one row would be in the margin is
  * all in it. */
-static int tile_margin(int margin) {
-    return margin % AE_TILE == 1 ? margin : (margin + AE_TILE - 1) / AE_TILE * AE_TILE;
+static int tile_margin(int margin, int rows) {
+    return margin % rows == 1 ? margin : (margin + rows - 1) / rows * rows;
 }
 
 ae_margin ae_conv_margin(const ae_conv *conv, ae_margin in) {
@@ -91,7 +95,8 @@ ae_margin ae_conv_margin(const ae_conv *conv, ae_margin in) {
     if (!ae_conv_is_adjoint(conv, false) || conv->stride == 1) {
         const ae_margin m = correlation_margin(in, k, conv->stride, ae_conv_shift(conv, false));
         if (ae_conv_algorithm_of(conv) != AE_CONV_TILES) return m;
-        return (ae_margin){tile_margin(m.before), tile_margin(m.after)};
+        const int rows = ae_tile_outputs(k);
+        return (ae_margin){tile_margin(m.before, rows), tile_margin(m.after, rows)};
     }
     /* Row 2 y + i - p of the adjoint has tap y of what it reads, for each i < k. */
     const int before = 2 * in.before + k - 2 - p, missing = 2 - k + p;
@@ -112,7 +117,8 @@ double ae_conv_multiplications(const ae_conv *conv, int height, int width) {
     case AE_CONV_PAIRS:
         return work * AE_WINOGRAD_COMPONENTS / (2 * 3);
     case AE_CONV_TILES:
-        return work * AE_TILE_COMPONENTS / (AE_TILE * AE_TILE * 9);
+        return work * AE_TILE_COMPONENTS /
+               (ae_conv_tile(conv) * ae_conv_tile(conv) * conv->kernel * conv->kernel);
     case AE_CONV_PIXELS:
     case AE_CONV_TAPS:
         break;
@@ -145,40 +151,50 @@ static void pack_pairs(float *packed, const float *weight, int out, int in, ptrd
             }
 }
 
-/* The six components of a line of three weights. */
-static void components_of_line(double u[AE_TILE_SIDE], const double g[3]) {
+/* The sum of weights `first`, first + 2 ... of a line times the powers of a square. */
+static double powers(const double *g, int kernel, int first, double square) {
+    int last = first + (kernel - 1 - first) / 2 * 2;
+    double sum = g[last];
+    while ((last -= 2) >= 0) sum = g[last] + square * sum;
+    return sum;
+}
+
+/* The six components of a line of `kernel` weights. */
+static void components_of_line(double u[AE_TILE_SIDE], const double *g, int kernel) {
     const double a = AE_TILE_A, a2 = AE_TILE_A2, of_a = 2 * a2 * (a2 - AE_TILE_B2);
     const double b = AE_TILE_B, b2 = AE_TILE_B2, of_b = 2 * b2 * (b2 - AE_TILE_A2);
+    const double even_a = powers(g, kernel, 0, a2), odd_a = a * powers(g, kernel, 1, a2);
+    const double even_b = powers(g, kernel, 0, b2), odd_b = b * powers(g, kernel, 1, b2);
     u[0] = g[0] / AE_TILE_PRODUCT;
-    u[1] = ((g[0] + a2 * g[2]) + a * g[1]) / of_a;
-    u[2] = ((g[0] + a2 * g[2]) - a * g[1]) / of_a;
-    u[3] = ((g[0] + b2 * g[2]) + b * g[1]) / of_b;
-    u[4] = ((g[0] + b2 * g[2]) - b * g[1]) / of_b;
-    u[5] = g[2];
+    u[1] = (even_a + odd_a) / of_a;
+    u[2] = (even_a - odd_a) / of_a;
+    u[3] = (even_b + odd_b) / of_b;
+    u[4] = (even_b - odd_b) / of_b;
+    u[5] = g[kernel - 1];
 }
 
 /* u = the components of a kernel whose weights are `direction` apart from g on. */
-static void components_of_tile(double u[AE_TILE_COMPONENTS], const float *g, int direction) {
-    double down[3][AE_TILE_SIDE];
-    for (int j = 0; j < 3; ++j) {
-        const double column[3] = {(double)g[direction * j], (double)g[direction * (3 + j)],
-                                  (double)g[direction * (6 + j)]};
-        components_of_line(down[j], column);
+static void components_of_tile(double u[AE_TILE_COMPONENTS], const float *g, int kernel,
+                               int direction) {
+    double down[AE_TILE_SIDE][AE_TILE_SIDE], line[AE_TILE_SIDE];
+    for (int j = 0; j < kernel; ++j) {
+        for (int i = 0; i < kernel; ++i) line[i] = (double)g[direction * (i * kernel + j)];
+        components_of_line(down[j], line, kernel);
     }
     for (int k = 0; k < AE_TILE_SIDE; ++k) {
-        const double row[3] = {down[0][k], down[1][k], down[2][k]};
-        components_of_line(u + k * AE_TILE_SIDE, row);
+        for (int j = 0; j < kernel; ++j) line[j] = down[j][k];
+        components_of_line(u + k * AE_TILE_SIDE, line, kernel);
     }
 }
 
-static void pack_tiles(float *packed, const float *weight, int out, int in, ptrdiff_t out_stride,
-                       ptrdiff_t in_stride, int direction) {
+static void pack_tiles(float *packed, const float *weight, int out, int in, int kernel,
+                       ptrdiff_t out_stride, ptrdiff_t in_stride, int direction) {
     const size_t component = (size_t)in * ae_lane_channels(out);
     memset(packed, 0, AE_TILE_COMPONENTS * component * sizeof *packed);
     for (int ic = 0; ic < in; ++ic)
         for (int oc = 0; oc < out; ++oc) {
             double u[AE_TILE_COMPONENTS];
-            components_of_tile(u, weight + oc * out_stride + ic * in_stride, direction);
+            components_of_tile(u, weight + oc * out_stride + ic * in_stride, kernel, direction);
             for (int k = 0; k < AE_TILE_COMPONENTS; ++k)
                 packed[(size_t)k * component + ae_lane_weight(in, oc, ic)] = (float)u[k];
         }
@@ -219,7 +235,7 @@ void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool 
         pack_pairs(packed, weight, out, in, out_stride, in_stride, direction);
         break;
     case AE_CONV_TILES:
-        pack_tiles(packed, weight, out, in, out_stride, in_stride, direction);
+        pack_tiles(packed, weight, out, in, conv->kernel, out_stride, in_stride, direction);
         break;
     case AE_CONV_PIXELS:
         pack_pixels(packed, weight, out, in, taps, out_stride, in_stride, direction);

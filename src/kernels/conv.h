@@ -10,10 +10,19 @@ typedef enum ae_conv_algorithm {
     AE_CONV_TAPS,   /* tap by tap, planes in the lanes of vectors */
     AE_CONV_PIXELS, /* tap by tap, channels in the lanes */
     AE_CONV_PAIRS,  /* Winograd's F(2, 3) down the columns: pairs of rows */
-    AE_CONV_TILES   /* Winograd's F(4x4, 3x3): tiles of 4 x 4 pixels */
+    AE_CONV_TILES   /* Winograd's F(4x4, 3x3) and F(2x2, 5x5): tiles of 6 x 6 pixels */
 } ae_conv_algorithm;
 
 ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv);
+
+/* Side of the output of a tile. */
+static inline int ae_tile_outputs(int kernel) {
+    return AE_TILE_SIDE + 1 - kernel;
+}
+
+static inline int ae_tile_chain(int kernel) {
+    return kernel == 3 ? AE_TILE_CHAIN_3X3 : AE_TILE_CHAIN_5X5;
+}
 
 /* The points a and b of tiles, and the numbers of their matrices; but for the last five all are
  * exact. */
@@ -23,6 +32,8 @@ ae_conv_algorithm ae_conv_algorithm_of(const ae_conv *conv);
 #define AE_TILE_B2 (AE_TILE_B * AE_TILE_B)
 #define AE_TILE_A3 (AE_TILE_A2 * AE_TILE_A)
 #define AE_TILE_B3 (AE_TILE_B2 * AE_TILE_B)
+#define AE_TILE_A4 (AE_TILE_A2 * AE_TILE_A2)
+#define AE_TILE_B4 (AE_TILE_B2 * AE_TILE_B2)
 #define AE_TILE_SUM (AE_TILE_A2 + AE_TILE_B2)
 #define AE_TILE_PRODUCT (AE_TILE_A2 * AE_TILE_B2)
 #define AE_TILE_C0 ((float)(1 / (double)AE_TILE_PRODUCT))

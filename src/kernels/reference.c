@@ -105,7 +105,7 @@ static void convolve_image(const ae_planes *out, const ae_planes *in, const ae_c
     const bool spreads = conv->stride > 1 && ae_conv_is_adjoint(conv, backward);
     const int shift = ae_conv_shift(conv, backward);
     if (algorithm == AE_CONV_TILES) {
-        ae_reference_tiles(out, in, weights, bias, epilogue, shift, scratch);
+        ae_reference_tiles(out, in, weights, bias, epilogue, conv->kernel, shift, scratch);
         return;
     }
     for (int oc = 0; oc < out->channels; ++oc)
@@ -246,7 +246,7 @@ void ae_reference_conv_weights(float *sums, const ae_planes *in, const ae_planes
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     (void)scratch;
     if (algorithm == AE_CONV_TILES)
-        ae_reference_tiles_weights(sums, small, large, images, conv->padding);
+        ae_reference_tiles_weights(sums, small, large, images, conv->kernel, conv->padding);
     else if (algorithm == AE_CONV_PIXELS)
         add_pixel_gradients(sums, small, large, images, conv);
     else

@@ -324,8 +324,8 @@ static void convolve(const ae_planes *out, const ae_planes *in, int images, cons
                      const ae_epilogue *epilogue, float *scratch) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     if (algorithm == AE_CONV_TILES) {
-        convolve_tiles(out, in, images, weights, bias, epilogue, ae_conv_shift(conv, backward),
-                       scratch);
+        convolve_tiles(out, in, images, weights, bias, epilogue, conv->kernel,
+                       ae_conv_shift(conv, backward), scratch);
         return;
     }
     for (int i = 0; i < images; ++i) {

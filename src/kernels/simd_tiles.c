@@ -1,12 +1,29 @@
-/* Winograd's F(4x4, 3x3) in vectors, for simd.c: a component of all tiles of a block is a product
- * of two small matrices. The chains of operations are the reference's. */
+/* Winograd's F(4x4, 3x3) and F(2x2, 5x5) in vectors, for simd.c: a component of all tiles of a
+ * block is a product of two small matrices. The chains of operations are the reference's. */
 
 enum {
-    TILE = AE_TILE,
     SIDE = AE_TILE_SIDE,
     COMPONENTS = AE_TILE_COMPONENTS,
+    TILE_MAX = 4,    /* side of a tile's output, at most */
+    KERNEL_MAX = 5,  /* of a kernel */
     BLOCK_TILES = 24 /* at a time, at most */
 };
+
+/* An image that is made, or whose gradient is read, in tiles. */
+typedef struct tiling {
+    int kernel, tile; /* sides of the kernel, and of a tile's output */
+    int images, down, across;
+} tiling;
+
+static int tiles_across(int n, int tile) {
+    return (n + tile - 1) / tile;
+}
+
+static tiling tiling_of(const ae_planes *image, int images, int kernel) {
+    const int tile = ae_tile_outputs(kernel);
+    return (tiling){kernel, tile, images, tiles_across(image->height, tile),
+                    tiles_across(image->width, tile)};
+}
 
 /* A block of tiles: of each of `images` images from `image` on, `rows` rows of tiles of `columns`
  * each, from tile (row, column) on. */
@@ -14,30 +31,25 @@ typedef struct block {
     int image, row, column, images, rows, columns;
 } block;
 
-static int tiles_across(int n) {
-    return (n + TILE - 1) / TILE;
-}
-
-/* The block behind `b` of images of height x width, in the order of images and of their rows of
- * tiles: of several images where they are whole. False at the end; begins with {0}. */
-static bool next_block(block *b, int images, int height, int width) {
-    const int across = tiles_across(width), down = tiles_across(height);
-    const int columns = at_most(across, BLOCK_TILES);
-    const int rows = at_most(down, BLOCK_TILES / columns);
-    const bool is_whole = columns == across && rows == down;
+/* The block behind `b`, in the order of images and of their rows of tiles: of several images where
+ * they are whole. False at the end; begins with {0}. */
+static bool next_block(block *b, const tiling *t) {
+    const int columns = at_most(t->across, BLOCK_TILES);
+    const int rows = at_most(t->down, BLOCK_TILES / columns);
+    const bool is_whole = columns == t->across && rows == t->down;
     b->column += b->columns;
-    if (b->rows > 0 && b->column >= across) {
+    if (b->rows > 0 && b->column >= t->across) {
         b->column = 0;
         b->row += b->rows;
     }
-    if (b->row >= down) {
+    if (b->row >= t->down) {
         b->row = 0;
         b->image += b->images;
     }
-    if (b->image >= images) return false;
-    b->images = is_whole ? at_most(images - b->image, BLOCK_TILES / (rows * columns)) : 1;
-    b->columns = at_most(across - b->column, columns);
-    b->rows = at_most(down - b->row, rows);
+    if (b->image >= t->images) return false;
+    b->images = is_whole ? at_most(t->images - b->image, BLOCK_TILES / (rows * columns)) : 1;
+    b->columns = at_most(t->across - b->column, columns);
+    b->rows = at_most(t->down - b->row, rows);
     return true;
 }
 
@@ -53,7 +65,9 @@ static ptrdiff_t component_floats(int tiles, int lanes) {
 
 /* ---- transforms of one line, for VEC channels at a time ---- */
 
-INLINE void transform_input(vec r[SIDE], const vec d[SIDE]) {
+/* Of `count` numbers: those read, or made. */
+INLINE void transform_input(vec r[SIDE], const vec *d, int count) {
+    (void)count;
     const vec a = vec_set(AE_TILE_A), minus_a = vec_set(-AE_TILE_A), a2 = vec_set(-AE_TILE_A2);
     const vec b = vec_set(AE_TILE_B), minus_b = vec_set(-AE_TILE_B), b2 = vec_set(-AE_TILE_B2);
     const vec sum = vec_set(-AE_TILE_SUM), scale = vec_set(AE_TILE_PRODUCT);
@@ -67,169 +81,200 @@ INLINE void transform_input(vec r[SIDE], const vec d[SIDE]) {
     r[5] = vec_fma(scale, d[1], vec_fma(sum, d[3], d[5]));
 }
 
-INLINE void transform_output(vec y[TILE], const vec m[SIDE]) {
+INLINE void transform_output(vec *y, const vec m[SIDE], int count) {
     const vec even_a = vec_add(m[1], m[2]), odd_a = vec_sub(m[1], m[2]);
     const vec even_b = vec_add(m[3], m[4]), odd_b = vec_sub(m[3], m[4]);
     y[0] = vec_add(vec_add(m[0], even_a), even_b);
+    if (count == 2) {
+        y[1] = vec_fma(vec_set(AE_TILE_B), odd_b, vec_fma(vec_set(AE_TILE_A), odd_a, m[5]));
+        return;
+    }
     y[1] = vec_fma(vec_set(AE_TILE_B), odd_b, vec_mul(vec_set(AE_TILE_A), odd_a));
     y[2] = vec_fma(vec_set(AE_TILE_B2), even_b, vec_mul(vec_set(AE_TILE_A2), even_a));
     y[3] = vec_fma(vec_set(AE_TILE_B3), odd_b, vec_fma(vec_set(AE_TILE_A3), odd_a, m[5]));
 }
 
-INLINE void transform_gradient(vec q[SIDE], const vec y[TILE]) {
+INLINE void transform_gradient(vec q[SIDE], const vec *y, int count) {
     const vec a2 = vec_set(AE_TILE_A2), b2 = vec_set(AE_TILE_B2);
-    const vec even_a = vec_fma(a2, y[2], y[0]), odd_a = vec_fma(a2, y[3], y[1]);
-    const vec even_b = vec_fma(b2, y[2], y[0]), odd_b = vec_fma(b2, y[3], y[1]);
+    vec even_a = y[0], odd_a = y[1], even_b = y[0], odd_b = y[1];
+    if (count > 2) {
+        even_a = vec_fma(a2, y[2], y[0]), odd_a = vec_fma(a2, y[3], y[1]);
+        even_b = vec_fma(b2, y[2], y[0]), odd_b = vec_fma(b2, y[3], y[1]);
+    }
     q[0] = y[0];
     q[1] = vec_fma(vec_set(AE_TILE_A), odd_a, even_a);
     q[2] = vec_fma(vec_set(-AE_TILE_A), odd_a, even_a);
     q[3] = vec_fma(vec_set(AE_TILE_B), odd_b, even_b);
     q[4] = vec_fma(vec_set(-AE_TILE_B), odd_b, even_b);
-    q[5] = y[3];
+    q[5] = y[count - 1];
 }
 
-INLINE void transform_weights(vec g[3], const vec s[SIDE]) {
+INLINE void transform_weights(vec *g, const vec s[SIDE], int count) {
     const vec even_a = vec_mul(vec_set(AE_TILE_CA), vec_add(s[1], s[2]));
     const vec odd_a = vec_mul(vec_set(AE_TILE_ACA), vec_sub(s[1], s[2]));
     const vec even_b = vec_mul(vec_set(AE_TILE_CB), vec_add(s[3], s[4]));
     const vec odd_b = vec_mul(vec_set(AE_TILE_BCB), vec_sub(s[3], s[4]));
     g[0] = vec_add(vec_fma(vec_set(AE_TILE_C0), s[0], even_a), even_b);
     g[1] = vec_add(odd_a, odd_b);
-    g[2] = vec_fma(vec_set(AE_TILE_B2), even_b, vec_fma(vec_set(AE_TILE_A2), even_a, s[5]));
+    if (count == 3) {
+        g[2] = vec_fma(vec_set(AE_TILE_B2), even_b, vec_fma(vec_set(AE_TILE_A2), even_a, s[5]));
+        return;
+    }
+    g[2] = vec_fma(vec_set(AE_TILE_B2), even_b, vec_mul(vec_set(AE_TILE_A2), even_a));
+    g[3] = vec_fma(vec_set(AE_TILE_B2), odd_b, vec_mul(vec_set(AE_TILE_A2), odd_a));
+    g[4] = vec_fma(vec_set(AE_TILE_B4), even_b, vec_fma(vec_set(AE_TILE_A4), even_a, s[5]));
 }
 
 /* ---- tiles ---- */
 
+typedef void transform_function(vec r[SIDE], const vec *d, int count);
+
 /* columns[k][x][AE_LANES], `stride` floats apart = the components down column x of the pixels at
  * rows[y][x][AE_LANES], of `side` rows. */
 INLINE void column_components(float *columns, ptrdiff_t stride, const float *const rows[SIDE],
-                              int count, int side, void (*transform)(vec r[SIDE], const vec *d)) {
+                              int count, int side, transform_function *transform) {
     for (ptrdiff_t at = 0; at < (ptrdiff_t)count * AE_LANES; at += VEC) {
         vec d[SIDE], r[SIDE];
 #pragma GCC unroll 6
         for (int y = 0; y < side; ++y) d[y] = vec_load(rows[y] + at);
-        transform(r, d);
+        transform(r, d, side);
 #pragma GCC unroll 6
         for (int k = 0; k < SIDE; ++k) vec_store(columns + k * stride + at, r[k]);
     }
 }
 
-/* components[x] = those along `side` columns of each of a row of tiles; each of the components
- * `stride` floats from the one before, tiles `lanes` apart. */
+/* components[x] = those along `side` columns of each of a row of tiles, whose columns begin `step`
+ * apart; each of the components `stride` floats from the one before, tiles `lanes` apart. */
 INLINE void row_components(float *components, ptrdiff_t stride, int lanes, const float *columns,
-                           int tiles, int side, void (*transform)(vec r[SIDE], const vec *d)) {
-    for (int t = 0; t < tiles; ++t, components += lanes, columns += TILE * AE_LANES)
+                           int tiles, int step, int side, transform_function *transform) {
+    for (int t = 0; t < tiles; ++t, components += lanes, columns += step * AE_LANES)
         for (int at = 0; at < AE_LANES; at += VEC) {
             vec d[SIDE], r[SIDE];
 #pragma GCC unroll 6
             for (int x = 0; x < side; ++x) d[x] = vec_load(columns + x * AE_LANES + at);
-            transform(r, d);
+            transform(r, d, side);
 #pragma GCC unroll 6
             for (int x = 0; x < SIDE; ++x) vec_store(components + x * stride + at, r[x]);
         }
 }
 
 /* Columns of what a row of tiles reads, each of them `side` of it. */
-static int columns_read(int tiles, int side) {
-    return tiles * TILE + side - TILE;
+static int columns_read(int tiles, int tile, int side) {
+    return tiles * tile + side - tile;
 }
 
-/* Rows of pixels, AE_LANES channels of each, of what the tiles of a row read, from one row of tiles
- * to the next: row y of those of row r is at (TILE r + y) mod side. */
+/* Rows of pixels, AE_LANES channels of each, of what the tiles of a row read, `side` rows, from one
+ * row of tiles to the next: row y of those of row r is at (tile * r + y) mod side. */
 typedef struct pixel_ring {
     float *data;
     ptrdiff_t row; /* floats */
-    int side;
+    int tile, side;
 } pixel_ring;
 
+static pixel_ring ring_at(float *data, const tiling *t, int side) {
+    const int columns = columns_of(columns_read(t->across, t->tile, side));
+    return (pixel_ring){data, (ptrdiff_t)columns * AE_LANES, t->tile, side};
+}
+
 static float *ring_row(const pixel_ring *ring, int r, int y) {
-    return ring->data + (r * TILE + y) % ring->side * ring->row;
+    return ring->data + (r * ring->tile + y) % ring->side * ring->row;
 }
 
 /* The ring has what row r of tiles reads, where it had what the one before did. */
 static void turn_ring(const pixel_ring *ring, const ae_planes *in, int r, int across, int shift) {
-    for (int y = r > 0 ? ring->side - TILE : 0; y < ring->side; ++y)
-        turn_to_pixels(ring_row(ring, r, y), AE_LANES, in, r * TILE + y - shift, 1, -shift,
-                       columns_read(across, ring->side));
+    for (int y = r > 0 ? ring->side - ring->tile : 0; y < ring->side; ++y)
+        turn_to_pixels(ring_row(ring, r, y), AE_LANES, in, r * ring->tile + y - shift, 1, -shift,
+                       columns_read(across, ring->tile, ring->side));
 }
 
 /* The components of all tiles of the block, [k][tile][lanes], each from `side` x `side` pixels that
- * begin `shift` before the tile's own; `across` tiles are a whole row. */
-INLINE void block_components(float *components, const ae_planes *in, const block *b, int across,
-                             int side, int shift, void (*transform)(vec r[SIDE], const vec *d),
+ * begin `shift` before the tile's own. */
+INLINE void block_components(float *components, const ae_planes *in, const tiling *t,
+                             const block *b, int side, int shift, transform_function *transform,
                              float *pixels, float *columns) {
-    const int lanes = lanes_of(in->channels), count = columns_read(b->columns, side);
+    const int lanes = lanes_of(in->channels), count = columns_read(b->columns, t->tile, side);
     const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
     for (int i = b->image; i < b->image + b->images; ++i)
         for (int r = b->row; r < b->row + b->rows; ++r, components += b->columns * lanes) {
-            pixel_ring ring = {pixels, columns_of(columns_read(across, side)) * AE_LANES, side};
+            pixel_ring ring = ring_at(pixels, t, side);
             for (int c = 0; c < lanes; c += AE_LANES, ring.data += side * ring.row) {
                 const ae_planes channels =
                     ae_planes_channels(&in[i], c, at_most(in->channels - c, AE_LANES));
                 const float *rows[SIDE];
-                if (b->column == 0) turn_ring(&ring, &channels, r, across, shift);
+                if (b->column == 0) turn_ring(&ring, &channels, r, t->across, shift);
                 for (int y = 0; y < side; ++y)
-                    rows[y] = ring_row(&ring, r, y) + b->column * TILE * AE_LANES;
+                    rows[y] = ring_row(&ring, r, y) + b->column * t->tile * AE_LANES;
                 column_components(columns, count * AE_LANES, rows, count, side, transform);
                 for (int k = 0; k < SIDE; ++k)
                     row_components(components + k * SIDE * stride + c, stride, lanes,
-                                   columns + k * count * AE_LANES, b->columns, side, transform);
+                                   columns + k * count * AE_LANES, b->columns, t->tile, side,
+                                   transform);
             }
         }
 }
 
-static void input_components(float *components, const ae_planes *in, const block *b, int across,
-                             int shift, float *pixels, float *columns) {
-    block_components(components, in, b, across, SIDE, shift, transform_input, pixels, columns);
+static void input_components(float *components, const ae_planes *in, const tiling *t,
+                             const block *b, int shift, float *pixels, float *columns) {
+    block_components(components, in, t, b, SIDE, shift, transform_input, pixels, columns);
 }
 
-static void gradient_components(float *components, const ae_planes *in, const block *b, int across,
-                                float *pixels, float *columns) {
-    block_components(components, in, b, across, TILE, 0, transform_gradient, pixels, columns);
+static void gradient_components(float *components, const ae_planes *in, const tiling *t,
+                                const block *b, float *pixels, float *columns) {
+    if (t->tile == 2)
+        block_components(components, in, t, b, 2, 0, transform_gradient, pixels, columns);
+    else
+        block_components(components, in, t, b, 4, 0, transform_gradient, pixels, columns);
 }
 
 /* pixels[y][x][AE_LANES], rows `row` floats apart = the tile of output of products[k] of up to
  * AE_LANES channels. */
 INLINE void tile_output(float *pixels, ptrdiff_t row, const float *products, ptrdiff_t stride,
-                        const float *bias, int channels) {
+                        const float *bias, int channels, int tile) {
     for (int c = 0; c < channels; c += VEC) {
-        vec down[TILE][SIDE];
+        vec down[TILE_MAX][SIDE];
         const vec_mask mask = vec_first(channels - c < VEC ? channels - c : VEC);
         const vec offset = bias ? vec_keep(mask, vec_load(bias + c)) : vec_set(0);
 #pragma GCC unroll 6
         for (int x = 0; x < SIDE; ++x) {
-            vec m[SIDE], y[TILE];
+            vec m[SIDE], y[TILE_MAX];
 #pragma GCC unroll 6
             for (int k = 0; k < SIDE; ++k) m[k] = vec_load(products + (k * SIDE + x) * stride + c);
-            transform_output(y, m);
+            transform_output(y, m, tile);
 #pragma GCC unroll 4
-            for (int k = 0; k < TILE; ++k) down[k][x] = y[k];
+            for (int k = 0; k < tile; ++k) down[k][x] = y[k];
         }
 #pragma GCC unroll 4
-        for (int k = 0; k < TILE; ++k) {
-            vec y[TILE];
-            transform_output(y, down[k]);
+        for (int k = 0; k < tile; ++k) {
+            vec y[TILE_MAX];
+            transform_output(y, down[k], tile);
 #pragma GCC unroll 4
-            for (int x = 0; x < TILE; ++x)
+            for (int x = 0; x < tile; ++x)
                 vec_store(pixels + k * row + x * AE_LANES + c, vec_add(y[x], offset));
         }
     }
 }
 
-/* Of row r of the block's tiles, up to AE_LANES channels of an image. */
-static void output_row(const ae_planes *out, const block *b, int r, const float *products,
-                       ptrdiff_t stride, int lanes, const float *bias, const ae_epilogue *epilogue,
-                       float *pixels) {
-    const int columns = b->columns * TILE;
-    const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * AE_LANES;
-    for (int t = 0; t < b->columns; ++t)
-        tile_output(pixels + (ptrdiff_t)t * TILE * AE_LANES, row, products + t * lanes, stride,
-                    bias, out->channels);
-    for (int h = r * TILE; h < (r + 1) * TILE && h < out->height; ++h)
-        turn_to_planes(out, pixels + (h - r * TILE) * row, h, b->column * TILE, columns, epilogue);
+INLINE void row_output(float *pixels, ptrdiff_t row, const float *products, ptrdiff_t stride,
+                       int lanes, const float *bias, int channels, int tiles, int tile) {
+    for (int t = 0; t < tiles; ++t, pixels += tile * AE_LANES, products += lanes)
+        tile_output(pixels, row, products, stride, bias, channels, tile);
 }
 
-static void output_tiles(const ae_planes *out, const block *b, const float *products,
+/* Of row r of the block's tiles, up to AE_LANES channels of an image. */
+static void output_row(const ae_planes *out, int tile, const block *b, int r, const float *products,
+                       ptrdiff_t stride, int lanes, const float *bias, const ae_epilogue *epilogue,
+                       float *pixels) {
+    const int columns = b->columns * tile;
+    const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * AE_LANES;
+    if (tile == 2)
+        row_output(pixels, row, products, stride, lanes, bias, out->channels, b->columns, 2);
+    else
+        row_output(pixels, row, products, stride, lanes, bias, out->channels, b->columns, 4);
+    for (int h = r * tile; h < (r + 1) * tile && h < out->height; ++h)
+        turn_to_planes(out, pixels + (h - r * tile) * row, h, b->column * tile, columns, epilogue);
+}
+
+static void output_tiles(const ae_planes *out, int tile, const block *b, const float *products,
                          const float *bias, const ae_epilogue *epilogue, float *pixels) {
     const int lanes = lanes_of(out->channels);
     const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
@@ -244,21 +289,21 @@ static void output_tiles(const ae_planes *out, const block *b, const float *prod
                     gate = ae_planes_channels(its.gate, c, count);
                     its.gate = &gate;
                 }
-                output_row(&channels, b, r, products + c, stride, lanes, bias ? bias + c : NULL,
-                           &its, pixels);
+                output_row(&channels, tile, b, r, products + c, stride, lanes,
+                           bias ? bias + c : NULL, &its, pixels);
             }
 }
 
 /* ---- the kernels ---- */
 
-/* Rings for images of so many lanes whose tiles make, or are, that width. */
-static ptrdiff_t rings_floats(int lanes, int width) {
-    return (ptrdiff_t)SIDE * columns_of(columns_read(tiles_across(width), SIDE)) * lanes;
+/* Rings for an image of so many lanes. */
+static ptrdiff_t rings_floats(int lanes, const tiling *t) {
+    return SIDE * ring_at(NULL, t, SIDE).row / AE_LANES * lanes;
 }
 
 /* Components down the columns of what a row of a block reads, or pixels of what it makes. */
 static ptrdiff_t columns_floats(void) {
-    return (ptrdiff_t)SIDE * columns_of(columns_read(BLOCK_TILES, SIDE)) * AE_LANES;
+    return (ptrdiff_t)SIDE * columns_of(columns_read(BLOCK_TILES, TILE_MAX, SIDE)) * AE_LANES;
 }
 
 /* The products of up to PRODUCT_ROWS channels of the smaller image with up to PRODUCT_LANES of the
@@ -272,15 +317,16 @@ static size_t groups_floats(int as, int bs) {
 }
 
 /* Rings of what is read, or of both images, a row's columns, components of what is read and of what
- * is made, and groups, for images of that width that are made, or whose gradient is read. */
-static size_t tiles_scratch(int in_channels, int out_channels, int width) {
+ * made, and groups, for images of that width that are made, or whose gradient is read. */
+static size_t tiles_scratch(int in_channels, int out_channels, int width, int kernel) {
+    const tiling t = tiling_of(&(ae_planes){.width = width}, 1, kernel);
     const int in = lanes_of(in_channels), out = lanes_of(out_channels);
     const ptrdiff_t components =
         COMPONENTS * (component_floats(BLOCK_TILES, in) + component_floats(BLOCK_TILES, out));
     /* Of a plain convolution, and a transposed one. */
     const size_t groups = groups_floats(out_channels, in_channels);
     const size_t turned = groups_floats(in_channels, out_channels);
-    return (size_t)(rings_floats(in + out, width) + columns_floats() + components) +
+    return (size_t)(rings_floats(in + out, &t) + columns_floats() + components) +
            (groups > turned ? groups : turned);
 }
 
@@ -293,18 +339,19 @@ static void multiply_tiles(const product *p, int tiles, int lanes) {
 
 static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images,
                            const float *weights, const float *bias, const ae_epilogue *epilogue,
-                           int shift, float *scratch) {
+                           int kernel, int shift, float *scratch) {
     const int in_lanes = lanes_of(in->channels), out_lanes = lanes_of(out->channels);
-    const int lines = (in->channels + AE_TILE_CHAIN - 1) / AE_TILE_CHAIN;
-    const int across = tiles_across(out->width);
-    float *columns = scratch + rings_floats(in_lanes, out->width);
+    const int chain = at_most(ae_tile_chain(kernel), in->channels);
+    const int lines = (in->channels + chain - 1) / chain;
+    const tiling t = tiling_of(out, images, kernel);
+    float *columns = scratch + rings_floats(in_lanes, &t);
     float *components = columns + columns_floats();
-    for (block b = {0}; next_block(&b, images, out->height, out->width);) {
+    for (block b = {0}; next_block(&b, &t);) {
         const int tiles = tiles_of(&b);
         const ptrdiff_t in_stride = component_floats(tiles, in_lanes);
         const ptrdiff_t out_stride = component_floats(tiles, out_lanes);
         float *products = components + COMPONENTS * in_stride;
-        input_components(components, in, &b, across, shift, scratch, columns);
+        input_components(components, in, &t, &b, shift, scratch, columns);
         for (int k = 0; k < COMPONENTS; ++k) {
             const product p = {.sums = products + k * out_stride,
                                .factors = components + k * in_stride,
@@ -314,66 +361,69 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images
                                .block_stride = (ptrdiff_t)in->channels * AE_LANES,
                                .factor_step = 1,
                                .vector_step = AE_LANES,
-                               .factor_line = AE_TILE_CHAIN,
-                               .vector_line = AE_TILE_CHAIN * AE_LANES,
+                               .factor_line = chain,
+                               .vector_line = chain * AE_LANES,
                                .lines = lines,
-                               .count = AE_TILE_CHAIN,
-                               .last = in->channels - (lines - 1) * AE_TILE_CHAIN,
+                               .count = chain,
+                               .last = in->channels - (lines - 1) * chain,
                                .chain = CHAIN_A_LINE};
             multiply_tiles(&p, tiles, out_lanes);
         }
-        output_tiles(out, &b, products, bias, epilogue, columns);
+        output_tiles(out, t.tile, &b, products, bias, epilogue, columns);
     }
 }
 
-/* sums[row][lane][9] += G' s G; rows of sums are `stride` floats apart. */
-static void add_kernels(float *sums, ptrdiff_t stride, const float *group, int rows, int lanes) {
+/* sums[row][lane][kernel * kernel] += G' s G; rows of sums are `stride` floats apart. */
+INLINE void add_kernels(float *sums, ptrdiff_t stride, const float *group, int rows, int lanes,
+                        int kernel) {
+    const int taps = kernel * kernel;
     for (int r = 0; r < rows; ++r)
         for (int b = 0; b < lanes; b += VEC) {
             const float *products = group + r * PRODUCT_LANES + b;
-            float *kernels = sums + r * stride + 9 * b;
-            float kernel[9][VEC];
-            vec down[3][SIDE];
+            float *kernels = sums + r * stride + taps * b;
+            float derivative[KERNEL_MAX * KERNEL_MAX][VEC];
+            vec down[KERNEL_MAX][SIDE];
 #pragma GCC unroll 6
             for (int x = 0; x < SIDE; ++x) {
-                vec s[SIDE], g[3];
+                vec s[SIDE], g[KERNEL_MAX];
 #pragma GCC unroll 6
                 for (int k = 0; k < SIDE; ++k)
                     s[k] = vec_load(products + (k * SIDE + x) * GROUP_COMPONENT);
-                transform_weights(g, s);
-#pragma GCC unroll 3
-                for (int i = 0; i < 3; ++i) down[i][x] = g[i];
+                transform_weights(g, s, kernel);
+#pragma GCC unroll 5
+                for (int i = 0; i < kernel; ++i) down[i][x] = g[i];
             }
-#pragma GCC unroll 3
-            for (int i = 0; i < 3; ++i) {
-                vec g[3];
-                transform_weights(g, down[i]);
-#pragma GCC unroll 3
-                for (int j = 0; j < 3; ++j) vec_store(kernel[3 * i + j], g[j]);
+#pragma GCC unroll 5
+            for (int i = 0; i < kernel; ++i) {
+                vec g[KERNEL_MAX];
+                transform_weights(g, down[i], kernel);
+#pragma GCC unroll 5
+                for (int j = 0; j < kernel; ++j) vec_store(derivative[kernel * i + j], g[j]);
             }
             for (int l = 0; l < at_most(lanes - b, VEC); ++l)
-                for (int j = 0; j < 9; ++j) kernels[9 * l + j] += kernel[j][l];
+                for (int j = 0; j < taps; ++j) kernels[taps * l + j] += derivative[j][l];
         }
 }
 
 static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes *large, int images,
-                           int padding, float *scratch) {
+                           int kernel, int padding, float *scratch) {
     const int as = small->channels, bs = large->channels;
     const int a_lanes = lanes_of(as), b_lanes = lanes_of(bs);
-    const int across = tiles_across(small->width);
-    const int all = images * tiles_across(small->height) * across;
-    float *of_small = scratch, *of_large = of_small + rings_floats(a_lanes, small->width);
-    float *columns = of_large + rings_floats(b_lanes, small->width);
+    const int taps = kernel * kernel;
+    const tiling t = tiling_of(small, images, kernel);
+    const int all = t.images * t.down * t.across;
+    float *of_small = scratch, *of_large = of_small + rings_floats(a_lanes, &t);
+    float *columns = of_large + rings_floats(b_lanes, &t);
     float *groups = columns + columns_floats();
     float *components = groups + groups_floats(as, bs);
     int done = 0;
-    for (block b = {0}; next_block(&b, images, small->height, small->width);) {
+    for (block b = {0}; next_block(&b, &t);) {
         const int tiles = tiles_of(&b);
         const ptrdiff_t a_stride = component_floats(tiles, a_lanes);
         const ptrdiff_t b_stride = component_floats(tiles, b_lanes);
         float *vectors = components + COMPONENTS * a_stride, *group = groups;
-        gradient_components(components, small, &b, across, of_small, columns);
-        input_components(vectors, large, &b, across, padding, of_large, columns);
+        gradient_components(components, small, &t, &b, of_small, columns);
+        input_components(vectors, large, &t, &b, padding, of_large, columns);
         done += tiles;
         for (int row = 0; row < as; row += PRODUCT_ROWS)
             for (int lane = 0; lane < bs; lane += PRODUCT_LANES) {
@@ -395,9 +445,12 @@ static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes 
                                        .chain = done > tiles ? CHAIN_GOES_ON : CHAIN_BEGINS};
                     multiply_some(&p, row, lane, rows, lanes);
                 }
-                if (done == all)
-                    add_kernels(sums + ((ptrdiff_t)row * bs + lane) * 9, (ptrdiff_t)bs * 9, group,
-                                rows, lanes);
+                if (done == all && kernel == 3)
+                    add_kernels(sums + ((ptrdiff_t)row * bs + lane) * taps, (ptrdiff_t)bs * taps,
+                                group, rows, lanes, 3);
+                if (done == all && kernel == 5)
+                    add_kernels(sums + ((ptrdiff_t)row * bs + lane) * taps, (ptrdiff_t)bs * taps,
+                                group, rows, lanes, 5);
                 if (tiles < all) group += GROUP; /* to be gone on with */
             }
     }

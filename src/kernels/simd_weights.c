@@ -220,8 +220,10 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     size_t floats = smalls * TILE_TAPS; /* a tile's sums */
     if (algorithm == AE_CONV_TILES) {   /* forward and back, whose images differ in size */
-        const size_t forward = tiles_scratch(conv->in_channels, conv->out_channels, out_width);
-        const size_t back = tiles_scratch(conv->in_channels, conv->out_channels, width);
+        const size_t forward =
+            tiles_scratch(conv->in_channels, conv->out_channels, out_width, conv->kernel);
+        const size_t back =
+            tiles_scratch(conv->in_channels, conv->out_channels, width, conv->kernel);
         return forward > back ? forward : back;
     }
     if (algorithm == AE_CONV_PIXELS)
@@ -255,7 +257,7 @@ static void conv_weights(float *sums, const ae_planes *in, const ae_planes *grad
     if (algorithm == AE_CONV_PIXELS)
         gradient_pixels(sums, small, large, images, conv, scratch);
     else if (algorithm == AE_CONV_TILES)
-        gradient_tiles(sums, small, large, images, conv->padding, scratch);
+        gradient_tiles(sums, small, large, images, conv->kernel, conv->padding, scratch);
     else
         for (int i = 0; i < images; ++i) gradient_planes(sums, &small[i], &large[i], conv, scratch);
 }

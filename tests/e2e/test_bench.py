@@ -82,11 +82,11 @@ def plain_count(conv):
 
 
 def share_done(conv):
-    """Of 3 x 3 kernels of stride 1: F(2, 3) does 4 of 6, F(4x4, 3x3) 36 of 144."""
+    """Of stride 1: F(2, 3) does 4 of 6, F(4x4, 3x3) 36 of 144, F(2x2, 5x5) 36 of 100."""
     in_channels, out_channels, kernel, stride, _, _ = conv
-    if (kernel, stride) != (3, 1):
-        return 1
-    return 36 / 144 if min(in_channels, out_channels) >= 16 else 4 / 6
+    if stride == 1 and kernel in (3, 5) and min(in_channels, out_channels) >= 16:
+        return 36 / (7 - kernel) ** 2 / kernel ** 2
+    return 4 / 6 if (kernel, stride) == (3, 1) else 1
 
 
 def check_counts(found, layers, side):

@@ -357,7 +357,10 @@ static void test_contract(void **state) {
                  {"conv 32 3 relu same, conv 15 3 relu same, conv 3 3 none same", 2},
                  {"conv 16 3 relu same, conv 16 3 relu same, conv 3 3 none same", 3},
                  {"conv 16 1 relu same, conv 16 1 relu same, conv 3 3 none same", 2},
-                 {"conv 16 1 relu same, conv 16 5 relu same, conv 3 3 none same", 3}};
+                 {"conv 16 1 relu same, conv 16 7 relu same, conv 3 3 none same", 3},
+                 {"conv 16 5 relu same, conv 15 5 relu same, conv 3 5 none same", 2},
+                 {"conv 16 5 relu same, conv 16 5 relu same, conv 3 3 none same", 4},
+                 {"conv 16 5 relu same, tconv 16 5 relu same, conv 3 3 none same", 4}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
         const ae_shape picture = {3, 16, 16};
         ae_network *network;

@@ -206,14 +206,15 @@ static void test_adjoint(void **state) {
 
 /* One pixel of a convolution of C channels, exact but for double's rounding, and the same as one
  * chain in float. w: [oc][ic][i][j]. */
-static double exact_pixel(float *chain, const ae_planes *in, const float *w, int oc, int oh,
-                          int ow) {
+static double exact_pixel(float *chain, const ae_planes *in, const float *w, int kernel, int oc,
+                          int oh, int ow) {
+    const int taps = kernel * kernel;
     double sum = 0;
     *chain = 0;
     for (int ic = 0; ic < in->channels; ++ic)
-        for (int tap = 0; tap < 9; ++tap) {
-            float weight = w[(oc * in->channels + ic) * 9 + tap];
-            float pixel = ae_planes_row(in, ic, oh + tap / 3)[ow + tap % 3];
+        for (int tap = 0; tap < taps; ++tap) {
+            float weight = w[(oc * in->channels + ic) * taps + tap];
+            float pixel = ae_planes_row(in, ic, oh + tap / kernel)[ow + tap % kernel];
             sum += (double)weight * (double)pixel;
             *chain = fmaf(weight, pixel, *chain);
         }
@@ -222,32 +223,35 @@ static double exact_pixel(float *chain, const ae_planes *in, const float *w, int
 
 /* Winograd's way, for pictures of c channels to as many, against exact sums; a direct chain's error
  * is what its own is measured by. */
-static void check_error(int c, double bound, double ratio) {
+static void check_error(int c, int kernel, double bound, double ratio) {
     enum { H = 29 };
-    const ae_conv conv = {false, c, c, 3, 1, 0};
+    const ae_conv conv = {false, c, c, kernel, 1, 0};
     const ae_epilogue none = {.kind = AE_EPILOGUE_NONE};
-    image in = image_make(1, c, H + 2, H + 2, 2), out = image_poisoned(c, H, H, 2);
-    float *weights = numbers(3, (size_t)(c * c * 9)), *packed = pack(tested, &conv, weights, false);
-    float *scratch = numbers(4, tested->conv_scratch(&conv, H + 2, H + 2));
+    const int side = H + kernel - 1;
+    image in = image_make(1, c, side, side, kernel - 1), out = image_poisoned(c, H, H, kernel - 1);
+    float *weights = numbers(3, ae_conv_weights(&conv)),
+          *packed = pack(tested, &conv, weights, false);
+    float *scratch = numbers(4, tested->conv_scratch(&conv, side, side));
     tested->conv_forward(&out.planes, &in.planes, 1, &conv, packed, NULL, &none, scratch);
     double worst = 0, square = 0, chain_square = 0;
     for (int oc = 0; oc < c; ++oc)
         for (int oh = 0; oh < H; ++oh)
             for (int ow = 0; ow < H; ++ow) {
                 float chain;
-                double exact = exact_pixel(&chain, &in.planes, weights, oc, oh, ow);
+                double exact = exact_pixel(&chain, &in.planes, weights, kernel, oc, oh, ow);
                 double error = (double)ae_planes_row(&out.planes, oc, oh)[ow] - exact;
                 worst = fmax(worst, fabs(error));
                 square += error * error;
                 chain_square += ((double)chain - exact) * ((double)chain - exact);
             }
-    print_message("%d channels: largest error %.2g, root mean square %.2f of a direct chain's\n", c,
-                  worst, sqrt(square / chain_square));
+    print_message(
+        "%d channels, %dx%d: largest error %.2g, root mean square %.2f of a direct chain's\n", c,
+        kernel, kernel, worst, sqrt(square / chain_square));
     assert_true(worst < bound);
     assert_true(square < ratio * ratio * chain_square);
     float chain;
-    weights[c * 9 + 4] += 1; /* a tap of another weight is noticed */
-    double wrong = exact_pixel(&chain, &in.planes, weights, 1, 0, 0);
+    weights[c * kernel * kernel + 4] += 1; /* a tap of another weight is noticed */
+    double wrong = exact_pixel(&chain, &in.planes, weights, kernel, 1, 0, 0);
     assert_false(fabs((double)ae_planes_row(&out.planes, 1, 0)[0] - wrong) < bound);
     free(in.memory), free(out.memory), free(weights), free(packed), free(scratch);
 }
@@ -257,17 +261,21 @@ static void check_error(int c, double bound, double ratio) {
  * are at most 3 c (3/2 * 2 + 3/2 * 2 + 1 * 2) for weights and pixels below 1.
  * Tiles: a product passes through c additions at most, its factors through 2 transforms of at most
  * 3 operations and one rounding, and the sums through 2 of at most 3 and the bias: c + 19 roundings
- * are more than there are. With a row's
- * sums of magnitudes of A, G and BT (include/kernels/kernels.h), the magnitudes of a line of the
- * last pixel are 2 (0.24 * 1.39 * 5.28 + 3.38 * 0.57 * 3.48) + 4.52 < 22, those of the first 2
- * (1.39 * 5.28 + 0.57 * 3.48) + 4.52 / 0.88 < 24: of a tile 24^2 c. Those bounds are far from what
- * random errors give, so the errors' root mean square is held against a direct chain's: what is
- * measured is 1.05 times as much for pairs of 8 channels, 1.46 and 1.35 for tiles of 16 and 32. */
+ * are more than there are. With a row's sums of magnitudes of A, G and BT
+ * (include/kernels/kernels.h), the magnitudes of a line of 3x3 are for the last pixel
+ * 2 (0.24 * 1.39 * 5.28 + 3.38 * 0.57 * 3.48) + 4.52 < 22, for the first
+ * 2 (1.39 * 5.28 + 0.57 * 3.48) + 4.52 / 0.88 < 24: of a tile 24^2 c. Of 5x5 those for the first
+ * are 2 (1.67 * 5.29 + 1.58 * 3.48) + 4.52 / 0.87 < 34, and fewer for the last. Those bounds are
+ * far from what random errors give, so the errors' root mean square is held against a direct
+ * chain's: what is measured is 1.05 times as much for pairs of 8 channels, for tiles of 16 and 32
+ * channels 1.86 and 1.38 with 3x3, 1.37 and 1.24 with 5x5. */
 static void test_winograd_error(void **state) {
     (void)state;
-    check_error(8, (6 * 8 + 5) * 0x1p-24 * 3 * 8 * 8, 1.2);
-    check_error(16, (16 + 19) * 0x1p-24 * 576 * 16, 2);
-    check_error(32, (32 + 19) * 0x1p-24 * 576 * 32, 2);
+    check_error(8, 3, (6 * 8 + 5) * 0x1p-24 * 3 * 8 * 8, 1.2);
+    check_error(16, 3, (16 + 19) * 0x1p-24 * 576 * 16, 2);
+    check_error(32, 3, (32 + 19) * 0x1p-24 * 576 * 32, 2);
+    check_error(16, 5, (16 + 19) * 0x1p-24 * 1156 * 16, 2);
+    check_error(32, 5, (32 + 19) * 0x1p-24 * 1156 * 32, 2);
 }
 
 /* A NaN or an infinity gets through every step rather than vanish. */
@@ -293,11 +301,11 @@ static void test_negative_zero_stays(void **state) {
     (void)state;
     enum { C = 19, SIDE = 9 };
     const ae_conv convs[] = {
-        {false, 3, C, 1, 1, 0}, {false, C, C, 1, 1, 0}, {false, C, C, 5, 1, 2}};
+        {false, 3, C, 1, 1, 0}, {false, C, C, 1, 1, 0}, {false, C, C, 7, 1, 3}};
     const ae_epilogue epilogues[] = {{.kind = AE_EPILOGUE_RELU}, {AE_EPILOGUE_LEAKY, 0.5f, NULL}};
-    float bias[C], weights[C * C * 25];
+    float bias[C], weights[C * C * 49];
     for (int i = 0; i < C; ++i) bias[i] = -0.0f;
-    for (int i = 0; i < C * C * 25; ++i) weights[i] = -1;
+    for (int i = 0; i < C * C * 49; ++i) weights[i] = -1;
     for (int k = 0; k < 6; ++k) {
         const ae_conv *conv = &convs[k / 2];
         image in = image_make(1, conv->in_channels, SIDE, SIDE, ae_conv_halo(conv));

@@ -66,6 +66,14 @@ static const network_case cases[] = {
      AE_OUTPUT_DIRECT,
      8,
      {13, 7}},
+    {"conv 16 5 sigmoid same, conv 16 5 none same, conv 3 1 none same",
+     AE_OUTPUT_DIRECT,
+     2,
+     {4, 4}},
+    {"conv 16 5 relu, conv 17 5 sigmoid, tconv 16 5 none, tconv 3 5 none",
+     AE_OUTPUT_DIRECT,
+     2,
+     {8, 8}},
 };
 enum { CASES = sizeof cases / sizeof *cases, CHANNELS = 3 };
 
