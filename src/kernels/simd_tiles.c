@@ -306,14 +306,15 @@ static ptrdiff_t columns_floats(void) {
     return (ptrdiff_t)SIDE * columns_of(columns_read(BLOCK_TILES, TILE_MAX, SIDE)) * AE_LANES;
 }
 
-/* The products of up to PRODUCT_ROWS channels of the smaller image with up to PRODUCT_LANES of the
- * larger one: [component][row][lane]. */
-enum { GROUP_COMPONENT = PRODUCT_ROWS * PRODUCT_LANES, GROUP = COMPONENTS * GROUP_COMPONENT };
+/* Sums of products of all channels of the smaller image with PRODUCT_LANES of the larger one,
+ * [component][a][lane], components so far apart. */
+static ptrdiff_t strip_component(int as) {
+    return component_floats(as, PRODUCT_LANES);
+}
 
-/* Sums of products of all pairs of channels, in groups. */
-static size_t groups_floats(int as, int bs) {
-    const int rows = (as + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
-    return (size_t)rows * (size_t)((bs + PRODUCT_LANES - 1) / PRODUCT_LANES) * GROUP;
+static size_t strips_floats(int as, int bs) {
+    const int strips = (bs + PRODUCT_LANES - 1) / PRODUCT_LANES;
+    return (size_t)(COMPONENTS * strip_component(as)) * (size_t)strips;
 }
 
 /* Rings of what is read, or of both images, a row's columns, components of what is read and of what
@@ -324,17 +325,18 @@ static size_t tiles_scratch(int in_channels, int out_channels, int width, int ke
     const ptrdiff_t components =
         COMPONENTS * (component_floats(BLOCK_TILES, in) + component_floats(BLOCK_TILES, out));
     /* Of a plain convolution, and a transposed one. */
-    const size_t groups = groups_floats(out_channels, in_channels);
-    const size_t turned = groups_floats(in_channels, out_channels);
+    const size_t strips = strips_floats(out_channels, in_channels);
+    const size_t turned = strips_floats(in_channels, out_channels);
     return (size_t)(rings_floats(in + out, &t) + columns_floats() + components) +
-           (groups > turned ? groups : turned);
+           (strips > turned ? strips : turned);
 }
 
 static void multiply_tiles(const product *p, int tiles, int lanes) {
     for (int lane = 0; lane < lanes; lane += PRODUCT_LANES)
-        for (int tile = 0; tile < tiles; tile += PRODUCT_ROWS)
-            multiply_some(p, tile, lane, at_most(tiles - tile, PRODUCT_ROWS),
-                          at_most(lanes - lane, PRODUCT_LANES));
+        for (int tile = 0, count; tile < tiles; tile += count) {
+            count = share_of(tiles - tile);
+            multiply_some(p, tile, lane, count, at_most(lanes - lane, PRODUCT_LANES));
+        }
 }
 
 static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images,
@@ -373,14 +375,14 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images
     }
 }
 
-/* sums[row][lane][kernel * kernel] += G' s G; rows of sums are `stride` floats apart. */
-INLINE void add_kernels(float *sums, ptrdiff_t stride, const float *group, int rows, int lanes,
+/* sums[a][lane][kernel * kernel] += G' s G of a strip; `stride` floats from one a to the next. */
+INLINE void add_kernels(float *sums, ptrdiff_t stride, const float *strip, int as, int lanes,
                         int kernel) {
     const int taps = kernel * kernel;
-    for (int r = 0; r < rows; ++r)
+    for (int a = 0; a < as; ++a)
         for (int b = 0; b < lanes; b += VEC) {
-            const float *products = group + r * PRODUCT_LANES + b;
-            float *kernels = sums + r * stride + taps * b;
+            const float *products = strip + a * PRODUCT_LANES + b;
+            float *kernels = sums + a * stride + taps * b;
             float derivative[KERNEL_MAX * KERNEL_MAX][VEC];
             vec down[KERNEL_MAX][SIDE];
 #pragma GCC unroll 6
@@ -388,7 +390,7 @@ INLINE void add_kernels(float *sums, ptrdiff_t stride, const float *group, int r
                 vec s[SIDE], g[KERNEL_MAX];
 #pragma GCC unroll 6
                 for (int k = 0; k < SIDE; ++k)
-                    s[k] = vec_load(products + (k * SIDE + x) * GROUP_COMPONENT);
+                    s[k] = vec_load(products + (k * SIDE + x) * strip_component(as));
                 transform_weights(g, s, kernel);
 #pragma GCC unroll 5
                 for (int i = 0; i < kernel; ++i) down[i][x] = g[i];
@@ -405,53 +407,61 @@ INLINE void add_kernels(float *sums, ptrdiff_t stride, const float *group, int r
         }
 }
 
+/* Of a block's tiles, the components of as and bs channels, [component][tile][lanes]. */
+typedef struct tile_components {
+    const float *factors, *vectors;
+    int tiles, as, bs;
+} tile_components;
+
+/* The strip of the lanes from `lane` on has the products of the tiles, which go on from what it
+ * has, or begin. */
+static void add_tiles(float *strip, const tile_components *pairs, int lane, bool goes_on) {
+    const int a_lanes = lanes_of(pairs->as), b_lanes = lanes_of(pairs->bs);
+    for (int k = 0; k < COMPONENTS; ++k) {
+        const product p = {.sums = strip + k * strip_component(pairs->as) - lane,
+                           .factors = pairs->factors + k * component_floats(pairs->tiles, a_lanes),
+                           .vectors = pairs->vectors + k * component_floats(pairs->tiles, b_lanes),
+                           .sum_stride = PRODUCT_LANES,
+                           .factor_stride = 1,
+                           .block_stride = AE_LANES,
+                           .factor_step = a_lanes,
+                           .vector_step = b_lanes,
+                           .lines = 1,
+                           .count = pairs->tiles,
+                           .last = pairs->tiles,
+                           .chain = goes_on ? CHAIN_GOES_ON : CHAIN_BEGINS};
+        for (int a = 0, count; a < pairs->as; a += count) {
+            count = share_of(pairs->as - a);
+            multiply_some(&p, a, lane, count, at_most(pairs->bs - lane, PRODUCT_LANES));
+        }
+    }
+}
+
 static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes *large, int images,
                            int kernel, int padding, float *scratch) {
-    const int as = small->channels, bs = large->channels;
-    const int a_lanes = lanes_of(as), b_lanes = lanes_of(bs);
-    const int taps = kernel * kernel;
+    const int as = small->channels, bs = large->channels, taps = kernel * kernel;
     const tiling t = tiling_of(small, images, kernel);
     const int all = t.images * t.down * t.across;
-    float *of_small = scratch, *of_large = of_small + rings_floats(a_lanes, &t);
-    float *columns = of_large + rings_floats(b_lanes, &t);
-    float *groups = columns + columns_floats();
-    float *components = groups + groups_floats(as, bs);
+    float *of_small = scratch, *of_large = of_small + rings_floats(lanes_of(as), &t);
+    float *columns = of_large + rings_floats(lanes_of(bs), &t);
+    float *strips = columns + columns_floats(), *factors = strips + strips_floats(as, bs);
     int done = 0;
     for (block b = {0}; next_block(&b, &t);) {
         const int tiles = tiles_of(&b);
-        const ptrdiff_t a_stride = component_floats(tiles, a_lanes);
-        const ptrdiff_t b_stride = component_floats(tiles, b_lanes);
-        float *vectors = components + COMPONENTS * a_stride, *group = groups;
-        gradient_components(components, small, &t, &b, of_small, columns);
+        float *vectors = factors + COMPONENTS * component_floats(tiles, lanes_of(as));
+        const tile_components pairs = {factors, vectors, tiles, as, bs};
+        float *strip = strips;
+        gradient_components(factors, small, &t, &b, of_small, columns);
         input_components(vectors, large, &t, &b, padding, of_large, columns);
         done += tiles;
-        for (int row = 0; row < as; row += PRODUCT_ROWS)
-            for (int lane = 0; lane < bs; lane += PRODUCT_LANES) {
-                const int rows = at_most(as - row, PRODUCT_ROWS);
-                const int lanes = at_most(bs - lane, PRODUCT_LANES);
-                for (int k = 0; k < COMPONENTS; ++k) {
-                    const product p = {.sums =
-                                           group + k * GROUP_COMPONENT - row * PRODUCT_LANES - lane,
-                                       .factors = components + k * a_stride,
-                                       .vectors = vectors + k * b_stride,
-                                       .sum_stride = PRODUCT_LANES,
-                                       .factor_stride = 1,
-                                       .block_stride = AE_LANES,
-                                       .factor_step = a_lanes,
-                                       .vector_step = b_lanes,
-                                       .lines = 1,
-                                       .count = tiles,
-                                       .last = tiles,
-                                       .chain = done > tiles ? CHAIN_GOES_ON : CHAIN_BEGINS};
-                    multiply_some(&p, row, lane, rows, lanes);
-                }
-                if (done == all && kernel == 3)
-                    add_kernels(sums + ((ptrdiff_t)row * bs + lane) * taps, (ptrdiff_t)bs * taps,
-                                group, rows, lanes, 3);
-                if (done == all && kernel == 5)
-                    add_kernels(sums + ((ptrdiff_t)row * bs + lane) * taps, (ptrdiff_t)bs * taps,
-                                group, rows, lanes, 5);
-                if (tiles < all) group += GROUP; /* to be gone on with */
-            }
+        for (int lane = 0; lane < bs; lane += PRODUCT_LANES) {
+            const int lanes = at_most(bs - lane, PRODUCT_LANES);
+            add_tiles(strip, &pairs, lane, done > tiles);
+            if (done == all && kernel == 3)
+                add_kernels(sums + lane * taps, (ptrdiff_t)bs * taps, strip, as, lanes, 3);
+            if (done == all && kernel == 5)
+                add_kernels(sums + lane * taps, (ptrdiff_t)bs * taps, strip, as, lanes, 5);
+            if (tiles < all) strip += COMPONENTS * strip_component(as); /* to be gone on with */
+        }
     }
 }
