@@ -6,7 +6,7 @@ enum {
     COMPONENTS = AE_TILE_COMPONENTS,
     TILE_MAX = 4,    /* side of a tile's output, at most */
     KERNEL_MAX = 5,  /* of a kernel */
-    BLOCK_TILES = 24 /* at a time, at most */
+    BLOCK_TILES = 48 /* at a time, at most */
 };
 
 /* An image that is made, or whose gradient is read, in tiles. */
