@@ -12,7 +12,7 @@
 #include "io/run_folder.h"
 #include "nn/graph.h"
 #include "nn/state.h"
-#include "team/team.h"
+#include "team/noise.h"
 
 /* What a model.h5 or a checkpoint tells of its network. */
 typedef struct ae_model_file {

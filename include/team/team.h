@@ -9,17 +9,7 @@
 #include "data/order.h"
 #include "data/sample.h"
 #include "team/model.h"
-
-/* What the samples of a loop have in common: Gaussian noise (0: none) in units of the pixel range,
- * and the range that noisy pixels are cut to. */
-typedef struct ae_noise {
-    double sigma, clamp_min, clamp_max;
-} ae_noise;
-
-/* noisy = clean with that noise from `stream`, or a copy where there is none. normals: [values,
- * rounded up to 4], overwritten. */
-void ae_noise_add(const ae_planes *noisy, const ae_planes *clean, const ae_noise *noise,
-                  ae_stream stream, float *normals, const ae_kernels *kernels);
+#include "team/noise.h"
 
 /* One thread's memory, touched first by it. */
 typedef struct ae_member {

@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "h5/h5.h"
 #include "nn/state.h"
-#include "team/team.h"
+#include "team/noise.h"
 
 /* One of the two kinds of file. */
 typedef struct ae_trained_kind {

@@ -86,18 +86,6 @@ void ae_team_destroy(ae_team **team) {
 
 /* ---- samples ---- */
 
-void ae_noise_add(const ae_planes *noisy, const ae_planes *clean, const ae_noise *noise,
-                  ae_stream stream, float *normals, const ae_kernels *kernels) {
-    if (noise->sigma == 0) {
-        ae_planes_copy(noisy, clean);
-        return;
-    }
-    const ae_shape shape = {clean->channels, clean->height, clean->width};
-    kernels->normals(normals, quarter_of(shape), stream);
-    kernels->add_noise(noisy, clean, normals, (float)noise->sigma, (float)noise->clamp_min,
-                       (float)noise->clamp_max);
-}
-
 void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_images *images,
                   int64_t index, ae_cut cut, ae_stream stream, const ae_noise *noise) {
     const ae_kernels *kernels = team->model->kernels;

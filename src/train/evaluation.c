@@ -277,8 +277,8 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
 void ae_evaluation_pictures(const ae_evaluation *evaluation, float *images, int64_t count,
                             ae_picture kind, int64_t epoch) {
     const ae_images all = ae_dataset_test(evaluation->dataset);
-    ae_noise noise = ae_plan_test_noise(evaluation->plan, epoch);
-    if (kind == AE_PICTURE_NOISY) noise.sigma = evaluation->plan->settings->noise.test_sigma;
+    const ae_noise noise = kind == AE_PICTURE_NOISY ? ae_noise_of_test(evaluation->plan->settings)
+                                                    : ae_plan_test_noise(evaluation->plan, epoch);
     for (int64_t n = 0; n < count; ++n) {
         ae_member *member = &evaluation->team->members[0];
         const passed p = load_image(evaluation, member, n, &noise);

@@ -94,18 +94,18 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
 
 /* ---- asked ---- */
 
-static ae_noise noise_of(const ae_plan *plan, int64_t epoch, double sigma) {
-    const bool is_pretraining = epoch < plan->settings->train.pretrain_epochs;
-    return (ae_noise){is_pretraining ? 0 : sigma, plan->settings->noise.clamp_min,
-                      plan->settings->noise.clamp_max};
+static bool is_pretraining(const ae_plan *plan, int64_t epoch) {
+    return epoch < plan->settings->train.pretrain_epochs;
 }
 
 ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch) {
-    return noise_of(plan, epoch, plan->settings->noise.sigma);
+    if (is_pretraining(plan, epoch)) return (ae_noise){0};
+    return ae_noise_of_training(plan->settings);
 }
 
 ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch) {
-    return noise_of(plan, epoch, plan->settings->noise.test_sigma);
+    if (is_pretraining(plan, epoch)) return (ae_noise){0};
+    return ae_noise_of_test(plan->settings);
 }
 
 bool ae_plan_test_fits(const ae_plan *plan) {
