@@ -24,6 +24,7 @@ typedef enum ae_axes { AE_AXES_NCHW, AE_AXES_NHWC, AE_AXES_NHW } ae_axes;
 typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
 typedef enum ae_output { AE_OUTPUT_DIRECT, AE_OUTPUT_RESIDUAL } ae_output;
 typedef enum ae_init { AE_INIT_PYTORCH, AE_INIT_HE, AE_INIT_ORTHOGONAL } ae_init;
+typedef enum ae_clamp_on { AE_CLAMP_ON_ALL, AE_CLAMP_ON_TRAINING, AE_CLAMP_ON_TEST } ae_clamp_on;
 typedef enum ae_optimizer_kind { AE_ADAM, AE_ADAMW, AE_SGD } ae_optimizer_kind;
 typedef enum ae_schedule_kind {
     AE_SCHEDULE_CONSTANT,
@@ -79,7 +80,9 @@ typedef struct ae_settings {
         char init_from[AE_TEXT_SIZE]; /* "" = none */
     } train;
     struct {
-        double sigma, clamp_min, clamp_max, test_sigma; /* in units of the pixel range [0, 1] */
+        double sigma, test_sigma;    /* in units of the pixel range [0, 1], as the others */
+        double clamp_min, clamp_max; /* infinite: none */
+        int64_t clamp_on;            /* ae_clamp_on */
     } noise;
     struct {
         int64_t name; /* ae_optimizer_kind */

@@ -7,7 +7,7 @@
 #include "kernels/kernels.h"
 
 /* What the samples of a loop have in common: Gaussian noise (0: none), and the range that noisy
- * pixels are cut to. */
+ * pixels are cut to, infinite where they aren't. */
 typedef struct ae_noise {
     double sigma, clamp_min, clamp_max;
 } ae_noise;

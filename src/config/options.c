@@ -1,5 +1,6 @@
 #include "config/options.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,14 +26,17 @@
 #define WHOLE(initial_, low_, high_, unit_, effect_, help_)                                        \
     .kind = AE_OPTION_WHOLE, low_, high_, REST(initial_, unit_, effect_, help_)
 #define WHOLE_OR_AUTO(number_, low_, high_, unit_, effect_, help_)                                 \
-    .kind = AE_OPTION_WHOLE, low_, high_, .has_auto = true, .number_of_auto = (number_),           \
+    .kind = AE_OPTION_WHOLE, low_, high_, .word = "auto", .number_of_word = (number_),             \
     REST("auto", unit_, effect_, help_)
 #define REAL(initial_, low_, high_, unit_, effect_, help_)                                         \
     .kind = AE_OPTION_REAL, low_, high_, REST(initial_, unit_, effect_, help_)
+#define REAL_OR_NONE(initial_, number_, low_, high_, unit_, effect_, help_)                        \
+    .kind = AE_OPTION_REAL, low_, high_, .word = "none", .number_of_word = (number_),              \
+    REST(initial_, unit_, effect_, help_)
 #define SIDES(initial_, low_, high_, unit_, effect_, help_)                                        \
     .kind = AE_OPTION_SIDES, low_, high_, REST(initial_, unit_, effect_, help_)
 #define RANGE(low_, high_, unit_, effect_, help_)                                                  \
-    .kind = AE_OPTION_RANGE, low_, high_, REST("auto", unit_, effect_, help_)
+    .kind = AE_OPTION_RANGE, low_, high_, .word = "auto", REST("auto", unit_, effect_, help_)
 #define REAL_LIKE(follows_, low_, high_, unit_, effect_, help_)                                    \
     .kind = AE_OPTION_REAL, low_, high_, .follows = #follows_,                                     \
     REST(#follows_, unit_, effect_, help_)

@@ -28,9 +28,9 @@ typedef struct ae_option {
     const char *initial;      /* the default, as in a file; "": the value may be empty */
     double low, high;         /* of numbers; whole ones lie within +-2^53 */
     bool low_open, high_open; /* is the bound itself left out? */
-    const char *follows; /* NULL, or a key of the section whose name as a value means its value */
-    bool has_auto;       /* of whole numbers: the word auto is a value, */
-    int64_t number_of_auto;              /* kept as this number, out of the bounds */
+    const char *follows;   /* NULL, or a key of the section whose name as a value means its value */
+    const char *word;      /* of numbers: NULL, or a word that is a value, */
+    double number_of_word; /* kept as this number, out of the bounds */
     const char *choices[AE_CHOICES_MAX]; /* NULL where there is none */
     bool is_own;                         /* of paths: on a disk that each node has for itself */
     const char *unit;

@@ -11,8 +11,6 @@
 #include "config/paths.h"
 #include "config/quotes.h"
 
-static const char auto_word[] = "auto";
-
 /* The shortest text that strtod() reads back to the same value. */
 static void write_real(double value, char *text, size_t size) {
     for (int digits = 15; digits <= 17; ++digits) {
@@ -53,8 +51,7 @@ void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_S
         write_real(option->low, low, sizeof low);
         write_real(option->high, high, sizeof high);
         const char *to = option->low_open ? ", up to " : " to ";
-        const bool has_auto = option->has_auto || option->kind == AE_OPTION_RANGE;
-        const char *word = has_auto ? auto_word : option->follows;
+        const char *word = option->word ? option->word : option->follows;
         snprintf(allowed, size, "%s%s%s%s%s%s%s", number_word(option->kind),
                  option->low_open ? " above " : " from ", low,
                  option->high_open ? " to below " : to, high, word ? ", or the word " : "",
@@ -102,12 +99,24 @@ static size_t number_length(const char *text, bool real) {
     return at;
 }
 
+/* Is the text the option's word? */
+static bool is_word(const ae_option *option, const char *text) {
+    return option->word && strcmp(text, option->word) == 0;
+}
+
+static void set_number(const ae_option *option, ae_settings *settings, double number) {
+    if (option->kind == AE_OPTION_REAL)
+        *ae_option_real(option, settings) = number;
+    else
+        *ae_option_whole(option, settings) = (int64_t)number;
+}
+
 static ae_status read_number(const ae_option *option, ae_settings *settings, const ae_value *value,
                              const char *where) {
     bool real = option->kind == AE_OPTION_REAL;
     const char *text = value->text;
-    if (option->has_auto && strcmp(text, auto_word) == 0) {
-        *ae_option_whole(option, settings) = option->number_of_auto;
+    if (is_word(option, text)) {
+        set_number(option, settings, option->number_of_word);
         return AE_OK;
     }
     size_t length = number_length(text, real);
@@ -118,18 +127,14 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
         return refuse(option, value->written, where,
                       real ? "has text after the number" : "has text after the whole number");
     errno = 0;
-    int64_t whole = real ? 0 : strtoll(text, NULL, 10);
-    double number = real ? strtod(text, NULL) + 0.0 : (double)whole; /* + 0.0: -0 becomes 0 */
+    double number = strtod(text, NULL) + 0.0; /* -0 becomes 0; whole ones lie within +-2^53 */
     if (number < option->low || (option->low_open && number == option->low) ||
         number > option->high || (option->high_open && number == option->high))
         return refuse(option, value->written, where, "is out of range");
     /* What lies below the normal range has lost digits, and would not read back. */
     if (errno == ERANGE || (number != 0 && fabs(number) < DBL_MIN))
         return refuse(option, value->written, where, "is too near to 0 for a double");
-    if (real)
-        *ae_option_real(option, settings) = number;
-    else
-        *ae_option_whole(option, settings) = whole;
+    set_number(option, settings, number);
     return AE_OK;
 }
 
@@ -175,7 +180,7 @@ static ae_status read_range(const ae_option *option, ae_settings *settings, cons
     double *range = ae_option_real(option, settings);
     int count;
     range[0] = range[1] = 0;
-    if (strcmp(value->text, auto_word) == 0) return AE_OK;
+    if (is_word(option, value->text)) return AE_OK;
     ae_status status = read_pair(range, &count, option, value, where);
     if (status == AE_OK && (count < 2 || range[0] == range[1]))
         status = refuse(option, value->written, where, "is not two numbers that differ");
@@ -235,11 +240,20 @@ ae_status ae_option_read(const ae_option *option, ae_settings *settings, const a
     return read_number(option, settings, value, where);
 }
 
+/* Writes the option's word where the number stands for it. */
+static bool write_word(const ae_option *option, double number, char value[AE_VALUE_SIZE]) {
+    if (!option->word || number != option->number_of_word) return false;
+    strcpy(value, option->word);
+    return true;
+}
+
 static void write_whole(const ae_option *option, int64_t whole, char value[AE_VALUE_SIZE]) {
-    if (option->has_auto && whole == option->number_of_auto)
-        strcpy(value, auto_word);
-    else
+    if (!write_word(option, (double)whole, value))
         snprintf(value, AE_VALUE_SIZE, "%" PRId64, whole);
+}
+
+static void write_number(const ae_option *option, double number, char value[AE_VALUE_SIZE]) {
+    if (!write_word(option, number, value)) write_real(number, value, AE_VALUE_SIZE);
 }
 
 static void write_sides(const double sides[2], char value[AE_VALUE_SIZE]) {
@@ -249,12 +263,12 @@ static void write_sides(const double sides[2], char value[AE_VALUE_SIZE]) {
         snprintf(value, AE_VALUE_SIZE, "%.0f %.0f", sides[0], sides[1]);
 }
 
-static void write_range(const double range[2], char value[AE_VALUE_SIZE]) {
+static void write_range(const ae_option *option, const double range[2], char value[AE_VALUE_SIZE]) {
     char low[32], high[32];
     write_real(range[0], low, sizeof low);
     write_real(range[1], high, sizeof high);
     if (range[0] == range[1])
-        strcpy(value, auto_word);
+        strcpy(value, option->word);
     else
         snprintf(value, AE_VALUE_SIZE, "%s %s", low, high);
 }
@@ -271,13 +285,13 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
         write_whole(option, *(const int64_t *)(const void *)member, value);
         break;
     case AE_OPTION_REAL:
-        write_real(*(const double *)(const void *)member, value, AE_VALUE_SIZE);
+        write_number(option, *(const double *)(const void *)member, value);
         break;
     case AE_OPTION_SIDES:
         write_sides((const double *)(const void *)member, value);
         break;
     case AE_OPTION_RANGE:
-        write_range((const double *)(const void *)member, value);
+        write_range(option, (const double *)(const void *)member, value);
         break;
     case AE_OPTION_CHOICE:
         snprintf(value, AE_VALUE_SIZE, "%s",

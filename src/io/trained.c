@@ -56,6 +56,7 @@ static bool has_only_pretrained(const ae_position *position, int64_t pretrain_ep
 
 static ae_status write_images(ae_h5 *file, const ae_state *state, const ae_settings *settings) {
     const bool clean = has_only_pretrained(&state->position, settings->train.pretrain_epochs);
+    const ae_noise noise = ae_noise_of_training(settings);
     const struct {
         const char *path, *units, *long_name, *description;
         double value;
@@ -66,11 +67,11 @@ static ae_status write_images(ae_h5 *file, const ae_state *state, const ae_setti
          state->range[1]},
         {"/images/noise_sigma", "1", "Training noise",
          "Standard deviation of the noise that the network was trained for; 0: none",
-         clean ? 0 : settings->noise.sigma},
+         clean ? 0 : noise.sigma},
         {"/images/noise_clamp_min", "1", "Lowest noisy pixel",
-         "To which noisy pixels below it were raised", settings->noise.clamp_min},
+         "To which noisy pixels below it were raised; -infinity: none were", noise.clamp_min},
         {"/images/noise_clamp_max", "1", "Highest noisy pixel",
-         "To which noisy pixels above it were lowered", settings->noise.clamp_max},
+         "To which noisy pixels above it were lowered; infinity: none were", noise.clamp_max},
     };
     ae_status status = ae_h5_add_group(
         file, "/images", "What the network was trained on: how pixels became numbers, and noise");
@@ -231,16 +232,17 @@ ae_status ae_trained_read_images(ae_h5 *file, const char *path, double range[2],
     const struct {
         const char *name;
         double *value;
-    } numbers[] = {{"/images/zero", &range[0]},
-                   {"/images/one", &range[1]},
-                   {"/images/noise_sigma", &noise->sigma},
-                   {"/images/noise_clamp_min", &noise->clamp_min},
-                   {"/images/noise_clamp_max", &noise->clamp_max}};
+        bool may_be_infinite;
+    } numbers[] = {{"/images/zero", &range[0], false},
+                   {"/images/one", &range[1], false},
+                   {"/images/noise_sigma", &noise->sigma, false},
+                   {"/images/noise_clamp_min", &noise->clamp_min, true},
+                   {"/images/noise_clamp_max", &noise->clamp_max, true}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
         ae_status status =
             ae_h5_read(file, numbers[i].name, AE_H5_DOUBLE, 0, NULL, numbers[i].value);
         if (status != AE_OK) return status;
-        if (!isfinite(*numbers[i].value))
+        if (isnan(*numbers[i].value) || (isinf(*numbers[i].value) && !numbers[i].may_be_infinite))
             return ae_fail(AE_ERROR_IO, AE_DAMAGED "%s is not finite", path, numbers[i].name);
     }
     if (range[0] == range[1])

@@ -172,8 +172,10 @@ IMAGES = {f"images/{name}": (DOUBLE, (), *texts) for name, *texts in [
     ("one", "pixel value", "White", "The pixel value that is 1 to the network"),
     ("noise_sigma", "1", "Training noise",
      "Standard deviation of the noise that the network was trained for; 0: none"),
-    ("noise_clamp_min", "1", "Lowest noisy pixel", "To which noisy pixels below it were raised"),
-    ("noise_clamp_max", "1", "Highest noisy pixel", "To which noisy pixels above it were lowered")]}
+    ("noise_clamp_min", "1", "Lowest noisy pixel", "To which noisy pixels below it were raised; "
+     "-infinity: none were"),
+    ("noise_clamp_max", "1", "Highest noisy pixel", "To which noisy pixels above it were lowered; "
+     "infinity: none were")]}
 
 
 def checkpoint_groups(moments):

@@ -41,6 +41,7 @@ NUMBERS = {
     "noise.sigma": 0.11,
     "noise.clamp_min": -0.9,
     "noise.clamp_max": 0.9,
+    "noise.clamp_on": "test",
     "noise.test_sigma": 0.11,
     "optimizer.name": "adamw",
     "optimizer.lr": 0.002,

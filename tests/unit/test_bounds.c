@@ -46,8 +46,8 @@ static const bounds table[] = {
     {"train.validation_images", WHOLE(0, 10000000)},
     {"train.patience", WHOLE(0, 1000000)},
     {"noise.sigma", REAL(0, 10)},
-    {"noise.clamp_min", REAL(-1000, 1000)},
-    {"noise.clamp_max", REAL(-1000, 1000)},
+    {"noise.clamp_min", -1000, 1000, "a number from -1000 to 1000, or the word none", false, false},
+    {"noise.clamp_max", -1000, 1000, "a number from -1000 to 1000, or the word none", false, false},
     {"noise.test_sigma", 0, 10, "a number from 0 to 10, or the word sigma", false, false},
     {"optimizer.lr", ABOVE(0, 1000)},
     {"optimizer.beta1", BELOW(0, 1)},
@@ -95,7 +95,8 @@ static bool takes(const char *text, const char *name, const char *value) {
         char is[AE_VALUE_SIZE];
         ae_config_value(config, i, is);
         const ae_option *option = ae_option_at(i);
-        if (ae_option_is_text(option) || option->kind == AE_OPTION_CHOICE)
+        if (ae_option_is_text(option) || option->kind == AE_OPTION_CHOICE ||
+            (option->word && strcmp(value, option->word) == 0))
             assert_string_equal(is, value);
         else
             assert_true(strtod(is, NULL) == strtod(value, NULL));
@@ -269,6 +270,9 @@ static void test_pairs(void **state) {
     assert_true(takes("[noise]\nclamp_max = 0.5\n", "noise.clamp_min", "0.49999999999999994"));
     assert_false(takes("[noise]\nclamp_min = 0.5\n", "noise.clamp_max", "0.5"));
     assert_true(takes("[noise]\nclamp_min = 0.5\n", "noise.clamp_max", "0.50000000000000011"));
+    assert_true(takes("[noise]\nclamp_max = -1000\n", "noise.clamp_min", "none"));
+    assert_true(takes("[noise]\nclamp_min = 1000\n", "noise.clamp_max", "none"));
+    assert_true(takes("[noise]\nclamp_min = none\n", "noise.clamp_max", "none"));
 
     assert_true(takes("[train]\nbatch = 7\n", "train.block", "7"));
     assert_false(takes("[train]\nbatch = 7\n", "train.block", "8"));

@@ -207,12 +207,24 @@ static void test_test_sigma(void **state) {
     REFUSE("[noise]\nsigma = sigma\n", PATH ":2: [noise] sigma: 'sigma' is not a number");
 }
 
+static void test_no_clamp(void **state) {
+    (void)state;
+    ae_config *config = accept("[noise]\nclamp_min = none\nclamp_max = none\n", NULL);
+    assert_true(ae_config_settings(config)->noise.clamp_min == -INFINITY);
+    assert_true(ae_config_settings(config)->noise.clamp_max == INFINITY);
+    assert_string_equal(value_of(config, "noise.clamp_max"), "none");
+    check_round_trip(config);
+    ae_config_destroy(&config);
+}
+
 static void test_pairs(void **state) {
     (void)state;
     REFUSE("[noise]\nclamp_min = 1\n", PATH ":2: [noise] clamp_min: is 1",
            "must be below noise.clamp_max, which is 1 (noise.clamp_max (default))");
     REFUSE("[noise]\nclamp_max = -2.5\n", "noise.clamp_min (default): is -1", "-2.5",
            PATH ":2: [noise] clamp_max");
+    REFUSE("[noise]\nclamp_min = 1\nclamp_max = no\n", PATH ":3: [noise] clamp_max: 'no' is not a",
+           "allowed: a number from -1000 to 1000, or the word none");
     REFUSE("[train]\nblock = 8\nbatch = 7\n", PATH ":2: [train] block: is 8",
            "at most train.batch, which is 7 (" PATH ":3: [train] batch)");
     REFUSE_SET("schedule.min_lr=0.5", "--set schedule.min_lr: is 0.5", "optimizer.lr", "0.001");
@@ -317,12 +329,19 @@ static void test_shipped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_run_folder),    cmocka_unit_test(test_test_sigma),
-        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_round_trip_of_reals),
-        cmocka_unit_test(test_table),         cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_run_folder),
+        cmocka_unit_test(test_test_sigma),
+        cmocka_unit_test(test_no_clamp),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_round_trip_of_reals),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_shipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

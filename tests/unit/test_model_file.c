@@ -81,6 +81,23 @@ static void test_other_pixels(void **state) {
     free_run(run);
 }
 
+/* The clamp is that of the training images. */
+static void test_no_clamp(void **state) {
+    (void)state;
+    const char *const overrides[] = {"noise.clamp_on=test", "noise.clamp_max=none",
+                                     "noise.clamp_min=none"};
+    for (size_t o = 0; o < sizeof overrides / sizeof *overrides; ++o) {
+        stored_run *run = make_run(overrides[o], 1.5f);
+        ae_model_file model;
+        check_ok(ae_model_file_write(path, &run->state, run->config, "avx2"));
+        check_ok(ae_model_file_read(&model, path));
+        assert_true(model.noise.clamp_min == (o == 1 ? -1 : -INFINITY));
+        assert_true(model.noise.clamp_max == (o == 2 ? 1 : INFINITY));
+        ae_model_file_release(&model);
+        free_run(run);
+    }
+}
+
 /* Ready networks in full; residual; of grey pictures. */
 static void test_other_network(void **state) {
     (void)state;
@@ -332,6 +349,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_model_and_checkpoint_tell_the_same),
         TEST(test_other_pixels),
+        TEST(test_no_clamp),
         TEST(test_other_network),
         TEST(test_noise_is_that_of_the_phase),
         TEST(test_of_a_folder),
