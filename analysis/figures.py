@@ -6,8 +6,9 @@ jobs/simulate.sh simulated.
 usage: figures.py RUN [--out DIR]
 
 RUN is a run's folder or its results.h5, which may be that of a run still under way; or the folder
-or file of a scaling.h5 or simulate.h5. Writes reconstructions.png and curves.png, or scaling.png and
-roofline.png, or simulation.png to DIR (default: RUN/figures) and prints their paths.
+or file of a scaling.h5 or simulate.h5. Writes reconstructions.png and curves.png (where there are
+several levels of noise also levels.png), or scaling.png and roofline.png, or simulation.png to DIR
+(default: RUN/figures) and prints their paths.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""The figures of a run: pictures with their reconstructions, and curves over the epochs."""
+"""The figures of a run: pictures with their reconstructions, and curves over the epochs and over
+levels of noise."""
 
 import h5py
 import matplotlib
@@ -56,6 +57,7 @@ class Run:
             self.workers = f"{last['ranks']} ranks, {last['threads']} threads in all"
             inputs = file["test"].get("input_psnr_db")
             self.input_psnr_db = None if inputs is None else inputs[()]
+            self.levels = {name: item[()] for name, item in file.get("levels", {}).items()}
             self.galleries = dict(galleries(file)) if "reconstructions" in file else {}
         if len(self.epochs["epoch"]) == 0:
             raise ValueError("it holds no epoch yet")
@@ -226,6 +228,20 @@ def draw_curves(run, path):
     plt.close(figure)
 
 
+def draw_levels(run, path):
+    """The newest figures of the test images over the levels of noise that they are evaluated at."""
+    order = np.argsort(run.levels["level"], kind="stable")
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4), layout="constrained")
+    for axis, name, title in zip(axes, ("psnr_db", "ssim"), ("PSNR (dB)", "SSIM")):
+        axis.plot(run.levels["level"][order], run.levels[name][-1][order], color=BLUE, linewidth=1.5,
+                  marker="o", markersize=3)
+        axis.set_title(f"{title} of the test images")
+        axis.set_xlabel("noise")
+    figure.suptitle(f"After epoch {run.levels['epoch'][-1]}", fontsize=10, x=0.01, ha="left")
+    figure.savefig(path)
+    plt.close(figure)
+
+
 def draw(run, out):
     """Draws into the folder `out`; yields the path of each figure."""
     for name, gallery in run.galleries.items():
@@ -234,3 +250,6 @@ def draw(run, out):
         yield path
     draw_curves(run, out / "curves.png")
     yield out / "curves.png"
+    if len(run.levels.get("level", ())) > 1 and len(run.levels["epoch"]) > 0:
+        draw_levels(run, out / "levels.png")
+        yield out / "levels.png"

@@ -18,7 +18,10 @@ typedef enum ae_purpose {
     AE_RANDOM_HOLD_OUT = 7,         /* seed 0; sample: image, kept for testing or not */
     AE_RANDOM_CROP = 8,             /* epoch; sample: training sample */
     AE_RANDOM_SYMMETRY = 9,         /* epoch; sample: training sample */
-    AE_RANDOM_APPLY_NOISE = 16      /* seed: of the picture's name; epoch: its page; sample: row */
+    AE_RANDOM_APPLY_NOISE = 16,     /* seed: of the picture's name; epoch: its page; sample: row */
+
+    /* Beside a noise's normal deviates, added to its purpose: */
+    AE_RANDOM_LEVEL = 1 << 8 /* what an image draws from a range */
 } ae_purpose;
 
 /* Names a stream of random numbers. */
@@ -59,6 +62,9 @@ static inline void ae_random_words(uint32_t words[4], ae_stream stream, uint32_t
 
 /* The upper 24 bits of a word as a number in [0, 1), in steps of 2^-24. */
 float ae_random_unit(uint32_t word);
+
+/* The upper 53 bits of two words as a number in [0, 1), in steps of 2^-53. */
+double ae_random_real(uint32_t high, uint32_t low);
 
 /* A whole number in [0, n), n >= 1, from two words (bias below n / 2^64). */
 uint32_t ae_random_below(uint32_t high, uint32_t low, uint32_t n);

@@ -39,8 +39,15 @@ enum {
     AE_CONFIG_SIZE_MAX = 1 << 20 /* bytes an ini file may have */
 };
 
+/* A list of numbers. */
+enum { AE_NUMBERS_MAX = 16 };
+typedef struct ae_numbers {
+    int64_t count; /* 1 to AE_NUMBERS_MAX */
+    double values[AE_NUMBERS_MAX];
+} ae_numbers;
+
 /* The effective values; an int64_t for whole numbers and choices, a double for real ones, two for
- * pairs. */
+ * pairs. Noise is in units of the pixel range [0, 1]. */
 typedef struct ae_settings {
     struct {
         char dir[AE_TEXT_SIZE];
@@ -80,7 +87,8 @@ typedef struct ae_settings {
         char init_from[AE_TEXT_SIZE]; /* "" = none */
     } train;
     struct {
-        double sigma, test_sigma;    /* in units of the pixel range [0, 1], as the others */
+        double sigma[2]; /* lowest and highest; alike: that */
+        ae_numbers test_sigma;
         double clamp_min, clamp_max; /* infinite: none */
         int64_t clamp_on;            /* ae_clamp_on */
     } noise;
@@ -153,7 +161,7 @@ const char *ae_config_where(const ae_config *config, ae_option_index index);
 const char *ae_config_name(ae_option_index index);
 ae_effect ae_config_effect(ae_option_index index);
 
-/* The default as text. Borrowed. */
+/* The default as text; of an option that follows another, that one's. Borrowed. */
 const char *ae_config_initial(ae_option_index index);
 
 /* The effective value as text; ae_config_print() puts quotes around what else wouldn't read back.

@@ -36,12 +36,14 @@ typedef struct ae_epoch_row {
     double ssim_first10_range2; /* the same, data range 2 */
     int64_t skipped_steps;      /* since the run began */
     double learning_rate;       /* of the epoch's last step */
-    double noise_sigma;         /* of the epoch's training images */
-    double test_noise_sigma;    /* of its evaluation */
+    double noise_sigma;         /* of the epoch's training images, the highest */
+    double test_noise_sigma;    /* of its evaluation, at the first level */
     double images_per_s;        /* training images, without evaluation and files */
     double seconds;             /* the whole epoch's wall time */
     double part_s[AE_PARTS][3]; /* lowest, mean, highest over ranks */
     char parameters_hash[AE_HASH_TEXT_SIZE];
+    int levels; /* of noise that the test images were evaluated at; 0: they weren't, or clean */
+    double level_psnr_db[AE_NUMBERS_MAX], level_ssim[AE_NUMBERS_MAX]; /* [levels], as above */
 } ae_epoch_row;
 
 /* One start of the program. Texts are borrowed. */

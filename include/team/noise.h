@@ -9,12 +9,24 @@
 /* What the samples of a loop have in common: Gaussian noise (0: none), and the range that noisy
  * pixels are cut to, infinite where they aren't. */
 typedef struct ae_noise {
-    double sigma, clamp_min, clamp_max;
+    double sigma[2]; /* lowest and highest, between which each picture draws its own */
+    double clamp_min, clamp_max;
 } ae_noise;
 
-/* That of the training images, and of the test images, as configured. */
+/* That of the training images, as configured. */
 ae_noise ae_noise_of_training(const ae_settings *settings);
-ae_noise ae_noise_of_test(const ae_settings *settings);
+
+/* That of the test images at one of the levels, at each of which they are evaluated, counted from
+ * 0; and how many there are, AE_NUMBERS_MAX at most. */
+ae_noise ae_noise_of_test(const ae_settings *settings, int level);
+int ae_noise_levels(const ae_settings *settings);
+
+/* Is it no noise at all? */
+bool ae_noise_is_none(const ae_noise *noise);
+
+/* "noise 0.1", "noise 0 .. 0.2". Returns `text`. */
+enum { AE_NOISE_TEXT_SIZE = 96 };
+const char *ae_noise_text(char text[AE_NOISE_TEXT_SIZE], const ae_noise *noise);
 
 /* noisy = clean with that noise from `stream`, or a copy where there is none. normals: [values,
  * rounded up to 4], overwritten. */

@@ -391,9 +391,9 @@ static ae_status do_all(command *c) {
 static void say_plan(const command *c, const ae_placement *placement) {
     const ae_model_file *file = &c->file;
     int64_t before = 0;
-    char noise[48] = "without noise";
+    char noise[AE_NOISE_TEXT_SIZE] = "without noise";
     for (int64_t i = 0; i < c->inputs.count; ++i) before += c->owner[i] == DONE_BEFORE;
-    if (file->noise.sigma > 0) snprintf(noise, sizeof noise, "noise %g", file->noise.sigma);
+    if (!ae_noise_is_none(&file->noise)) ae_noise_text(noise, &file->noise);
     ae_say("model    %s: %d channels, epoch %lld, %s, hash %s", file->path, file->channels,
            (long long)file->epoch, noise, file->parameters_hash);
     ae_say("files    %lld, of them %lld done before; %d ranks, %d threads, %s; tiles of %d, "

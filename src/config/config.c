@@ -146,15 +146,29 @@ static ae_status name_run_folder(ae_config *config, const char *path) {
     return assign(config, index, ae_slice_of(quoted), config->origins[index].where);
 }
 
-/* Gives the options that follow another its value. */
-static void follow(ae_config *config) {
+static ae_status refuse_to_follow(const ae_config *config, int index, int followed) {
+    char range[AE_VALUE_SIZE];
+    ae_config_value(config, followed, range);
+    return ae_fail(
+        AE_ERROR_USAGE,
+        "%s: is as %s, but that is a range, %s (%s); name the numbers to test with, with "
+        "blanks between them",
+        config->origins[index].where, ae_config_name(followed), range,
+        config->origins[followed].where);
+}
+
+/* Gives the options that follow another its number. AE_ERROR_USAGE: it is a range. */
+static ae_status follow(ae_config *config) {
     for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         const ae_option *option = ae_option_at(i);
         if (!config->origins[i].follows) continue;
-        const ae_option *followed = ae_option_at(
-            ae_option_find(ae_slice_of(option->section), ae_slice_of(option->follows)));
-        *ae_option_real(option, &config->settings) = *ae_option_real(followed, &config->settings);
+        const int followed =
+            ae_option_find(ae_slice_of(option->section), ae_slice_of(option->follows));
+        const double *span = ae_option_real(ae_option_at(followed), &config->settings);
+        if (span[0] != span[1]) return refuse_to_follow(config, i, followed);
+        *ae_option_numbers(option, &config->settings) = (ae_numbers){1, {span[0]}};
     }
+    return AE_OK;
 }
 
 /* AE_ERROR_USAGE: "WHERE: is VALUE, must be RELATION SECTION.KEY, which is VALUE (WHERE)". */
@@ -220,8 +234,8 @@ ae_status ae_config_create(ae_config **config, const char *path, const char *tex
         status = read_override(made, overrides[i]);
     if (status == AE_OK) status = name_run_folder(made, path);
     if (status != AE_OK) goto done;
-    follow(made);
-    status = check_pairs(made);
+    status = follow(made);
+    if (status == AE_OK) status = check_pairs(made);
 done:
     if (status != AE_OK) ae_config_destroy(&made);
     *config = made;

@@ -37,8 +37,10 @@
     .kind = AE_OPTION_SIDES, low_, high_, REST(initial_, unit_, effect_, help_)
 #define RANGE(low_, high_, unit_, effect_, help_)                                                  \
     .kind = AE_OPTION_RANGE, low_, high_, .word = "auto", REST("auto", unit_, effect_, help_)
-#define REAL_LIKE(follows_, low_, high_, unit_, effect_, help_)                                    \
-    .kind = AE_OPTION_REAL, low_, high_, .follows = #follows_,                                     \
+#define SPAN(initial_, low_, high_, unit_, effect_, help_)                                         \
+    .kind = AE_OPTION_SPAN, low_, high_, REST(initial_, unit_, effect_, help_)
+#define NUMBERS_LIKE(follows_, low_, high_, unit_, effect_, help_)                                 \
+    .kind = AE_OPTION_NUMBERS, low_, high_, .follows = #follows_,                                  \
     REST(#follows_, unit_, effect_, help_)
 #define CHOICE(initial_, effect_, help_, ...)                                                      \
     .kind = AE_OPTION_CHOICE, .choices = {__VA_ARGS__}, REST(initial_, "", effect_, help_)
@@ -63,7 +65,10 @@ ae_effect ae_config_effect(ae_option_index index) {
 }
 
 const char *ae_config_initial(ae_option_index index) {
-    return table[index].initial;
+    const ae_option *option = &table[index];
+    if (!option->follows) return option->initial;
+    return table[ae_option_find(ae_slice_of(option->section), ae_slice_of(option->follows))]
+        .initial;
 }
 
 int ae_option_find(ae_slice section, ae_slice key) {

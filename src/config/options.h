@@ -18,7 +18,9 @@ typedef enum ae_option_kind {
     AE_OPTION_REAL,   /* double */
     AE_OPTION_CHOICE, /* int64_t: the index of one of `choices` */
     AE_OPTION_SIDES,  /* double[2]: whole numbers; one that is given alone is both */
-    AE_OPTION_RANGE   /* double[2]: two that differ, or the word auto for two zeros */
+    AE_OPTION_RANGE,  /* double[2]: two that differ, or the word auto for two zeros */
+    AE_OPTION_SPAN,   /* double[2]: one that is both, or two that rise, A .. B */
+    AE_OPTION_NUMBERS /* ae_numbers */
 } ae_option_kind;
 
 typedef struct ae_option {
@@ -57,7 +59,7 @@ typedef struct ae_value {
     char text[AE_VALUE_SIZE];
 } ae_value;
 
-enum { AE_OPTION_ALLOWED_SIZE = 128, AE_OPTION_NOTES_SIZE = 512 };
+enum { AE_OPTION_ALLOWED_SIZE = 160, AE_OPTION_NOTES_SIZE = 512 };
 
 /* What an option takes ("a whole number from 1 to 1000000"), and the same between unit and default
  * ("unit: images; a whole number from 1 to 1000000; default 100"). */
@@ -94,6 +96,10 @@ static inline char *ae_option_text(const ae_option *option, ae_settings *setting
 
 static inline int64_t *ae_option_whole(const ae_option *option, ae_settings *settings) {
     return (int64_t *)(void *)((char *)settings + option->offset);
+}
+
+static inline ae_numbers *ae_option_numbers(const ae_option *option, ae_settings *settings) {
+    return (ae_numbers *)(void *)((char *)settings + option->offset);
 }
 
 /* The first of two for a pair. */

@@ -27,6 +27,8 @@ static const char *number_word(ae_option_kind kind) {
         return "one or two whole numbers";
     case AE_OPTION_RANGE:
         return "two numbers";
+    case AE_OPTION_NUMBERS:
+        return "up to 16 numbers";
     default:
         return "a number";
     }
@@ -52,10 +54,12 @@ void ae_option_allowed(const ae_option *option, char allowed[AE_OPTION_ALLOWED_S
         write_real(option->high, high, sizeof high);
         const char *to = option->low_open ? ", up to " : " to ";
         const char *word = option->word ? option->word : option->follows;
+        const char *also = option->kind == AE_OPTION_SPAN ? ", or a range of such, A .. B"
+                           : word                         ? ", or the word "
+                                                          : "";
         snprintf(allowed, size, "%s%s%s%s%s%s%s", number_word(option->kind),
                  option->low_open ? " above " : " from ", low,
-                 option->high_open ? " to below " : to, high, word ? ", or the word " : "",
-                 word ? word : "");
+                 option->high_open ? " to below " : to, high, also, word ? word : "");
     }
 }
 
@@ -81,12 +85,12 @@ static size_t count_digits(const char *text) {
 }
 
 /* Length of the decimal number at the beginning of `text`, 0 where there is none: a minus or not,
- * digits, and for a real one a decimal point and an exponent. */
+ * digits, and for a real one a decimal point, if no other follows, and an exponent. */
 static size_t number_length(const char *text, bool real) {
     size_t at = text[0] == '-';
     size_t whole = count_digits(text + at), part = 0;
     at += whole;
-    if (real && text[at] == '.') {
+    if (real && text[at] == '.' && text[at + 1] != '.') {
         part = count_digits(text + at + 1);
         if (whole + part > 0) at += 1 + part;
     }
@@ -111,6 +115,20 @@ static void set_number(const ae_option *option, ae_settings *settings, double nu
         *ae_option_whole(option, settings) = (int64_t)number;
 }
 
+/* *number = that at the beginning of `text`, which has one. */
+static ae_status take_number(double *number, const char *text, const ae_option *option,
+                             const ae_value *value, const char *where) {
+    errno = 0;
+    *number = strtod(text, NULL) + 0.0; /* -0 becomes 0; whole ones lie within +-2^53 */
+    if (*number < option->low || (option->low_open && *number == option->low) ||
+        *number > option->high || (option->high_open && *number == option->high))
+        return refuse(option, value->written, where, "is out of range");
+    /* What lies below the normal range has lost digits, and would not read back. */
+    if (errno == ERANGE || (*number != 0 && fabs(*number) < DBL_MIN))
+        return refuse(option, value->written, where, "is too near to 0 for a double");
+    return AE_OK;
+}
+
 static ae_status read_number(const ae_option *option, ae_settings *settings, const ae_value *value,
                              const char *where) {
     bool real = option->kind == AE_OPTION_REAL;
@@ -126,29 +144,23 @@ static ae_status read_number(const ae_option *option, ae_settings *settings, con
     if (text[length])
         return refuse(option, value->written, where,
                       real ? "has text after the number" : "has text after the whole number");
-    errno = 0;
-    double number = strtod(text, NULL) + 0.0; /* -0 becomes 0; whole ones lie within +-2^53 */
-    if (number < option->low || (option->low_open && number == option->low) ||
-        number > option->high || (option->high_open && number == option->high))
-        return refuse(option, value->written, where, "is out of range");
-    /* What lies below the normal range has lost digits, and would not read back. */
-    if (errno == ERANGE || (number != 0 && fabs(number) < DBL_MIN))
-        return refuse(option, value->written, where, "is too near to 0 for a double");
-    set_number(option, settings, number);
-    return AE_OK;
+    double number;
+    ae_status status = take_number(&number, text, option, value, where);
+    if (status == AE_OK) set_number(option, settings, number);
+    return status;
 }
 
 static const char *skip_blanks(const char *text) {
     return text + strspn(text, " \t");
 }
 
-/* *count = the numbers of a text with blanks, of a range also a comma, between them, two at most.
- */
-static ae_status read_pair(double pair[2], int *count, const ae_option *option,
+/* *count = the numbers of a text with blanks, of real ones also a comma, between them, `most` at
+ * most. */
+static ae_status read_list(double *numbers, int most, int *count, const ae_option *option,
                            const ae_value *value, const char *where) {
-    const bool real = option->kind == AE_OPTION_RANGE;
+    const bool real = option->kind != AE_OPTION_SIDES;
     const char *text = value->text;
-    for (*count = 0; *count < 2;) {
+    for (*count = 0; *count < most;) {
         const size_t length = number_length(text, real);
         const char *end = text + length, *next = skip_blanks(end);
         if (length == 0)
@@ -156,9 +168,8 @@ static ae_status read_pair(double pair[2], int *count, const ae_option *option,
                           real ? "is not a number" : "is not a whole number");
         const bool has_comma = real && *next == ',';
         if (*next && !has_comma && next == end) break;
-        pair[*count] = strtod(text, NULL) + 0.0; /* -0 becomes 0 */
-        if (pair[*count] < option->low || pair[*count] > option->high)
-            return refuse(option, value->written, where, "is out of range");
+        ae_status status = take_number(&numbers[*count], text, option, value, where);
+        if (status != AE_OK) return status;
         *count += 1;
         if (!*next) return AE_OK;
         text = has_comma ? skip_blanks(next + 1) : next;
@@ -170,7 +181,7 @@ static ae_status read_sides(const ae_option *option, ae_settings *settings, cons
                             const char *where) {
     double *sides = ae_option_real(option, settings);
     int count;
-    ae_status status = read_pair(sides, &count, option, value, where);
+    ae_status status = read_list(sides, 2, &count, option, value, where);
     if (status == AE_OK && count == 1) sides[1] = sides[0];
     return status;
 }
@@ -181,9 +192,43 @@ static ae_status read_range(const ae_option *option, ae_settings *settings, cons
     int count;
     range[0] = range[1] = 0;
     if (is_word(option, value->text)) return AE_OK;
-    ae_status status = read_pair(range, &count, option, value, where);
+    ae_status status = read_list(range, 2, &count, option, value, where);
     if (status == AE_OK && (count < 2 || range[0] == range[1]))
         status = refuse(option, value->written, where, "is not two numbers that differ");
+    return status;
+}
+
+/* A number, or two that rise with .. between them. */
+static ae_status read_span(const ae_option *option, ae_settings *settings, const ae_value *value,
+                           const char *where) {
+    double *span = ae_option_real(option, settings);
+    const char *text = value->text;
+    ae_status status = AE_OK;
+    for (int n = 0; n < 2 && status == AE_OK; ++n) {
+        const size_t length = number_length(text, true);
+        if (length == 0) return refuse(option, value->written, where, "is not a number");
+        status = take_number(&span[n], text, option, value, where);
+        text = skip_blanks(text + length);
+        if (n == 0 && !*text) {
+            span[1] = span[0];
+            return status;
+        }
+        if (n == 0 && strncmp(text, "..", 2) == 0)
+            text = skip_blanks(text + 2);
+        else if (*text)
+            return refuse(option, value->written, where, "has text after the number");
+    }
+    if (status == AE_OK && !(span[0] < span[1]))
+        status = refuse(option, value->written, where, "is not a range that rises");
+    return status;
+}
+
+static ae_status read_numbers(const ae_option *option, ae_settings *settings, const ae_value *value,
+                              const char *where) {
+    ae_numbers *numbers = ae_option_numbers(option, settings);
+    int count;
+    ae_status status = read_list(numbers->values, AE_NUMBERS_MAX, &count, option, value, where);
+    numbers->count = count;
     return status;
 }
 
@@ -237,6 +282,8 @@ ae_status ae_option_read(const ae_option *option, ae_settings *settings, const a
     if (option->kind == AE_OPTION_CHOICE) return read_choice(option, settings, value, where);
     if (option->kind == AE_OPTION_SIDES) return read_sides(option, settings, value, where);
     if (option->kind == AE_OPTION_RANGE) return read_range(option, settings, value, where);
+    if (option->kind == AE_OPTION_SPAN) return read_span(option, settings, value, where);
+    if (option->kind == AE_OPTION_NUMBERS) return read_numbers(option, settings, value, where);
     return read_number(option, settings, value, where);
 }
 
@@ -273,6 +320,26 @@ static void write_range(const ae_option *option, const double range[2], char val
         snprintf(value, AE_VALUE_SIZE, "%s %s", low, high);
 }
 
+static void write_span(const double span[2], char value[AE_VALUE_SIZE]) {
+    char low[32], high[32];
+    write_real(span[0], low, sizeof low);
+    write_real(span[1], high, sizeof high);
+    if (span[0] == span[1])
+        strcpy(value, low);
+    else
+        snprintf(value, AE_VALUE_SIZE, "%s .. %s", low, high);
+}
+
+static void write_numbers(const ae_numbers *numbers, char value[AE_VALUE_SIZE]) {
+    size_t used = 0;
+    for (int64_t n = 0; n < numbers->count; ++n) {
+        char number[32];
+        write_real(numbers->values[n], number, sizeof number);
+        used +=
+            (size_t)snprintf(value + used, AE_VALUE_SIZE - used, "%s%s", n > 0 ? " " : "", number);
+    }
+}
+
 void ae_option_write(const ae_option *option, const ae_settings *settings,
                      char value[AE_VALUE_SIZE]) {
     const char *member = (const char *)settings + option->offset;
@@ -292,6 +359,12 @@ void ae_option_write(const ae_option *option, const ae_settings *settings,
         break;
     case AE_OPTION_RANGE:
         write_range(option, (const double *)(const void *)member, value);
+        break;
+    case AE_OPTION_SPAN:
+        write_span((const double *)(const void *)member, value);
+        break;
+    case AE_OPTION_NUMBERS:
+        write_numbers((const ae_numbers *)(const void *)member, value);
         break;
     case AE_OPTION_CHOICE:
         snprintf(value, AE_VALUE_SIZE, "%s",

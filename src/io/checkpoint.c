@@ -8,8 +8,9 @@
  *     /parameters/NAME      float32, one dataset a parameter tensor, with PyTorch's names and
  *                           shapes: "encoder.0.weight" (out, in, row, column), for a transposed
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
- *     /images               zero, one (pixel values that become 0 and 1), noise_sigma,
- *                           noise_clamp_min, noise_clamp_max: float64, one value each
+ *     /images               zero, one (pixel values that become 0 and 1), noise_sigma and
+ *                           noise_sigma_min (highest and lowest), noise_clamp_min, noise_clamp_max:
+ *                           float64, one value each
  *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
  *                           names: exp_avg, exp_avg_sq; momentum_buffer
  *     /position             attributes: epoch, step, updates, loss_sum, images, skipped,

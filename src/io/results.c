@@ -7,8 +7,9 @@
  *     /provenance        [start]: a row for each start of the program; attributes: init_from and
  *                        init_hash (ae_origin), empty where the seed's weights were begun with
  *     /epochs            [epoch]: a row for each epoch; seconds_* are [epoch][statistic]
- *     /test              [index]: label; once there are some, psnr_db, ssim, input_psnr_db and
- *                        input_ssim of every test image
+ *     /levels            [epoch][level]: psnr_db and ssim at each level of noise that the test
+ * images are evaluated at, the epochs being those of the scale `epoch` of this group /test [index]:
+ * label; once there are some, psnr_db, ssim, input_psnr_db and input_ssim of every test image
  *     /reconstructions   (where some are asked for) index, label [index]; clean, noisy
  *                        [index][channel][row][column]; output [epoch][index][channel][row]
  *                        [column], the epochs being those of the scale `epoch` of this group.
@@ -34,6 +35,7 @@
 #include "h5/h5.h"
 #include "io/config_group.h"
 #include "io/images_group.h"
+#include "io/levels_group.h"
 #include "io/origin_group.h"
 #include "io/parts.h"
 #include "io/results_schema.h"
@@ -179,6 +181,9 @@ static ae_status take_tables(ae_results *results, ae_h5 **from, const ae_results
     if (status == AE_OK)
         status = ae_table_copy(results->file, &ae_provenance_table, *from, *starts);
     if (status == AE_OK) status = ae_table_copy(results->file, &ae_epochs_table, *from, epochs);
+    if (status == AE_OK)
+        status = ae_levels_group_take(results->file, *from, ae_config_settings(setup->config),
+                                      epochs_kept);
     return status == AE_ERROR_IO ? refuse_file() : status;
 }
 
@@ -248,6 +253,8 @@ ae_status ae_results_create(ae_results **results, const char *path, const ae_res
     int64_t starts;
     ae_h5 *from = NULL;
     status = begin(*results, path);
+    if (status == AE_OK)
+        status = ae_levels_group_add((*results)->file, ae_config_settings(setup->config));
     if (status == AE_OK) status = take_tables(*results, &from, setup, epochs_kept, &starts);
     if (status == AE_OK) status = enter_start(*results, setup, from, epochs_kept, starts);
     if (status == AE_OK)
@@ -286,7 +293,8 @@ void ae_results_destroy(ae_results **results) {
 
 ae_status ae_results_add_epoch(ae_results *results, const ae_epoch_row *row) {
     ae_epoch_record record = {.row = *row, .parameters_hash = row->parameters_hash};
-    return ae_table_append(results->file, &ae_epochs_table, &record);
+    ae_status status = ae_table_append(results->file, &ae_epochs_table, &record);
+    return status == AE_OK ? ae_levels_group_append(results->file, row) : status;
 }
 
 ae_status ae_results_set_test(ae_results *results, const double *psnr_db, const double *ssim,

@@ -66,8 +66,12 @@ static ae_status write_images(ae_h5 *file, const ae_state *state, const ae_setti
         {"/images/one", "pixel value", "White", "The pixel value that is 1 to the network",
          state->range[1]},
         {"/images/noise_sigma", "1", "Training noise",
-         "Standard deviation of the noise that the network was trained for; 0: none",
-         clean ? 0 : noise.sigma},
+         "Standard deviation of the noise that the network was trained for, the highest of a "
+         "range; "
+         "0: none",
+         clean ? 0 : noise.sigma[1]},
+        {"/images/noise_sigma_min", "1", "Least training noise",
+         "The lowest of a range; else the same", clean ? 0 : noise.sigma[0]},
         {"/images/noise_clamp_min", "1", "Lowest noisy pixel",
          "To which noisy pixels below it were raised; -infinity: none were", noise.clamp_min},
         {"/images/noise_clamp_max", "1", "Highest noisy pixel",
@@ -214,13 +218,14 @@ static ae_status read_configured_noise(ae_h5 *file, ae_noise *noise) {
         ae_option_index option;
         double *value;
     } options[] = {{AE_OPTION(train, pretrain_epochs), &pretrain_epochs},
-                   {AE_OPTION(noise, sigma), &noise->sigma},
+                   {AE_OPTION(noise, sigma), &noise->sigma[1]},
                    {AE_OPTION(noise, clamp_min), &noise->clamp_min},
                    {AE_OPTION(noise, clamp_max), &noise->clamp_max}};
     for (size_t i = 0; i < sizeof options / sizeof *options && status == AE_OK; ++i)
         status = read_option(file, options[i].option, options[i].value);
     if (status == AE_OK && has_only_pretrained(&position, (int64_t)pretrain_epochs))
-        noise->sigma = 0;
+        noise->sigma[1] = 0;
+    noise->sigma[0] = noise->sigma[1];
     return status;
 }
 
@@ -232,15 +237,20 @@ ae_status ae_trained_read_images(ae_h5 *file, const char *path, double range[2],
     const struct {
         const char *name;
         double *value;
+        const double *otherwise; /* of files without it; NULL: there are none */
         bool may_be_infinite;
-    } numbers[] = {{"/images/zero", &range[0], false},
-                   {"/images/one", &range[1], false},
-                   {"/images/noise_sigma", &noise->sigma, false},
-                   {"/images/noise_clamp_min", &noise->clamp_min, true},
-                   {"/images/noise_clamp_max", &noise->clamp_max, true}};
+    } numbers[] = {{"/images/zero", &range[0], NULL, false},
+                   {"/images/one", &range[1], NULL, false},
+                   {"/images/noise_sigma", &noise->sigma[1], NULL, false},
+                   {"/images/noise_sigma_min", &noise->sigma[0], &noise->sigma[1], false},
+                   {"/images/noise_clamp_min", &noise->clamp_min, NULL, true},
+                   {"/images/noise_clamp_max", &noise->clamp_max, NULL, true}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
-        ae_status status =
-            ae_h5_read(file, numbers[i].name, AE_H5_DOUBLE, 0, NULL, numbers[i].value);
+        ae_status status = AE_OK;
+        if (numbers[i].otherwise && !ae_h5_has(file, numbers[i].name))
+            *numbers[i].value = *numbers[i].otherwise;
+        else
+            status = ae_h5_read(file, numbers[i].name, AE_H5_DOUBLE, 0, NULL, numbers[i].value);
         if (status != AE_OK) return status;
         if (isnan(*numbers[i].value) || (isinf(*numbers[i].value) && !numbers[i].may_be_infinite))
             return ae_fail(AE_ERROR_IO, AE_DAMAGED "%s is not finite", path, numbers[i].name);

@@ -55,7 +55,7 @@ ae_status ae_evaluation_init(ae_evaluation *evaluation, const ae_plan *plan, ae_
     const ae_images images = ae_dataset_test(dataset);
     ae_status status = AE_OK;
     *e = (ae_evaluation){
-        .plan = plan, .comm = comm, .team = team, .dataset = dataset, .input_sigma = -1};
+        .plan = plan, .comm = comm, .team = team, .dataset = dataset, .input_levels = -1};
     for (int a = 0; a < 4; ++a)
         if (!(*arrays[a] = calloc((size_t)plan->test_images, sizeof(double))))
             status = ae_fail_memory("the results");
@@ -84,9 +84,10 @@ ae_status ae_evaluation_fail(const ae_plan *plan, int64_t epoch, int64_t faults,
 /* What a loop over images needs to know. */
 typedef struct loop {
     ae_evaluation *evaluation;
+    int64_t begin, end; /* the rank's run of images */
     ae_noise noise;
-    int64_t begin;   /* the rank's first image */
-    bool with_input; /* are the input's figures to be taken too? */
+    bool is_first;   /* of the levels of noise: its images' own figures are kept, */
+    bool with_input; /* those of the input too */
 } loop;
 
 /* The test images' noise depends on the image alone, so that curves are smooth and runs compare. */
@@ -146,8 +147,10 @@ static int add_figures(const loop *l, int64_t *sums, int64_t index, const passed
     const double mse = ae_metrics_mse(kernels, p->output, p->target);
     const double psnr_db = ae_metrics_psnr_db(mse);
     const double ssim = ae_metrics_ssim(kernels, p->output, p->target, 1);
-    e->psnr_db[slot] = psnr_db;
-    e->ssim[slot] = ssim;
+    if (l->is_first) {
+        e->psnr_db[slot] = psnr_db;
+        e->ssim[slot] = ssim;
+    }
 
     int faults = has_ssim(p->output) && isnan(ssim) ? AE_FIXED_NONFINITE : 0;
     const double bound = ae_fixed_bound(AE_FIXED_K, e->plan->test_images);
@@ -185,14 +188,14 @@ static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void
     sums[SUM_FAULTS] += faults != 0;
 }
 
-/* Those of images [begin, end), an image a thread, or all threads at each. */
-static void evaluate_images(loop *l, int64_t *sums, int64_t end) {
+/* Those of the rank's images, an image a thread, or all threads at each. */
+static void evaluate_images(loop *l, int64_t *sums) {
     ae_evaluation *e = l->evaluation;
     if (!e->whole) {
-        ae_team_each(e->team, sums, SUMS, l->begin, end, evaluate_image, l);
+        ae_team_each(e->team, sums, SUMS, l->begin, l->end, evaluate_image, l);
         return;
     }
-    for (int64_t i = l->begin; i < end && !ae_stop_requested(); ++i) {
+    for (int64_t i = l->begin; i < l->end && !ae_stop_requested(); ++i) {
         evaluate_image(NULL, sums, i, l);
         ae_watchdog_progress();
     }
@@ -224,19 +227,26 @@ static double mean_ssim(const int64_t *sums, int sum, int defined) {
     return ae_fixed_to(sums[sum], AE_FIXED_METRIC_K) / (double)sums[defined];
 }
 
-static void fill_row(ae_epoch_row *row, const int64_t *sums, int64_t count) {
-    const double n = (double)count;
+/* Of the finite ones; where every image is exact the mean is infinite too. */
+static double mean_psnr_db(const int64_t *sums, int sum, int64_t finite) {
+    return finite > 0 ? ae_fixed_to(sums[sum], AE_FIXED_METRIC_K) / (double)finite : INFINITY;
+}
+
+static void fill_level(ae_epoch_row *row, int level, const int64_t *sums) {
+    row->level_psnr_db[level] =
+        mean_psnr_db(sums, SUM_PSNR, sums[SUM_IMAGES] - sums[SUM_PSNR_INFINITE]);
+    row->level_ssim[level] = mean_ssim(sums, SUM_SSIM, SUM_SSIM_DEFINED);
+}
+
+/* The first level's. */
+static void fill_row(ae_epoch_row *row, const int64_t *sums) {
+    const double n = (double)sums[SUM_IMAGES];
     row->test_loss = ae_fixed_to(sums[SUM_LOSS], AE_FIXED_K) / n;
     row->psnr_pooled_db = ae_metrics_psnr_db(ae_fixed_to(sums[SUM_MSE], AE_FIXED_K) / n);
     row->psnr_infinite = sums[SUM_PSNR_INFINITE];
-    /* Where every image is exact the mean is infinite too. */
-    double finite = n - (double)row->psnr_infinite;
-    row->psnr_db = finite > 0 ? ae_fixed_to(sums[SUM_PSNR], AE_FIXED_METRIC_K) / finite : INFINITY;
-    row->ssim = mean_ssim(sums, SUM_SSIM, SUM_SSIM_DEFINED);
-    double first_finite = (double)sums[SUM_FIRST_FINITE];
-    row->psnr_first10_db = first_finite > 0
-                               ? ae_fixed_to(sums[SUM_FIRST_PSNR], AE_FIXED_METRIC_K) / first_finite
-                               : INFINITY;
+    row->psnr_db = row->level_psnr_db[0];
+    row->ssim = row->level_ssim[0];
+    row->psnr_first10_db = mean_psnr_db(sums, SUM_FIRST_PSNR, sums[SUM_FIRST_FINITE]);
     row->ssim_first10_range2 = mean_ssim(sums, SUM_FIRST_SSIM, SUM_FIRST_DEFINED);
 }
 
@@ -247,28 +257,45 @@ static void gather_images(ae_evaluation *e, int count, bool with_input) {
         ae_comm_gather_doubles(e->comm, arrays[a], count, arrays[a]);
 }
 
+/* Evaluates all test images at the loop's level. *complete: not where a rank was asked to stop, as
+ * *stop then tells too. Collective. */
+static ae_status evaluate_level(loop *l, int64_t sums[SUMS], int64_t epoch, bool *complete,
+                                bool *stop) {
+    ae_evaluation *e = l->evaluation;
+    const int64_t count = e->plan->test_images;
+    evaluate_images(l, sums);
+    sums[SUM_STOP] = ae_stop_requested();
+    ae_comm_sum(e->comm, sums, SUMS);
+    *stop |= sums[SUM_STOP] > 0;
+    *complete = sums[SUM_IMAGES] == count;
+    if (!*complete || sums[SUM_FAULTS] == 0) return AE_OK;
+    return ae_evaluation_fail(e->plan, epoch, sums[SUM_FAULTS], count,
+                              "test images gave a loss, PSNR or SSIM");
+}
+
 ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64_t epoch,
                              ae_clock *clock, bool *complete, bool *stop) {
     const double begin_s = ae_now_s();
-    const ae_plan *plan = evaluation->plan;
-    const int64_t count = plan->test_images;
-    loop l = {.evaluation = evaluation, .noise = ae_plan_test_noise(plan, epoch)};
-    l.with_input = evaluation->input_sigma != l.noise.sigma;
-    int64_t sums[SUMS] = {0}, end;
+    ae_evaluation *e = evaluation;
+    const int levels = ae_plan_levels(e->plan, epoch);
+    loop l = {.evaluation = e};
     ae_watchdog_doing("evaluating");
-    share_images(&l.begin, &end, evaluation);
-    evaluate_images(&l, sums, end);
-    sums[SUM_STOP] = ae_stop_requested();
-    ae_comm_sum(evaluation->comm, sums, SUMS);
-    *stop = sums[SUM_STOP] > 0;
-    *complete = sums[SUM_IMAGES] == count;
-    if (!*complete) return AE_OK;
-    if (sums[SUM_FAULTS] > 0)
-        return ae_evaluation_fail(plan, epoch, sums[SUM_FAULTS], count,
-                                  "test images gave a loss, PSNR or SSIM");
-    fill_row(row, sums, count);
-    gather_images(evaluation, (int)(end - l.begin), l.with_input);
-    evaluation->input_sigma = l.noise.sigma;
+    share_images(&l.begin, &l.end, e);
+    *stop = false;
+    for (int level = 0; level == 0 || level < levels; ++level) {
+        int64_t sums[SUMS] = {0};
+        l.noise = ae_plan_test_noise(e->plan, epoch, level);
+        l.is_first = level == 0;
+        l.with_input = l.is_first && e->input_levels != levels;
+        ae_status status = evaluate_level(&l, sums, epoch, complete, stop);
+        if (status != AE_OK || !*complete) return status;
+        fill_level(row, level, sums);
+        if (!l.is_first) continue;
+        fill_row(row, sums);
+        gather_images(e, (int)(l.end - l.begin), l.with_input);
+    }
+    row->levels = levels;
+    e->input_levels = levels;
     clock->evaluation_s = ae_now_s() - begin_s;
     clock->part_s[AE_PART_EVALUATE] += clock->evaluation_s;
     return AE_OK;
@@ -277,8 +304,9 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
 void ae_evaluation_pictures(const ae_evaluation *evaluation, float *images, int64_t count,
                             ae_picture kind, int64_t epoch) {
     const ae_images all = ae_dataset_test(evaluation->dataset);
-    const ae_noise noise = kind == AE_PICTURE_NOISY ? ae_noise_of_test(evaluation->plan->settings)
-                                                    : ae_plan_test_noise(evaluation->plan, epoch);
+    const ae_noise noise = kind == AE_PICTURE_NOISY
+                               ? ae_noise_of_test(evaluation->plan->settings, 0)
+                               : ae_plan_test_noise(evaluation->plan, epoch, 0);
     for (int64_t n = 0; n < count; ++n) {
         ae_member *member = &evaluation->team->members[0];
         const passed p = load_image(evaluation, member, n, &noise);

@@ -17,7 +17,7 @@ typedef struct ae_evaluation {
     const ae_dataset *dataset;
     double *psnr_db, *ssim; /* [test images], on rank 0 all; elsewhere this rank's run of them */
     double *input_psnr_db, *input_ssim; /* of the network's input */
-    double input_sigma; /* the noise they were taken with; negative: not yet taken */
+    int input_levels; /* ae_plan_levels() where they were taken; -1: not yet taken */
 } ae_evaluation;
 
 /* Does the network return every test image to its size? Known before any pixel is read. Local, the
@@ -34,9 +34,9 @@ void ae_evaluation_release(ae_evaluation *evaluation);
 ae_status ae_evaluation_fail(const ae_plan *plan, int64_t epoch, int64_t faults, int64_t count,
                              const char *what);
 
-/* Evaluates the whole test set after `epoch` (counted from 0) and fills the row's test figures;
- * per-image ones on rank 0. *complete: false where a rank was asked to stop and left images out.
- * Collective. AE_ERROR_NUMERIC: training diverges. */
+/* Evaluates the whole test set after `epoch` (counted from 0), at each level of noise, and fills
+ * the row's test figures; per-image ones, of the first level, on rank 0. *complete: false where a
+ * rank was asked to stop and left images out. Collective. AE_ERROR_NUMERIC: training diverges. */
 ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64_t epoch,
                              ae_clock *clock, bool *complete, bool *stop);
 

@@ -103,9 +103,13 @@ ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch) {
     return ae_noise_of_training(plan->settings);
 }
 
-ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch) {
+ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch, int level) {
     if (is_pretraining(plan, epoch)) return (ae_noise){0};
-    return ae_noise_of_test(plan->settings);
+    return ae_noise_of_test(plan->settings, level);
+}
+
+int ae_plan_levels(const ae_plan *plan, int64_t epoch) {
+    return is_pretraining(plan, epoch) ? 0 : ae_noise_levels(plan->settings);
 }
 
 bool ae_plan_test_fits(const ae_plan *plan) {
@@ -216,11 +220,14 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
                  (long long)plan->validation_images);
     ae_say("images   %s, %lld to train on%s and %lld to test on", source_of(settings),
            (long long)plan->train_images, validation, (long long)plan->test_images);
-    ae_say("steps    %lld epoch%s on clean images, then %lld with noise %g, in blocks of %lld: "
+    char noise[AE_NOISE_TEXT_SIZE];
+    const ae_noise training = ae_noise_of_training(settings);
+    ae_say("steps    %lld epoch%s on clean images, then %lld with %s, in blocks of %lld: "
            "%lld steps each, %lld images a step",
            (long long)settings->train.pretrain_epochs, plural(settings->train.pretrain_epochs),
-           (long long)settings->train.epochs, settings->noise.sigma, (long long)plan->block,
-           (long long)plan->steps_per_epoch, (long long)settings->train.batch);
+           (long long)settings->train.epochs, ae_noise_text(noise, &training),
+           (long long)plan->block, (long long)plan->steps_per_epoch,
+           (long long)settings->train.batch);
     char range[64];
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,
              (long long)most);

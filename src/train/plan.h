@@ -30,9 +30,11 @@ typedef struct ae_plan {
 ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
                        const ae_data_info *images);
 
-/* The noise of the training images of an epoch, counted from 0, and of its evaluation. */
+/* The noise of the training images of an epoch, counted from 0, and of its evaluation at a level
+ * (ae_noise_of_test); and at how many levels that is: 0 while pretraining, which has no noise. */
 ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch);
-ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch);
+ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch, int level);
+int ae_plan_levels(const ae_plan *plan, int64_t epoch);
 
 /* Are all test images of the samples' shape? */
 bool ae_plan_test_fits(const ae_plan *plan);

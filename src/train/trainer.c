@@ -255,8 +255,8 @@ static ae_epoch_row begin_row(const ae_trainer *trainer) {
                         .ssim = NAN,
                         .psnr_first10_db = NAN,
                         .ssim_first10_range2 = NAN,
-                        .test_noise_sigma = ae_plan_test_noise(plan, position->epoch).sigma,
-                        .noise_sigma = ae_plan_train_noise(plan, position->epoch).sigma};
+                        .test_noise_sigma = ae_plan_test_noise(plan, position->epoch, 0).sigma[0],
+                        .noise_sigma = ae_plan_train_noise(plan, position->epoch).sigma[1]};
     row.train_loss = position->images > 0
                          ? ae_fixed_to(position->loss_sum, AE_FIXED_K) / (double)position->images
                          : NAN; /* its checkpoint is of the epoch's end, and its results are lost */

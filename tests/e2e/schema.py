@@ -23,6 +23,7 @@ RESULTS_GROUPS = {
     "provenance": ("A row for each start of the program: what ran, where, and built from what",
                    {"init_from": str, "init_hash": str}),
     "epochs": ("A value for each epoch", {}),
+    "levels": ("The test images at each level of noise", {}),
     "test": ("Every test image, evaluated last", {}),
     "reconstructions": ("The first test images as pictures", {})}
 TRAINED_GROUPS = {
@@ -108,9 +109,11 @@ RESULTS = {
          "Steps since the run began that gave numbers that aren't finite and were left out"),
         ("learning_rate", DOUBLE, "1", "Learning rate", "Of the epoch's last step"),
         ("noise_sigma", DOUBLE, "1", "Training noise",
-         "Standard deviation of the noise on the training images; 0 while pretraining"),
+         "Standard deviation of the noise on the training images, the highest of a range; 0 while "
+         "pretraining"),
         ("test_noise_sigma", DOUBLE, "1", "Test noise",
-         "Standard deviation of the noise on the test images; 0 while pretraining"),
+         "Standard deviation of the noise on the test images, the first of several; 0 while "
+         "pretraining"),
         ("images_per_s", DOUBLE, "s-1", "Images a second",
          "Training images over the time they took, without evaluation and files"),
         ("seconds", DOUBLE, "s", "Time of the epoch",
@@ -128,6 +131,13 @@ RESULTS = {
            ("evaluate", "Time in evaluate", "The test images' outputs and metrics"),
            ("io", "Time in files",
             "Results and checkpoints, those written after the epoch before")]},
+    "levels/epoch": (INT, ("epoch",), "1", "Epoch",
+                     "Those after pretraining in which the test images were evaluated"),
+    "levels/level": (DOUBLE, ("level",), "1", "Noise",
+                     "Standard deviation of the noise on the test images"),
+    **{f"levels/{name}": (DOUBLE, ("epoch", "level"), units, text, f"As {name} of /epochs, which is "
+                          "the first level's, at each level of noise")
+       for name, units, text in [("psnr_db", "dB", "PSNR"), ("ssim", "1", "SSIM")]},
     **{f"{group}/{name}": (INT, ("index",), "1", *texts) for group in ("test", "reconstructions")
        for name, *texts in [
            ("index", "Test image", "Position in the test set, counted from 0"),
@@ -171,7 +181,9 @@ IMAGES = {f"images/{name}": (DOUBLE, (), *texts) for name, *texts in [
     ("zero", "pixel value", "Black", "The pixel value that is 0 to the network"),
     ("one", "pixel value", "White", "The pixel value that is 1 to the network"),
     ("noise_sigma", "1", "Training noise",
-     "Standard deviation of the noise that the network was trained for; 0: none"),
+     "Standard deviation of the noise that the network was trained for, the highest of a range; 0: "
+     "none"),
+    ("noise_sigma_min", "1", "Least training noise", "The lowest of a range; else the same"),
     ("noise_clamp_min", "1", "Lowest noisy pixel", "To which noisy pixels below it were raised; "
      "-infinity: none were"),
     ("noise_clamp_max", "1", "Highest noisy pixel", "To which noisy pixels above it were lowered; "

@@ -31,6 +31,14 @@ def test_figures_of_a_run(tmp_path):
             assert (tmp_path / path).read_bytes().startswith(b"\x89PNG")
 
 
+def test_figures_of_several_levels(tmp_path):
+    """Once there are figures of an epoch after pretraining."""
+    for epochs, levels in ((0, []), (1, ["run/figures/levels.png"])):
+        support.run(tmp_path, support.write_config(tmp_path, {
+            "noise.test_sigma": "0.2 0.1 0.3", "train.epochs": epochs}), ranks=None)
+        assert draw(tmp_path, "run").stdout.split()[2:] == levels
+
+
 def test_nothing_there(tmp_path):
     (tmp_path / "run").mkdir()
     for argument in ("run", "run/results.h5"):

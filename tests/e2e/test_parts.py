@@ -116,10 +116,12 @@ def test_says_what_it_is_while_the_run_goes_on(tmp_path):
     with h5py.File(run_dir / "results.h5", "r") as file:
         found = schema.datasets(file)
         sizes = {"provenance/start": 1, "epochs/epoch": epochs, "epochs/statistic": 3,
+                 "levels/epoch": epochs - 2, "levels/level": 1,  # of noise
                  "test/index": TEST, "reconstructions/index": PICTURES, "recent/index": PICTURES,
                  "reconstructions/epoch": epochs, "recent/epoch": epochs % A_PART, "channel": 3,
                  "row": 32, "column": 32}
-        grows = {"provenance/start", "epochs/epoch", "reconstructions/epoch", "recent/epoch"}
+        grows = {"provenance/start", "epochs/epoch", "levels/epoch", "reconstructions/epoch",
+                 "recent/epoch"}
         assert found == schema.with_sizes({**schema.RESULTS, **recent}, sizes, grows)
         assert schema.group_faults(file, schema.RESULTS_ROOT, schema.RESULTS_GROUPS) == \
             ["group recent"]

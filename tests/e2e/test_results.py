@@ -28,6 +28,10 @@ PATHS = {
     **{f"epochs/{name}": (EPOCHS,) for name in EPOCH_COLUMNS},
     **{f"epochs/{name}": (EPOCHS, 3) for name in TIMES},
     "epochs/statistic": (3,),
+    "levels/epoch": (EPOCHS - 1,),
+    "levels/level": (1,),
+    "levels/sigma": (1,),
+    **{f"levels/{name}": (EPOCHS - 1, 1) for name in ("psnr_db", "ssim")},
     **{f"test/{name}": (TEST,)
        for name in ("index", "label", "psnr_db", "ssim", "input_psnr_db", "input_ssim")},
     **{f"reconstructions/{name}": (PICTURES,) for name in ("index", "label")},

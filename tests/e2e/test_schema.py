@@ -10,11 +10,12 @@ from support import checkpoints, run, write_config
 
 TEST, PICTURES = 20, 4
 OPTIONS = {"train.epochs": 2, "train.validation_images": 20, "output.reconstructions": PICTURES,
-           "output.reconstruction_epochs": 2, "output.checkpoint_steps": 4, "output.keep": 9}
-SIZES = {"provenance/start": 1, "epochs/epoch": 3, "epochs/statistic": 3, "test/index": TEST,
+           "noise.test_sigma": "0.1 0.2 0", "output.reconstruction_epochs": 2, "output.checkpoint_steps": 4, "output.keep": 9}
+SIZES = {"provenance/start": 1, "epochs/epoch": 3, "epochs/statistic": 3, "levels/epoch": 2, "levels/level": 3,
+         "test/index": TEST,
          "reconstructions/index": PICTURES, "reconstructions/epoch": 3, "channel": 3, "row": 32,
          "column": 32}
-GROWS = {"provenance/start", "epochs/epoch", "reconstructions/epoch"}
+GROWS = {"provenance/start", "epochs/epoch", "levels/epoch", "reconstructions/epoch"}
 CHECKPOINT_SIZES = {name: int(name.rpartition("_")[2]) for name in schema.SCALES}
 ADAM = ["exp_avg", "exp_avg_sq"]
 
@@ -86,6 +87,7 @@ def test_results_without_pictures(tmp_path):
     run(tmp_path, write_config(tmp_path, {"output.reconstructions": 0}), ranks=None)
     assert results_faults(tmp_path / "run" / "results.h5") == sorted(
         ["epochs/" + name for name in schema_names("epochs")]  # of two epochs, not three
+        + ["levels/" + name for name in schema_names("levels")]  # of one, and one level
         + ["reconstructions/" + name for name in schema_names("reconstructions")]) + \
         ["group reconstructions"]
 

@@ -45,10 +45,8 @@ static const bounds table[] = {
     {"train.skip_steps", WHOLE(0, 1000000000)},
     {"train.validation_images", WHOLE(0, 10000000)},
     {"train.patience", WHOLE(0, 1000000)},
-    {"noise.sigma", REAL(0, 10)},
     {"noise.clamp_min", -1000, 1000, "a number from -1000 to 1000, or the word none", false, false},
     {"noise.clamp_max", -1000, 1000, "a number from -1000 to 1000, or the word none", false, false},
-    {"noise.test_sigma", 0, 10, "a number from 0 to 10, or the word sigma", false, false},
     {"optimizer.lr", ABOVE(0, 1000)},
     {"optimizer.beta1", BELOW(0, 1)},
     {"optimizer.beta2", BELOW(0, 1)},
@@ -246,6 +244,62 @@ static void test_range(void **state) {
     assert_string_equal(allowed, "two numbers from -1e+30 to 1e+30, or the word auto");
 }
 
+/* What `name` takes and refuses. */
+static void check_texts(const char *name, const char *const *taken, const char *const *refused) {
+    for (int t = 0; taken[t]; ++t)
+        if (!takes("[noise]\ntest_sigma = 0\n", name, taken[t])) fail_msg("%s: %s", name, taken[t]);
+    for (int r = 0; refused[r]; ++r)
+        if (takes("[noise]\ntest_sigma = 0\n", name, refused[r]))
+            fail_msg("%s: %s", name, refused[r]);
+}
+
+static void check_allowed(int option, const char *documented) {
+    char allowed[AE_OPTION_ALLOWED_SIZE];
+    ae_option_allowed(ae_option_at(option), allowed);
+    assert_string_equal(allowed, documented);
+}
+
+/* A number, or two that rise. */
+static void test_spans(void **state) {
+    (void)state;
+    static const char *const taken[] = {"0",        "10",      "-0",
+                                        "0 .. 10",  "0..10",   "0.. 1",
+                                        ".5\t..1.", "1e-3..1", "0 .. 2.2250738585072014e-308",
+                                        NULL};
+    static const char *const refused[] = {"-1e-3",       "10.000000000000002",
+                                          "x",           "0 .. 10.000000000000002",
+                                          "-1 .. 1",     "1 .. 0",
+                                          "1 .. 1",      "0 .. ",
+                                          ".. 1",        "0 . 1",
+                                          "0 ... 1",     "0 1",
+                                          "0 .. 1 .. 2", "0 .. 1x",
+                                          "0 .. x",      "0, 1",
+                                          "sigma",       "0 .. 1e-320",
+                                          NULL};
+    check_texts("noise.sigma", taken, refused);
+    check_allowed(AE_OPTION(noise, sigma), "a number from 0 to 10, or a range of such, A .. B");
+}
+
+/* Up to 16 of them. */
+static void test_number_lists(void **state) {
+    (void)state;
+    static const char *const taken[] = {
+        "0", "10", "0 10", "1,0 , 2\t3", "0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5", NULL};
+    static const char *const refused[] = {"10.000000000000002",
+                                          "0 -1",
+                                          "0,",
+                                          ",0",
+                                          "0,,1",
+                                          "x",
+                                          "0 x",
+                                          "0 sigma",
+                                          "0 .. 1",
+                                          "0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6",
+                                          NULL};
+    check_texts("noise.test_sigma", taken, refused);
+    check_allowed(AE_OPTION(noise, test_sigma), "up to 16 numbers from 0 to 10, or the word sigma");
+}
+
 /* Each choice, and none that is a letter shorter or longer. */
 static void test_choices(void **state) {
     (void)state;
@@ -323,11 +377,12 @@ static void test_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_numbers_of_pairs),
-        cmocka_unit_test(test_documented), cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_choices),    cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_sides),
-        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_numbers_of_pairs),
+        cmocka_unit_test(test_documented),   cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_choices),      cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_sides),
+        cmocka_unit_test(test_range),        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_number_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

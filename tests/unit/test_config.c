@@ -23,7 +23,8 @@ static void test_defaults(void **state) {
     assert_int_equal(settings->train.block, AE_BLOCK_AUTO);
     assert_int_equal(settings->model.output, AE_OUTPUT_DIRECT);
     assert_int_equal(settings->model.init, AE_INIT_PYTORCH);
-    assert_true(settings->noise.sigma == 0 && settings->noise.test_sigma == 0);
+    assert_true(settings->noise.sigma[0] == 0 && settings->noise.sigma[1] == 0);
+    assert_true(settings->noise.test_sigma.count == 1 && settings->noise.test_sigma.values[0] == 0);
     assert_true(settings->noise.clamp_min == -1 && settings->noise.clamp_max == 1);
     assert_int_equal(settings->optimizer.name, AE_ADAM);
     assert_true(settings->optimizer.lr == 0.001 && settings->optimizer.epsilon == 1e-8);
@@ -192,19 +193,38 @@ static void test_run_folder(void **state) {
 static void test_test_sigma(void **state) {
     (void)state;
     ae_config *config = accept("[noise]\nsigma = 0.1\n", NULL);
-    assert_true(ae_config_settings(config)->noise.test_sigma == 0.1);
+    assert_true(ae_config_settings(config)->noise.test_sigma.values[0] == 0.1);
     assert_string_equal(value_of(config, "noise.test_sigma"), "0.1");
     check_round_trip(config);
     ae_config_destroy(&config);
     config = accept("[noise]\ntest_sigma = 0.3\nsigma = 0.1\n", "noise.test_sigma=sigma");
-    assert_true(ae_config_settings(config)->noise.test_sigma == 0.1);
+    assert_true(ae_config_settings(config)->noise.test_sigma.values[0] == 0.1);
     ae_config_destroy(&config);
     config = accept("[noise]\ntest_sigma = sigma\nsigma = 0.1\n", "noise.test_sigma=0.3");
-    assert_true(ae_config_settings(config)->noise.test_sigma == 0.3);
+    assert_true(ae_config_settings(config)->noise.test_sigma.values[0] == 0.3);
     ae_config_destroy(&config);
     REFUSE("[noise]\ntest_sigma = sigmas\n", PATH ":2: [noise] test_sigma: 'sigmas'",
-           "allowed: a number from 0 to 10, or the word sigma");
+           "allowed: up to 16 numbers from 0 to 10, or the word sigma");
     REFUSE("[noise]\nsigma = sigma\n", PATH ":2: [noise] sigma: 'sigma' is not a number");
+}
+
+static void test_range_of_sigma(void **state) {
+    (void)state;
+    ae_config *config =
+        accept("[noise]\nsigma = 0 .. 0.2\ntest_sigma = 0.1, 0 0.2\n", "noise.clamp_on=test");
+    const ae_settings *settings = ae_config_settings(config);
+    assert_true(settings->noise.sigma[0] == 0 && settings->noise.sigma[1] == 0.2);
+    assert_int_equal(settings->noise.test_sigma.count, 3);
+    assert_true(settings->noise.test_sigma.values[0] == 0.1);
+    assert_true(settings->noise.test_sigma.values[2] == 0.2);
+    assert_string_equal(value_of(config, "noise.sigma"), "0 .. 0.2");
+    assert_string_equal(value_of(config, "noise.test_sigma"), "0.1 0 0.2");
+    check_round_trip(config);
+    ae_config_destroy(&config);
+    REFUSE("[noise]\nsigma = 0 .. 0.2\n", "noise.test_sigma (default): is as noise.sigma",
+           "that is a range, 0 .. 0.2 (" PATH ":2: [noise] sigma); name the numbers to test with");
+    REFUSE("[noise]\nsigma = 0.2 .. 0.1\n", PATH ":2: [noise] sigma: '0.2 .. 0.1' is not a range",
+           "that rises; allowed: a number from 0 to 10, or a range of such, A .. B");
 }
 
 static void test_no_clamp(void **state) {
@@ -299,7 +319,8 @@ static void check_reference(const char *name, int pretrain_epochs, int epochs, d
     assert_int_equal(settings->data.source, AE_SOURCE_CIFAR10);
     assert_int_equal(settings->train.pretrain_epochs, pretrain_epochs);
     assert_int_equal(settings->train.epochs, epochs);
-    assert_true(settings->noise.sigma == sigma && settings->noise.test_sigma == sigma);
+    assert_true(settings->noise.sigma[0] == sigma && settings->noise.sigma[1] == sigma);
+    assert_true(settings->noise.test_sigma.values[0] == sigma);
     static const char *const own[] = {"data.source", "train.pretrain_epochs", "train.epochs",
                                       "noise.sigma", "noise.test_sigma"};
     for (int i = 0; i < AE_OPTION_COUNT; ++i) {
@@ -329,19 +350,13 @@ static void test_shipped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_run_folder),
-        cmocka_unit_test(test_test_sigma),
-        cmocka_unit_test(test_no_clamp),
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_round_trip_of_reals),
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_run_folder),    cmocka_unit_test(test_test_sigma),
+        cmocka_unit_test(test_no_clamp),      cmocka_unit_test(test_range_of_sigma),
+        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_round_trip_of_reals),
+        cmocka_unit_test(test_table),         cmocka_unit_test(test_shipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ static void check_model(const ae_model_file *model, const stored_run *run, const
     assert_int_equal(model->output, AE_OUTPUT_DIRECT);
     assert_int_equal(model->channels, 3);
     assert_true(model->range[0] == 0 && model->range[1] == 255);
-    assert_true(model->noise.sigma == 0.25);
+    assert_true(model->noise.sigma[0] == 0.25 && model->noise.sigma[1] == 0.25);
     assert_true(model->noise.clamp_min == -0.5 && model->noise.clamp_max == 1);
     assert_string_equal(model->data_hash, "0123456789abcdef0123456789abcdef");
     assert_int_equal(model->epoch, 3);
@@ -81,6 +81,29 @@ static void test_other_pixels(void **state) {
     free_run(run);
 }
 
+static void delete_least_sigma(ae_h5 *file) {
+    check_ok(ae_h5_delete(file, "/images/noise_sigma_min"));
+}
+
+/* A range's both ends; of files that tell one only, that. */
+static void test_range_of_noise(void **state) {
+    (void)state;
+    const char *const overrides[] = {"noise.sigma=0.05 .. 0.25", "noise.test_sigma=0.1"};
+    stored_run *run = make_run(NULL, 1.5f);
+    ae_model_file model;
+    ae_config_destroy(&run->config);
+    check_ok(ae_config_create(&run->config, "a.ini", "", 0, overrides, 2));
+    check_ok(ae_model_file_write(path, &run->state, run->config, "avx2"));
+    for (int tells_one = 0; tells_one < 2; ++tells_one) {
+        check_ok(ae_model_file_read(&model, path));
+        assert_true(model.noise.sigma[0] == (tells_one ? 0.25 : 0.05));
+        assert_true(model.noise.sigma[1] == 0.25);
+        ae_model_file_release(&model);
+        if (!tells_one) change_file(delete_least_sigma, true);
+    }
+    free_run(run);
+}
+
 /* The clamp is that of the training images. */
 static void test_no_clamp(void **state) {
     (void)state;
@@ -141,7 +164,7 @@ static void test_noise_is_that_of_the_phase(void **state) {
         run->state.position.step = cases[i].step;
         check_ok(ae_model_file_write(path, &run->state, run->config, "avx2"));
         check_ok(ae_model_file_read(&model, path));
-        assert_true(model.noise.sigma == cases[i].sigma);
+        assert_true(model.noise.sigma[1] == cases[i].sigma);
         ae_model_file_release(&model);
         free_run(run);
     }
@@ -205,7 +228,8 @@ static void test_oldest_checkpoint(void **state) {
     assert_int_equal(model.output, AE_OUTPUT_DIRECT);
     assert_int_equal(model.channels, 3);
     assert_true(model.range[0] == 0 && model.range[1] == 255);
-    assert_true(model.noise.sigma == 0.1 && model.noise.clamp_min == -1);
+    assert_true(model.noise.sigma[0] == 0.1 && model.noise.sigma[1] == 0.1 &&
+                model.noise.clamp_min == -1);
     assert_true(model.noise.clamp_max == 1);
     assert_string_equal(model.data_hash, "a7012a2e40b5de1f2bd274f7cb771945");
     assert_true(model.epoch == 2 && model.updates == 4 && model.contract == 2);
@@ -236,7 +260,8 @@ static void test_configured_noise_is_that_of_the_phase(void **state) {
         check_ok(ae_checkpoint_write(path, &run->state, run->config, "avx2"));
         change_file(change_to_oldest, true);
         check_ok(ae_model_file_read(&model, path));
-        assert_true(model.noise.sigma == (epoch > 2 ? 0.25 : 0) && model.noise.clamp_min == -0.5);
+        assert_true(model.noise.sigma[0] == (epoch > 2 ? 0.25 : 0) &&
+                    model.noise.clamp_min == -0.5);
         ae_model_file_release(&model);
         free_run(run);
     }
@@ -349,6 +374,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_model_and_checkpoint_tell_the_same),
         TEST(test_other_pixels),
+        TEST(test_range_of_noise),
         TEST(test_no_clamp),
         TEST(test_other_network),
         TEST(test_noise_is_that_of_the_phase),

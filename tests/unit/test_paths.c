@@ -100,7 +100,7 @@ static void test_quotes_of_other_values(void **state) {
     assert_int_equal(settings->train.batch, 64);
     assert_int_equal(settings->train.loss, AE_LOSS_L1);
     assert_int_equal(settings->optimizer.name, AE_SGD);
-    assert_true(settings->noise.test_sigma == 0.5);
+    assert_true(settings->noise.test_sigma.values[0] == 0.5);
     assert_string_equal(settings->model.layers, "conv 8 3 relu, tconv 3 3 none");
     ae_config_destroy(&config);
     assert_int_equal(read_config(&config, "[train]\nbatch = '64 #'\n", NULL), AE_ERROR_USAGE);
