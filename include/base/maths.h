@@ -6,6 +6,9 @@
 
 #include "base/arithmetic.h"
 
+/* e^x for |x| <= 700. Error at most 2 ulp. */
+double ae_exp(double x);
+
 /* Natural logarithm, x > 0 and finite (0 gives -infinity, a negative x or NaN gives NaN).
  * Error at most 4 ulp. */
 double ae_log(double x);

@@ -7,6 +7,29 @@
 static const double ln2_high = 0x1.62e42fefa3800p-1; /* ln 2 with its last bits zero ... */
 static const double ln2_low = 0x1.ef35793c76730p-45; /* ... and the rest */
 
+/* 2^n e^r with |r| <= ln 2 / 2; the series of e^r to r^13 leaves 5e-18. */
+double ae_exp(double x) {
+    static const double inverse_factorials[] = {1.0,
+                                                1.0,
+                                                1.0 / 2,
+                                                1.0 / 6,
+                                                1.0 / 24,
+                                                1.0 / 120,
+                                                1.0 / 720,
+                                                1.0 / 5040,
+                                                1.0 / 40320,
+                                                1.0 / 362880,
+                                                1.0 / 3628800,
+                                                1.0 / 39916800,
+                                                1.0 / 479001600,
+                                                1.0 / 6227020800};
+    const double n = rint(x * 0x1.71547652b82fep+0); /* log2 e */
+    const double r = (x - n * ln2_high) - n * ln2_low;
+    double series = 0;
+    for (int k = 13; k >= 0; --k) series = series * r + inverse_factorials[k];
+    return ldexp(series, (int)n);
+}
+
 double ae_log(double x) {
     if (isnan(x) || x < 0) return NAN;
     if (x == 0) return -INFINITY;

@@ -62,6 +62,9 @@ static void random_ranges(void **state) {
     (void)state;
     assert_true(ae_random_unit(0) == 0);
     assert_true(ae_random_unit(UINT32_MAX) == 1 - 0x1p-24f);
+    assert_true(ae_random_real(0, 63) == 0 && ae_random_real(0, 64) == 0x1p-53);
+    assert_true(ae_random_real(UINT32_MAX, UINT32_MAX) == 1 - 0x1p-53);
+    assert_true(ae_random_real(1u << 31, 0) == 0.5);
     assert_int_equal(ae_random_below(0, 0, 1), 0);
     assert_int_equal(ae_random_below(UINT32_MAX, UINT32_MAX, 1), 0);
     assert_int_equal(ae_random_below(UINT32_MAX, UINT32_MAX, 10), 9);
@@ -132,6 +135,17 @@ static void cosine_is_close(void **state) {
     }
     assert_true(ae_cospi(0) == 1 && ae_cospi(0.5) == 0 && ae_cospi(1) == -1);
     assert_true(ae_cospi(-0.5) == 0 && ae_cospi(-1) == -1);
+}
+
+static void exponentials_are_close(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < TRIALS; ++i) {
+        uint32_t w[4];
+        ae_random_words(w, (ae_stream){.seed = 6}, i);
+        const double u = unit(w[0], w[1]) * 2 - 1, x = i % 2 ? 700 * u : 20 * u;
+        assert_true(ulps(ae_exp(x), expl(x)) <= 2);
+    }
+    assert_true(ae_exp(0) == 1 && ae_exp(-0.0) == 1);
 }
 
 static void powers_are_close(void **state) {
@@ -313,13 +327,21 @@ static void status_keeps_message(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_known_answers),    cmocka_unit_test(random_streams_differ),
-        cmocka_unit_test(random_ranges),           cmocka_unit_test(logarithms_are_close),
-        cmocka_unit_test(logarithms_special),      cmocka_unit_test(cosine_is_close),
-        cmocka_unit_test(powers_are_close),        cmocka_unit_test(fixed_rounds_to_even),
-        cmocka_unit_test(fixed_counts_faults),     cmocka_unit_test(fixed_bound_holds),
-        cmocka_unit_test(hash_depends_on_content), cmocka_unit_test(md5_known_values),
-        cmocka_unit_test(hash_separates_texts),    cmocka_unit_test(memory_is_aligned_and_zero),
+        cmocka_unit_test(random_known_answers),
+        cmocka_unit_test(random_streams_differ),
+        cmocka_unit_test(random_ranges),
+        cmocka_unit_test(logarithms_are_close),
+        cmocka_unit_test(logarithms_special),
+        cmocka_unit_test(cosine_is_close),
+        cmocka_unit_test(powers_are_close),
+        cmocka_unit_test(exponentials_are_close),
+        cmocka_unit_test(fixed_rounds_to_even),
+        cmocka_unit_test(fixed_counts_faults),
+        cmocka_unit_test(fixed_bound_holds),
+        cmocka_unit_test(hash_depends_on_content),
+        cmocka_unit_test(md5_known_values),
+        cmocka_unit_test(hash_separates_texts),
+        cmocka_unit_test(memory_is_aligned_and_zero),
         cmocka_unit_test(status_keeps_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
