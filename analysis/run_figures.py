@@ -67,8 +67,16 @@ class Run:
         return int(self.config["train.pretrain_epochs"])
 
     def test_noise_after(self, epoch):
-        """Standard deviation of the noise that the network was tested with after `epoch`."""
-        return float(self.epochs["test_noise_sigma"][self.epochs["epoch"] == epoch][0])
+        """The noise that the network was tested with after `epoch`, as a text; none: None. Versions
+        that knew but Gaussian noise tell neither kind nor level."""
+        if epoch <= self.pretrain_epochs:
+            return None
+        sigma, level = (float(self.config.get(f"noise.{name}", "0").split()[0])
+                        for name in ("test_sigma", "test_level"))
+        kind = self.config.get("noise.kind", "gaussian")
+        if sigma == 0 and level == 0:
+            return None
+        return f"noise {sigma:g}" if kind == "gaussian" else f"{kind} {level:g}"
 
 
 def psnr_db(image, clean):
@@ -87,10 +95,10 @@ def picture_rows(run, gallery):
               for name, images in (("noisy", noisy), ("output", output))}
     cifar10 = run.config["data.source"] == "cifar10" and gallery.labels is not None
     names = [CIFAR10[label] for label in gallery.labels[: len(clean)]] if cifar10 else None
-    sigma = run.test_noise_after(gallery.epoch)
+    noise = run.test_noise_after(gallery.epoch)
     rows = [("clean", clean, names)]
-    if sigma > 0:
-        rows.append((f"noise {sigma:g}", noisy, values["noisy"]))
+    if noise:
+        rows.append((noise, noisy, values["noisy"]))
     rows.append(("output", output, values["output"]))
     return rows
 
@@ -171,7 +179,7 @@ def draw_psnr(axis, run):
     draw_line(axis, run, "psnr_db", "mean over images", BLUE)
     draw_line(axis, run, "psnr_pooled_db", "of the pooled error", SKY, "--")
     inputs = run.input_psnr_db
-    if inputs is not None and np.isfinite(inputs).any() and run.epochs["test_noise_sigma"][-1] > 0:
+    if inputs is not None and np.isfinite(inputs).any() and run.test_noise_after(run.epochs["epoch"][-1]):
         epochs = run.epochs["epoch"][phases(run)[-1]][[0, -1]] + [-0.5, 0.5]
         mean = np.mean(inputs[np.isfinite(inputs)])
         axis.plot(epochs, [mean, mean], color="#666666", linewidth=1.2, linestyle=":",
@@ -230,13 +238,15 @@ def draw_curves(run, path):
 
 def draw_levels(run, path):
     """The newest figures of the test images over the levels of noise that they are evaluated at."""
-    order = np.argsort(run.levels["level"], kind="stable")
+    name = "level" if len(set(run.levels["level"])) > 1 else "sigma"
+    level, kind = run.levels[name], run.config["noise.kind"]
+    order = np.argsort(level, kind="stable")
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4), layout="constrained")
-    for axis, name, title in zip(axes, ("psnr_db", "ssim"), ("PSNR (dB)", "SSIM")):
-        axis.plot(run.levels["level"][order], run.levels[name][-1][order], color=BLUE, linewidth=1.5,
+    for axis, figures, title in zip(axes, ("psnr_db", "ssim"), ("PSNR (dB)", "SSIM")):
+        axis.plot(level[order], run.levels[figures][-1][order], color=BLUE, linewidth=1.5,
                   marker="o", markersize=3)
         axis.set_title(f"{title} of the test images")
-        axis.set_xlabel("noise")
+        axis.set_xlabel(f"{kind} noise" if name == "level" else "sigma")
     figure.suptitle(f"After epoch {run.levels['epoch'][-1]}", fontsize=10, x=0.01, ha="left")
     figure.savefig(path)
     plt.close(figure)

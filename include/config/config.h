@@ -24,6 +24,13 @@ typedef enum ae_axes { AE_AXES_NCHW, AE_AXES_NHWC, AE_AXES_NHW } ae_axes;
 typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
 typedef enum ae_output { AE_OUTPUT_DIRECT, AE_OUTPUT_RESIDUAL } ae_output;
 typedef enum ae_init { AE_INIT_PYTORCH, AE_INIT_HE, AE_INIT_ORTHOGONAL } ae_init;
+typedef enum ae_noise_kind {
+    AE_NOISE_GAUSSIAN,
+    AE_NOISE_POISSON,
+    AE_NOISE_SPECKLE,
+    AE_NOISE_SALT_PEPPER,
+    AE_NOISE_KINDS
+} ae_noise_kind;
 typedef enum ae_clamp_on { AE_CLAMP_ON_ALL, AE_CLAMP_ON_TRAINING, AE_CLAMP_ON_TEST } ae_clamp_on;
 typedef enum ae_optimizer_kind { AE_ADAM, AE_ADAMW, AE_SGD } ae_optimizer_kind;
 typedef enum ae_schedule_kind {
@@ -87,8 +94,9 @@ typedef struct ae_settings {
         char init_from[AE_TEXT_SIZE]; /* "" = none */
     } train;
     struct {
-        double sigma[2]; /* lowest and highest; alike: that */
-        ae_numbers test_sigma;
+        int64_t kind;              /* ae_noise_kind */
+        double sigma[2], level[2]; /* lowest and highest; alike: that */
+        ae_numbers test_sigma, test_level;
         double clamp_min, clamp_max; /* infinite: none */
         int64_t clamp_on;            /* ae_clamp_on */
     } noise;
@@ -163,6 +171,9 @@ ae_effect ae_config_effect(ae_option_index index);
 
 /* The default as text; of an option that follows another, that one's. Borrowed. */
 const char *ae_config_initial(ae_option_index index);
+
+/* The word of a choice, and NULL behind the last. Borrowed. */
+const char *ae_config_word(ae_option_index index, int64_t choice);
 
 /* The effective value as text; ae_config_print() puts quotes around what else wouldn't read back.
  */

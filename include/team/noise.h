@@ -6,10 +6,18 @@
 #include "config/config.h"
 #include "kernels/kernels.h"
 
-/* What the samples of a loop have in common: Gaussian noise (0: none), and the range that noisy
- * pixels are cut to, infinite where they aren't. */
+/* What the samples of a loop have in common: with x a clean pixel, and z normal deviates of their
+ * own each,
+ *
+ *     gaussian       x + sigma z
+ *     poisson        n / level + sigma z, n a count of mean level x (0 where x is below 0)
+ *     speckle        x + level z x + sigma z
+ *     salt_pepper    0 or 1 in a share `level` of the values, as often each; else x + sigma z
+ *
+ * and the range that noisy pixels are cut to, infinite where they aren't. */
 typedef struct ae_noise {
-    double sigma[2]; /* lowest and highest, between which each picture draws its own */
+    int64_t kind;              /* ae_noise_kind */
+    double sigma[2], level[2]; /* lowest and highest, between which each picture draws its own */
     double clamp_min, clamp_max;
 } ae_noise;
 
@@ -24,8 +32,8 @@ int ae_noise_levels(const ae_settings *settings);
 /* Is it no noise at all? */
 bool ae_noise_is_none(const ae_noise *noise);
 
-/* "noise 0.1", "noise 0 .. 0.2". Returns `text`. */
-enum { AE_NOISE_TEXT_SIZE = 96 };
+/* "noise 0.1", "noise 0 .. 0.2", "poisson noise 30, sigma 0.01". Returns `text`. */
+enum { AE_NOISE_TEXT_SIZE = 128 };
 const char *ae_noise_text(char text[AE_NOISE_TEXT_SIZE], const ae_noise *noise);
 
 /* noisy = clean with that noise from `stream`, or a copy where there is none. normals: [values,

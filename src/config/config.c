@@ -181,6 +181,46 @@ static ae_status refuse_pair(const ae_config *config, int index, const char *rel
                    config->origins[other].where);
 }
 
+/* AE_ERROR_USAGE: "WHERE: is VALUE, but noise.kind is KIND (WHERE): CURE". */
+static ae_status refuse_level(const ae_config *config, int index, const char *cure) {
+    const int kind = AE_OPTION(noise, kind);
+    char value[AE_VALUE_SIZE], word[AE_VALUE_SIZE];
+    ae_config_value(config, index, value);
+    ae_config_value(config, kind, word);
+    return ae_fail(AE_ERROR_USAGE, "%s: is %s, but noise.kind is %s (%s): %s",
+                   config->origins[index].where, value, word, config->origins[kind].where, cure);
+}
+
+/* Is the option's level, from `low` to `high`, one of the kind of noise? */
+static ae_status check_level(const ae_config *config, int index, double low, double high) {
+    const int64_t kind = config->settings.noise.kind;
+    if (kind == AE_NOISE_GAUSSIAN && high > 0)
+        return refuse_level(config, index,
+                            "its level is noise.sigma; leave this out, or choose another kind");
+    if (kind == AE_NOISE_POISSON && low == 0)
+        return refuse_level(config, index, "set it to the photons at white, above 0");
+    if (kind == AE_NOISE_SALT_PEPPER && high > 1)
+        return refuse_level(config, index, "set it to the share of pixels, at most 1");
+    return AE_OK;
+}
+
+static ae_status check_noise(const ae_config *config) {
+    const ae_settings *settings = &config->settings;
+    const ae_numbers *sigma = &settings->noise.test_sigma, *level = &settings->noise.test_level;
+    const double *range = settings->noise.level;
+    ae_status status = check_level(config, AE_OPTION(noise, level), range[0], range[1]);
+    for (int64_t l = 0; l < level->count && status == AE_OK; ++l)
+        status =
+            check_level(config, AE_OPTION(noise, test_level), level->values[l], level->values[l]);
+    if (status != AE_OK) return status;
+    if (settings->noise.kind != AE_NOISE_GAUSSIAN && range[1] == 0)
+        return refuse_level(config, AE_OPTION(noise, level), "set it above 0");
+    if (sigma->count > 1 && level->count > 1 && sigma->count != level->count)
+        return refuse_pair(config, AE_OPTION(noise, test_level),
+                           "one number, or as many numbers as", AE_OPTION(noise, test_sigma));
+    return AE_OK;
+}
+
 /* What the options must be to each other. */
 static ae_status check_pairs(const ae_config *config) {
     const ae_settings *settings = &config->settings;
@@ -203,7 +243,7 @@ static ae_status check_pairs(const ae_config *config) {
                        "%s: there is no epoch to train; allowed: at least 1 of "
                        "train.pretrain_epochs and train.epochs together",
                        ae_config_where(config, AE_OPTION(train, epochs)));
-    return AE_OK;
+    return check_noise(config);
 }
 
 ae_status ae_config_create(ae_config **config, const char *path, const char *text, size_t size,

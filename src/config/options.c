@@ -71,6 +71,10 @@ const char *ae_config_initial(ae_option_index index) {
         .initial;
 }
 
+const char *ae_config_word(ae_option_index index, int64_t choice) {
+    return choice < AE_CHOICES_MAX ? table[index].choices[choice] : NULL;
+}
+
 int ae_option_find(ae_slice section, ae_slice key) {
     for (int i = 0; i < AE_OPTION_COUNT; ++i)
         if (ae_slice_equals(section, table[i].section) && ae_slice_equals(key, table[i].key))

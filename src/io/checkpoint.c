@@ -9,8 +9,9 @@
  *                           shapes: "encoder.0.weight" (out, in, row, column), for a transposed
  *                           layer (in, out, row, column); "encoder.0.bias" (out)
  *     /images               zero, one (pixel values that become 0 and 1), noise_sigma and
- *                           noise_sigma_min (highest and lowest), noise_clamp_min, noise_clamp_max:
- *                           float64, one value each
+ *                           noise_sigma_min (highest and lowest), noise_level and noise_level_min
+ *                           likewise, noise_clamp_min, noise_clamp_max: float64, one value each;
+ *                           attribute: noise_kind
  *     /optimizer/MOMENT/NAME   float32, the optimiser's state for each tensor under PyTorch's
  *                           names: exp_avg, exp_avg_sq; momentum_buffer
  *     /position             attributes: epoch, step, updates, loss_sum, images, skipped,

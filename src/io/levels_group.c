@@ -20,8 +20,16 @@ static const ae_h5_dataset
                    .rank = 1,
                    .units = "1",
                    .long_name = "Noise",
-                   .description = "Standard deviation of the noise on the test images",
+                   .description = "On the test images: of the kind gaussian its standard "
+                                  "deviation, of others the kind's own level",
                    .scales = {GROUP "/level"}},
+    sigma_of_level = {.path = GROUP "/sigma",
+                      .type = AE_H5_DOUBLE,
+                      .rank = 1,
+                      .units = "1",
+                      .long_name = "Gaussian noise",
+                      .description = "Its standard deviation on the test images, at each level",
+                      .scales = {GROUP "/level"}},
     columns[] = {
         {.path = GROUP "/psnr_db",
          .type = AE_H5_DOUBLE,
@@ -43,12 +51,17 @@ enum { COLUMNS = sizeof columns / sizeof *columns };
 
 ae_status ae_levels_group_add(ae_h5 *file, const ae_settings *settings) {
     const int levels = ae_noise_levels(settings);
-    double sigma[AE_NUMBERS_MAX];
-    for (int l = 0; l < levels; ++l) sigma[l] = ae_noise_of_test(settings, l).sigma[0];
-    ae_h5_dataset level = level_scale;
-    level.shape[0] = levels;
+    double values[AE_NUMBERS_MAX], sigmas[AE_NUMBERS_MAX];
+    ae_h5_dataset level = level_scale, sigma = sigma_of_level;
+    level.shape[0] = sigma.shape[0] = levels;
+    for (int l = 0; l < levels; ++l) {
+        const ae_noise noise = ae_noise_of_test(settings, l);
+        sigmas[l] = noise.sigma[0];
+        values[l] = noise.kind == AE_NOISE_GAUSSIAN ? noise.sigma[0] : noise.level[0];
+    }
     ae_status status = ae_h5_add_group(file, GROUP, "The test images at each level of noise");
-    if (status == AE_OK) status = ae_h5_add(file, &level, sigma);
+    if (status == AE_OK) status = ae_h5_add(file, &level, values);
+    if (status == AE_OK) status = ae_h5_add(file, &sigma, sigmas);
     if (status == AE_OK) status = ae_h5_add(file, &epoch_scale, NULL);
     for (int c = 0; c < COLUMNS && status == AE_OK; ++c) {
         ae_h5_dataset column = columns[c];

@@ -8,8 +8,10 @@
  *                        init_hash (ae_origin), empty where the seed's weights were begun with
  *     /epochs            [epoch]: a row for each epoch; seconds_* are [epoch][statistic]
  *     /levels            [epoch][level]: psnr_db and ssim at each level of noise that the test
- * images are evaluated at, the epochs being those of the scale `epoch` of this group /test [index]:
- * label; once there are some, psnr_db, ssim, input_psnr_db and input_ssim of every test image
+ *                        images are evaluated at, the epochs being those of the scale `epoch` of
+ *                        this group; sigma [level]
+ *     /test              [index]: label; once there are some, psnr_db, ssim, input_psnr_db and
+ *                        input_ssim of every test image
  *     /reconstructions   (where some are asked for) index, label [index]; clean, noisy
  *                        [index][channel][row][column]; output [epoch][index][channel][row]
  *                        [column], the epochs being those of the scale `epoch` of this group.

@@ -41,10 +41,11 @@ static const ae_column epoch_columns[] = {
     {"learning_rate", AE_H5_DOUBLE, 0, EPOCH(learning_rate), "1", "Learning rate",
      "Of the epoch's last step"},
     {"noise_sigma", AE_H5_DOUBLE, 0, EPOCH(noise_sigma), "1", "Training noise",
-     "Standard deviation of the noise on the training images, the highest of a range; 0 while "
+     "Standard deviation of the Gaussian noise on the training images, the highest of a range; 0 "
+     "while "
      "pretraining"},
     {"test_noise_sigma", AE_H5_DOUBLE, 0, EPOCH(test_noise_sigma), "1", "Test noise",
-     "Standard deviation of the noise on the test images, the first of several; 0 while "
+     "Standard deviation of the Gaussian noise on the test images, the first of several; 0 while "
      "pretraining"},
     {"images_per_s", AE_H5_DOUBLE, 0, EPOCH(images_per_s), "s-1", "Images a second",
      "Training images over the time they took, without evaluation and files"},

@@ -54,9 +54,16 @@ static bool has_only_pretrained(const ae_position *position, int64_t pretrain_ep
     return position->epoch + (position->step > 0) <= pretrain_epochs;
 }
 
-static ae_status write_images(ae_h5 *file, const ae_state *state, const ae_settings *settings) {
+static ae_noise without_noise(const ae_noise *noise) {
+    return (ae_noise){
+        .kind = noise->kind, .clamp_min = noise->clamp_min, .clamp_max = noise->clamp_max};
+}
+
+static ae_status write_images(ae_h5 *file, const ae_state *state, const ae_config *config) {
+    const ae_settings *settings = ae_config_settings(config);
     const bool clean = has_only_pretrained(&state->position, settings->train.pretrain_epochs);
-    const ae_noise noise = ae_noise_of_training(settings);
+    const ae_noise configured = ae_noise_of_training(settings);
+    const ae_noise noise = clean ? without_noise(&configured) : configured;
     const struct {
         const char *path, *units, *long_name, *description;
         double value;
@@ -66,19 +73,30 @@ static ae_status write_images(ae_h5 *file, const ae_state *state, const ae_setti
         {"/images/one", "pixel value", "White", "The pixel value that is 1 to the network",
          state->range[1]},
         {"/images/noise_sigma", "1", "Training noise",
-         "Standard deviation of the noise that the network was trained for, the highest of a "
-         "range; "
-         "0: none",
-         clean ? 0 : noise.sigma[1]},
+         "Standard deviation of the Gaussian noise that the network was trained for, the highest "
+         "of "
+         "a range; 0: none",
+         noise.sigma[1]},
         {"/images/noise_sigma_min", "1", "Least training noise",
-         "The lowest of a range; else the same", clean ? 0 : noise.sigma[0]},
+         "The lowest of a range; else the same", noise.sigma[0]},
+        {"/images/noise_level", "1", "Level of the noise's kind",
+         "Of that kind, the highest of a range: photons at white; speckle's standard deviation; "
+         "share of pixels that are salt or pepper; 0: none",
+         noise.level[1]},
+        {"/images/noise_level_min", "1", "Least level of the noise's kind",
+         "The lowest of a range; else the same", noise.level[0]},
         {"/images/noise_clamp_min", "1", "Lowest noisy pixel",
          "To which noisy pixels below it were raised; -infinity: none were", noise.clamp_min},
         {"/images/noise_clamp_max", "1", "Highest noisy pixel",
          "To which noisy pixels above it were lowered; infinity: none were", noise.clamp_max},
     };
-    ae_status status = ae_h5_add_group(
-        file, "/images", "What the network was trained on: how pixels became numbers, and noise");
+    ae_status status =
+        ae_h5_add_group(file, "/images",
+                        "What the network was trained on: how pixels became numbers, and noise, "
+                        "whose kind the attribute tells");
+    char kind[AE_VALUE_SIZE];
+    ae_config_value(config, AE_OPTION(noise, kind), kind);
+    if (status == AE_OK) status = ae_h5_set_text(file, "/images", "noise_kind", kind);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == AE_OK; ++i) {
         ae_h5_dataset dataset = {.path = numbers[i].path,
                                  .type = AE_H5_DOUBLE,
@@ -119,7 +137,7 @@ static ae_status write_origin(ae_h5 *file, const ae_origin *origin) {
 ae_status ae_trained_write(ae_h5 *file, const ae_state *state, const ae_config *config,
                            const char *kernel_path) {
     ae_status status = write_parameters(file, state, config);
-    if (status == AE_OK) status = write_images(file, state, ae_config_settings(config));
+    if (status == AE_OK) status = write_images(file, state, config);
     if (status == AE_OK) status = write_contract(file, state, config, kernel_path);
     if (status == AE_OK) status = ae_config_group_write(file, config);
     if (status == AE_OK) status = write_origin(file, &state->origin);
@@ -229,34 +247,57 @@ static ae_status read_configured_noise(ae_h5 *file, ae_noise *noise) {
     return status;
 }
 
+/* Gaussian in files that don't tell. */
+static ae_status read_kind(ae_h5 *file, const char *path, ae_noise *noise) {
+    char text[AE_H5_NAME_SIZE];
+    if (!ae_h5_has_attribute(file, "/images", "noise_kind")) return AE_OK;
+    ae_status status = ae_h5_get_text(file, "/images", "noise_kind", text, sizeof text);
+    if (status != AE_OK) return status;
+    for (noise->kind = 0; noise->kind < AE_NOISE_KINDS; ++noise->kind)
+        if (strcmp(text, ae_config_word(AE_OPTION(noise, kind), noise->kind)) == 0) return AE_OK;
+    return ae_fail(AE_ERROR_IO, AE_DAMAGED "noise_kind of /images is '%s'", path, text);
+}
+
+/* A number that the images of a file tell. */
+typedef struct image_number {
+    const char *name;
+    double *value;
+    const double *otherwise; /* in files without it; NULL: there are none */
+    bool may_be_infinite;
+} image_number;
+
+static ae_status read_image_number(ae_h5 *file, const char *path, const image_number *number) {
+    if (number->otherwise && !ae_h5_has(file, number->name)) {
+        *number->value = *number->otherwise;
+        return AE_OK;
+    }
+    ae_status status = ae_h5_read(file, number->name, AE_H5_DOUBLE, 0, NULL, number->value);
+    if (status != AE_OK) return status;
+    if (isnan(*number->value) || (isinf(*number->value) && !number->may_be_infinite))
+        return ae_fail(AE_ERROR_IO, AE_DAMAGED "%s is not finite", path, number->name);
+    return AE_OK;
+}
+
 ae_status ae_trained_read_images(ae_h5 *file, const char *path, double range[2], ae_noise *noise) {
+    const double none = 0;
     *noise = (ae_noise){0};
     range[0] = 0;
     range[1] = 255;
     if (!ae_h5_has(file, "/images")) return read_configured_noise(file, noise);
-    const struct {
-        const char *name;
-        double *value;
-        const double *otherwise; /* of files without it; NULL: there are none */
-        bool may_be_infinite;
-    } numbers[] = {{"/images/zero", &range[0], NULL, false},
-                   {"/images/one", &range[1], NULL, false},
-                   {"/images/noise_sigma", &noise->sigma[1], NULL, false},
-                   {"/images/noise_sigma_min", &noise->sigma[0], &noise->sigma[1], false},
-                   {"/images/noise_clamp_min", &noise->clamp_min, NULL, true},
-                   {"/images/noise_clamp_max", &noise->clamp_max, NULL, true}};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
-        ae_status status = AE_OK;
-        if (numbers[i].otherwise && !ae_h5_has(file, numbers[i].name))
-            *numbers[i].value = *numbers[i].otherwise;
-        else
-            status = ae_h5_read(file, numbers[i].name, AE_H5_DOUBLE, 0, NULL, numbers[i].value);
-        if (status != AE_OK) return status;
-        if (isnan(*numbers[i].value) || (isinf(*numbers[i].value) && !numbers[i].may_be_infinite))
-            return ae_fail(AE_ERROR_IO, AE_DAMAGED "%s is not finite", path, numbers[i].name);
-    }
-    if (range[0] == range[1])
-        return ae_fail(AE_ERROR_IO, AE_DAMAGED "/images has %g for both zero and one", path,
-                       range[0]);
-    return AE_OK;
+    const image_number numbers[] = {
+        {"/images/zero", &range[0], NULL, false},
+        {"/images/one", &range[1], NULL, false},
+        {"/images/noise_sigma", &noise->sigma[1], NULL, false},
+        {"/images/noise_sigma_min", &noise->sigma[0], &noise->sigma[1], false},
+        {"/images/noise_level", &noise->level[1], &none, false},
+        {"/images/noise_level_min", &noise->level[0], &noise->level[1], false},
+        {"/images/noise_clamp_min", &noise->clamp_min, NULL, true},
+        {"/images/noise_clamp_max", &noise->clamp_max, NULL, true}};
+    ae_status status = read_kind(file, path, noise);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == AE_OK; ++i)
+        status = read_image_number(file, path, &numbers[i]);
+    if (status == AE_OK && range[0] == range[1])
+        status =
+            ae_fail(AE_ERROR_IO, AE_DAMAGED "/images has %g for both zero and one", path, range[0]);
+    return status;
 }

@@ -32,7 +32,8 @@ TRAINED_GROUPS = {
                    "input minus the last layer's image), the channels of its images, and the "
                    "XXH3-128 of all parameters",
                    {"layers": str, "output": str, "channels": int, "hash": str}),
-    "images": ("What the network was trained on: how pixels became numbers, and noise", {}),
+    "images": ("What the network was trained on: how pixels became numbers, and noise, whose kind the "
+               "attribute tells", {"noise_kind": str}),
     "contract": ("What equal bits rest on: version of the order of operations; images a block; "
                  "fraction bits of fixed-point sums; hash of the images; for information the kernels",
                  {"version": int, "block": int, "fraction_bits": int, "kernel_path": str,
@@ -109,10 +110,10 @@ RESULTS = {
          "Steps since the run began that gave numbers that aren't finite and were left out"),
         ("learning_rate", DOUBLE, "1", "Learning rate", "Of the epoch's last step"),
         ("noise_sigma", DOUBLE, "1", "Training noise",
-         "Standard deviation of the noise on the training images, the highest of a range; 0 while "
+         "Standard deviation of the Gaussian noise on the training images, the highest of a range; 0 while "
          "pretraining"),
         ("test_noise_sigma", DOUBLE, "1", "Test noise",
-         "Standard deviation of the noise on the test images, the first of several; 0 while "
+         "Standard deviation of the Gaussian noise on the test images, the first of several; 0 while "
          "pretraining"),
         ("images_per_s", DOUBLE, "s-1", "Images a second",
          "Training images over the time they took, without evaluation and files"),
@@ -134,7 +135,10 @@ RESULTS = {
     "levels/epoch": (INT, ("epoch",), "1", "Epoch",
                      "Those after pretraining in which the test images were evaluated"),
     "levels/level": (DOUBLE, ("level",), "1", "Noise",
-                     "Standard deviation of the noise on the test images"),
+                     "On the test images: of the kind gaussian its standard deviation, of others the "
+                     "kind's own level"),
+    "levels/sigma": (DOUBLE, ("level",), "1", "Gaussian noise",
+                     "Its standard deviation on the test images, at each level"),
     **{f"levels/{name}": (DOUBLE, ("epoch", "level"), units, text, f"As {name} of /epochs, which is "
                           "the first level's, at each level of noise")
        for name, units, text in [("psnr_db", "dB", "PSNR"), ("ssim", "1", "SSIM")]},
@@ -181,9 +185,13 @@ IMAGES = {f"images/{name}": (DOUBLE, (), *texts) for name, *texts in [
     ("zero", "pixel value", "Black", "The pixel value that is 0 to the network"),
     ("one", "pixel value", "White", "The pixel value that is 1 to the network"),
     ("noise_sigma", "1", "Training noise",
-     "Standard deviation of the noise that the network was trained for, the highest of a range; 0: "
-     "none"),
+     "Standard deviation of the Gaussian noise that the network was trained for, the highest of a "
+     "range; 0: none"),
     ("noise_sigma_min", "1", "Least training noise", "The lowest of a range; else the same"),
+    ("noise_level", "1", "Level of the noise's kind",
+     "Of that kind, the highest of a range: photons at white; speckle's standard deviation; share of "
+     "pixels that are salt or pepper; 0: none"),
+    ("noise_level_min", "1", "Least level of the noise's kind", "The lowest of a range; else the same"),
     ("noise_clamp_min", "1", "Lowest noisy pixel", "To which noisy pixels below it were raised; "
      "-infinity: none were"),
     ("noise_clamp_max", "1", "Highest noisy pixel", "To which noisy pixels above it were lowered; "

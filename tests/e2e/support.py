@@ -340,6 +340,8 @@ def numbers(run_dir):
             found[name] = epochs[name][()].tobytes()
         for name in ("psnr_db", "ssim", "input_psnr_db", "input_ssim"):
             found[f"test/{name}"] = file["test"][name][()].tobytes()
+        if "levels" in file:
+            found["levels"] = [item[()].tobytes() for item in file["levels"].values()]
         if "reconstructions" in file:  # of one size, or of several
             found["output"] = [item[()].tobytes() for item in datasets(file)
                                if item.name.endswith("/output")]

@@ -42,7 +42,8 @@ def test_tells_all_but_the_optimiser(folder):
         for group in ("parameters", "contract", "config"):
             assert dict(model[group].attrs) == dict(other[group].attrs), group
         assert {name: item[()] for name, item in model["images"].items()} == {
-            "zero": 0, "one": 255, "noise_sigma": 0.2, "noise_sigma_min": 0.2, "noise_clamp_min": -0.5,
+            "zero": 0, "one": 255, "noise_sigma": 0.2, "noise_sigma_min": 0.2, "noise_level": 0,
+            "noise_level_min": 0, "noise_clamp_min": -0.5,
             "noise_clamp_max": 1}
         said = dict(model["provenance"].attrs)
         assert (said["epoch"], said["updates"], said["run"]) == (4, 28, "learnt")

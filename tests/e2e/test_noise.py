@@ -1,7 +1,9 @@
 """The noise on training and test images, as it is configured."""
 import h5py
+import numpy as np
 import pytest
-from support import USAGE, assert_refused, checkpoints, run, write_config
+from support import (USAGE, assert_refused, checkpoints, differences, numbers, run, write_config,
+                     write_png)
 
 # Updates too small to change a weight, so that losses differ by what the network is shown alone.
 FROZEN = {"optimizer.name": "sgd", "optimizer.lr": 1e-30, "train.pretrain_epochs": 0,
@@ -106,3 +108,43 @@ def test_a_range_trains_and_validates_by_images(tmp_path):
     assert (epochs_of(tmp_path / "run", "train_loss") < epochs_of(tmp_path / "most", "train_loss")
             ).all()
     assert (epochs_of(tmp_path / "run", "noise_sigma") == 1).all()
+
+
+# ---- kinds ----
+
+
+@pytest.mark.parametrize("kind, level, few, options", [
+    ("poisson", 30, 10, {}), ("poisson", "20 .. 60", 10, {"noise.test_level": "30 10"}),
+    ("speckle", 0.2, 0.3, {}), ("salt_pepper", 0.1, 0.2, {})])
+def test_kinds(tmp_path, kind, level, few, options):
+    """They train to the same numbers on any ranks, threads and kernels; and another level is others."""
+    options = {"noise.kind": kind, "noise.level": level, "noise.sigma": 0.01,
+               "train.validation_images": 30, **options}
+    told = run(tmp_path, write_config(tmp_path, options), ranks=3, threads=2).stdout
+    text = f"{kind} noise {level}, sigma 0.01"
+    assert f"with {text}," in told
+    run(tmp_path, write_config(tmp_path, {**options, "run.dir": "one"}), ranks=None, kernels="ref")
+    assert differences(numbers(tmp_path / "run"), numbers(tmp_path / "one")) == []
+    expected = [30, 10] if kind == "poisson" and options.get("noise.test_level") else [level]
+    assert levels_of(tmp_path / "run")["level"].tolist() == expected
+    assert set(levels_of(tmp_path / "run")["sigma"]) == {0.01}
+    run(tmp_path, write_config(tmp_path, {**options, "noise.level": few, "noise.test_level": few,
+                                          "run.dir": "other"}), ranks=None)
+    for name in ("train_loss", "test_loss", "validation_loss"):
+        assert epochs_of(tmp_path / "run", name)[1] != epochs_of(tmp_path / "other", name)[1]
+    with h5py.File(tmp_path / "run" / "model.h5", "r") as file:
+        assert file["images"].attrs["noise_kind"] == kind
+        assert file["images/noise_level"][()] == (60 if " .. " in str(level) else level)
+    said = run(tmp_path, "apply", "run", write_pictures(tmp_path), "-o", "out", ranks=None).stdout
+    assert text in said
+
+
+def write_pictures(folder):
+    (folder / "pictures").mkdir()
+    write_png(folder / "pictures" / "a.png", np.full((40, 40, 3), 100, np.uint8))
+    return "pictures"
+
+
+def test_level_of_another_kind(tmp_path):
+    done = run(tmp_path, write_config(tmp_path, {"noise.level": 30}), ranks=None, expect=None)
+    assert_refused(done, USAGE, "[noise] level: is 30, but noise.kind is gaussian")

@@ -59,8 +59,10 @@ NUMBERS = {
 }
 # The same, of a run whose test images are kept from the training images.
 FRACTION = {"data.test_fraction": 0.5}
+# The same, of a run with photons.
+PHOTONS = {"noise.kind": "speckle", "noise.level": 31, "noise.test_level": 29}
 # Values that go with another option's.
-FOLLOW = {"noise.sigma": ["noise.test_sigma"]}
+FOLLOW = {"noise.sigma": ["noise.test_sigma"], "noise.level": ["noise.test_level"]}
 
 # Options of which another value is taken: see test_taken_...
 TAKEN = ["run.dir", "run.resume", "run.time_limit", "run.stall_seconds", "run.slow_percent",
@@ -121,7 +123,7 @@ def tree(folder):
 
 def test_every_option_has_its_entry(template):
     """A new option belongs into one of the tables above."""
-    entries = [*NUMBERS, *FRACTION, *TAKEN, *CONTENT, *GROWS]
+    entries = [*NUMBERS, *FRACTION, *PHOTONS, *TAKEN, *CONTENT, *GROWS]
     options = set(stored(template / "run")) - {"description"}
     assert sorted(entries) == sorted(options)
 
@@ -149,6 +151,16 @@ def test_fraction_refused_by_name(tmp_path):
     run(tmp_path, "small.ini")
     assert_refused(go_on(tmp_path, FRACTION, expect=None), USAGE,
                    "\n    data.test_fraction was 0.25, is 0.5\n")
+
+
+@pytest.mark.parametrize("name", PHOTONS)
+def test_noise_refused_by_name(tmp_path, name):
+    write_config(tmp_path, {"noise.kind": "poisson", "noise.level": 30})
+    run(tmp_path, "--set", "train.epochs=0", "small.ini", ranks=None)
+    done = go_on(tmp_path, {name: PHOTONS[name]}, expect=None)
+    was = "poisson" if name == "noise.kind" else 30
+    for option in [name, *FOLLOW.get(name, [])]:
+        assert_refused(done, USAGE, f"\n    {option} was {was}, is {PHOTONS[name]}\n")
 
 
 @pytest.mark.parametrize("epochs", [1, 0])

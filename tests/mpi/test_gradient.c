@@ -33,7 +33,7 @@ static void train(ae_team *team, int64_t *sums, const ae_images *images, int ran
                           .shard = ae_order_shard(IMAGES, IMAGES, BLOCK, 0, rank, size),
                           .sampling = {.seed = 7, .crops = 1},
                           .epoch = 3,
-                          .noise = {{0.1, 0.1}, -1, 1},
+                          .noise = {.sigma = {0.1, 0.1}, .clamp_min = -1, .clamp_max = 1},
                           .loss = AE_LOSS_MSE,
                           .bound = ae_fixed_bound(AE_FIXED_K, IMAGES)};
     ae_team_train(team, &step, sums);

@@ -244,13 +244,16 @@ static void test_range(void **state) {
     assert_string_equal(allowed, "two numbers from -1e+30 to 1e+30, or the word auto");
 }
 
+/* All else that is needed for what options of [noise] may be. */
+static const char any_noise[] =
+    "[noise]\nkind = speckle\ntest_sigma = 0\nlevel = 1\ntest_level = 1\n";
+
 /* What `name` takes and refuses. */
 static void check_texts(const char *name, const char *const *taken, const char *const *refused) {
     for (int t = 0; taken[t]; ++t)
-        if (!takes("[noise]\ntest_sigma = 0\n", name, taken[t])) fail_msg("%s: %s", name, taken[t]);
+        if (!takes(any_noise, name, taken[t])) fail_msg("%s: %s", name, taken[t]);
     for (int r = 0; refused[r]; ++r)
-        if (takes("[noise]\ntest_sigma = 0\n", name, refused[r]))
-            fail_msg("%s: %s", name, refused[r]);
+        if (takes(any_noise, name, refused[r])) fail_msg("%s: %s", name, refused[r]);
 }
 
 static void check_allowed(int option, const char *documented) {
@@ -277,6 +280,10 @@ static void test_spans(void **state) {
                                           "sigma",       "0 .. 1e-320",
                                           NULL};
     check_texts("noise.sigma", taken, refused);
+    check_texts("noise.level", (const char *const[]){"1", "1000000000", "0 .. 1e9", NULL},
+                (const char *const[]){"-1", "1000000000.0000001", "1 .. 1000000000.0000001", NULL});
+    check_allowed(AE_OPTION(noise, level),
+                  "a number from 0 to 1000000000, or a range of such, A .. B");
     check_allowed(AE_OPTION(noise, sigma), "a number from 0 to 10, or a range of such, A .. B");
 }
 
@@ -297,6 +304,10 @@ static void test_number_lists(void **state) {
                                           "0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6",
                                           NULL};
     check_texts("noise.test_sigma", taken, refused);
+    check_texts("noise.test_level", (const char *const[]){"0", "1000000000 0", NULL},
+                (const char *const[]){"-1", "1000000000.0000001", NULL});
+    check_allowed(AE_OPTION(noise, test_level),
+                  "up to 16 numbers from 0 to 1000000000, or the word level");
     check_allowed(AE_OPTION(noise, test_sigma), "up to 16 numbers from 0 to 10, or the word sigma");
 }
 
@@ -307,8 +318,10 @@ static void test_choices(void **state) {
         const ae_option *option = ae_option_at(i);
         if (option->kind != AE_OPTION_CHOICE) continue;
         for (int c = 0; c < AE_CHOICES_MAX && option->choices[c]; ++c) {
+            const bool is_kind = i == AE_OPTION(noise, kind) && c != AE_NOISE_GAUSSIAN;
+            const char *needs = is_kind ? any_noise : "";
             char word[64];
-            assert_true(takes("", option->name, option->choices[c]));
+            assert_true(takes(needs, option->name, option->choices[c]));
             snprintf(word, sizeof word, "%ss", option->choices[c]);
             assert_false(takes("", option->name, word));
             snprintf(word, sizeof word, "%s", option->choices[c] + 1);

@@ -227,6 +227,38 @@ static void test_range_of_sigma(void **state) {
            "that rises; allowed: a number from 0 to 10, or a range of such, A .. B");
 }
 
+static void test_kinds_of_noise(void **state) {
+    (void)state;
+    ae_config *config = accept("[noise]\nkind = poisson\nsigma = 0.01\nlevel = 20 .. 60\n",
+                               "noise.test_level=20 60");
+    const ae_settings *settings = ae_config_settings(config);
+    assert_int_equal(settings->noise.kind, AE_NOISE_POISSON);
+    assert_true(settings->noise.level[0] == 20 && settings->noise.level[1] == 60);
+    assert_true(settings->noise.test_level.count == 2 && settings->noise.test_sigma.count == 1);
+    check_round_trip(config);
+    ae_config_destroy(&config);
+    config = accept("[noise]\nkind = speckle\nlevel = 0 .. 0.3\ntest_level = 0 0.3\n", NULL);
+    check_round_trip(config);
+    ae_config_destroy(&config);
+    config = accept("[noise]\nkind = salt_pepper\nlevel = 1\ntest_sigma = 0 0.1\n", NULL);
+    ae_config_destroy(&config);
+    REFUSE("[noise]\nlevel = 0.5\n", PATH ":2: [noise] level: is 0.5, but noise.kind is gaussian",
+           "(noise.kind (default)): its level is noise.sigma; leave this out");
+    REFUSE("[noise]\ntest_level = 0 2\n", PATH ":2: [noise] test_level: is 0 2, but noise.kind is");
+    REFUSE("[noise]\nkind = poisson\n", "noise.level (default): is 0, but noise.kind is poisson",
+           "(" PATH ":2: [noise] kind): set it to the photons at white, above 0");
+    REFUSE("[noise]\nkind = poisson\nlevel = 0 .. 9\ntest_level = 9\n", "photons at white");
+    REFUSE("[noise]\nkind = poisson\nlevel = 9\ntest_level = 9 0\n", "photons at white");
+    REFUSE("[noise]\nkind = speckle\ntest_level = 1\n", "noise.level (default): is 0", "above 0");
+    REFUSE("[noise]\nkind = salt_pepper\nlevel = 1.1\n", PATH ":3: [noise] level: is 1.1",
+           "share of pixels, at most 1");
+    REFUSE("[noise]\nkind = speckle\nlevel = 1 .. 2\n",
+           "noise.test_level (default): is as noise.level");
+    REFUSE("[noise]\nkind = speckle\nlevel = 1\ntest_level = 1 2 3\ntest_sigma = 0 1\n",
+           PATH ":4: [noise] test_level: is 1 2 3, but must be one number, or as many numbers as ",
+           "noise.test_sigma, which is 0 1 (" PATH ":5: [noise] test_sigma)");
+}
+
 static void test_no_clamp(void **state) {
     (void)state;
     ae_config *config = accept("[noise]\nclamp_min = none\nclamp_max = none\n", NULL);
@@ -350,13 +382,21 @@ static void test_shipped(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_run_folder),    cmocka_unit_test(test_test_sigma),
-        cmocka_unit_test(test_no_clamp),      cmocka_unit_test(test_range_of_sigma),
-        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_round_trip_of_reals),
-        cmocka_unit_test(test_table),         cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_run_folder),
+        cmocka_unit_test(test_test_sigma),
+        cmocka_unit_test(test_no_clamp),
+        cmocka_unit_test(test_kinds_of_noise),
+        cmocka_unit_test(test_range_of_sigma),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_round_trip_of_reals),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_shipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,37 @@ static void test_range_of_noise(void **state) {
     free_run(run);
 }
 
+static void delete_kind(ae_h5 *file) {
+    check_ok(ae_h5_delete(file, "/images/noise_level"));
+    check_ok(ae_h5_delete(file, "/images/noise_level_min"));
+}
+static void change_kind(ae_h5 *file) {
+    check_ok(ae_h5_set_text(file, "/images", "noise_kind", "gaussians"));
+}
+
+/* The kind and its level; none in files that don't tell it. */
+static void test_kind_of_noise(void **state) {
+    (void)state;
+    const char *const overrides[] = {"noise.kind=speckle", "noise.level=0.1 .. 0.3",
+                                     "noise.test_level=0.2"};
+    stored_run *run = make_run(NULL, 1.5f);
+    ae_model_file model;
+    ae_config_destroy(&run->config);
+    check_ok(ae_config_create(&run->config, "a.ini", "", 0, overrides, 3));
+    check_ok(ae_model_file_write(path, &run->state, run->config, "avx2"));
+    check_ok(ae_model_file_read(&model, path));
+    assert_int_equal(model.noise.kind, AE_NOISE_SPECKLE);
+    assert_true(model.noise.level[0] == 0.1 && model.noise.level[1] == 0.3);
+    ae_model_file_release(&model);
+    change_file(delete_kind, true);
+    check_ok(ae_model_file_read(&model, path));
+    assert_true(model.noise.level[0] == 0 && model.noise.level[1] == 0);
+    ae_model_file_release(&model);
+    change_file(change_kind, true);
+    check_refused(read_model(path), AE_ERROR_IO, "noise_kind of /images is 'gaussians'");
+    free_run(run);
+}
+
 /* The clamp is that of the training images. */
 static void test_no_clamp(void **state) {
     (void)state;
@@ -375,6 +406,7 @@ int main(void) {
         TEST(test_model_and_checkpoint_tell_the_same),
         TEST(test_other_pixels),
         TEST(test_range_of_noise),
+        TEST(test_kind_of_noise),
         TEST(test_no_clamp),
         TEST(test_other_network),
         TEST(test_noise_is_that_of_the_phase),

@@ -4,11 +4,16 @@
 
 #include "h5/internal.h"
 
-/* As the program wrote it before it knew of blocks by itself and of model.output and model.init. */
+/* As the program wrote it before it knew of blocks by itself, of model.output and model.init, and
+ * of noise but Gaussian. */
 static void change_to_older(ae_h5 *file) {
     check_ok(ae_h5_set_text(file, "/config", "train.block", "1"));
     H5Adelete_by_name(file->id, "/config", "model.output", H5P_DEFAULT);
     H5Adelete_by_name(file->id, "/config", "model.init", H5P_DEFAULT);
+    H5Adelete_by_name(file->id, "/config", "noise.kind", H5P_DEFAULT);
+    H5Adelete_by_name(file->id, "/config", "noise.level", H5P_DEFAULT);
+    H5Adelete_by_name(file->id, "/config", "noise.test_level", H5P_DEFAULT);
+    H5Adelete_by_name(file->id, "/config", "noise.clamp_on", H5P_DEFAULT);
     H5Adelete_by_name(file->id, "/parameters", "layers", H5P_DEFAULT);
 }
 static void change_to_older_block(ae_h5 *file) {
