@@ -37,12 +37,12 @@ NOTICED, MISSED, NO_EFFECT, NOT_BUILT, NOT_FOUND = (
 # The tests whose subject a room is; they go before others that take up to so many times as long.
 HEAD_START = 10
 SUBJECTS = {
-    "base": "base|arithmetic|cifar10|command|durability|environment|found|passing_faults|retry|"
-            "signals|stop|text|watchdog",
+    "base": "base|arithmetic|cifar10|command|durability|environment|found|passing_faults|poisson|"
+            "retry|signals|stop|text|watchdog",
     "config": "config|bad_input|command_line|option_effects|paths",
     "comm": "comm|hosts|images|placement|positions|quota|replicas|unlike_ranks",
     "kernels": "kernels|bounds|elementwise|pytorch|same_bits",
-    "team": "gradient|golden|same_bits", "h5": "io|faults|results|schema",
+    "team": "gradient|golden|noise|same_bits", "h5": "io|faults|results|schema",
     "picture": "picture_(bad|list|read|samples|write)",
     "data": "data|bad_input|cifar10|images|passing_faults",
     "nn": "network|golden|gradient|graph|optimizer|pytorch|weights", "metrics": "metrics|pytorch",
