@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Trains the shipped recipes again, and makes the table of configs/models/README.md.
+
+usage: models.py FOLDER [NAME...] [--set SECTION.KEY=VALUE]... [--ranks N] [--ship]
+
+Each recipe NAME (configs/NAME.ini; default: all that have a row) is trained in FOLDER/NAME, or goes
+on there; one that is done isn't trained again. Its row tells the seed, the hash of the parameters,
+what the test set gave, and the minutes that training took. Where configs/models/NAME.h5 is there,
+its parameters must be those of FOLDER/NAME/model.h5 to the bit, or this ends with code 1. --ship
+puts the trained networks there, and the table into configs/models/README.md.
+"""
+
+import argparse
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+import h5py
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "configs" / "models"
+README = SHIPPED / "README.md"
+HEADER = ["recipe", "parameters", "seed", "epochs", "PSNR, dB", "SSIM", "minutes", "hash"]
+BYTES_MAX, PARAMETERS_MAX = 300_000, 60_000  # of a network that is shipped
+BEGIN, END = "<!-- the table of models.py -->", "<!-- its end -->"
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def train(name, folder, options, ranks):
+    command = ["mpirun", "-np", str(ranks), ROOT / "build" / "ae_dist", ROOT / f"configs/{name}.ini",
+               "--set", f"run.dir={folder}"]
+    for option in options:
+        command += ["--set", option]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False,
+                           env={"OMP_NUM_THREADS": "1", **os.environ})
+    if ended.returncode != 0:
+        sys.exit(f"models.py: {name} ended with code {ended.returncode}")
+
+
+def parameters(path):
+    with h5py.File(path, "r") as file:
+        return {name: tensor[()] for name, tensor in file["parameters"].items()}
+
+
+def same(path, other):
+    mine, its = parameters(path), parameters(other)
+    return mine.keys() == its.keys() and all(
+        mine[name].tobytes() == its[name].tobytes() for name in mine)
+
+
+def row(name, folder):
+    with h5py.File(folder / "results.h5", "r") as file:
+        epochs, config = file["epochs"], file["config"].attrs
+        return [f"`{name}.ini`", str(sum(t.size for t in parameters(folder / "model.h5").values())),
+                str(config["run.seed"]), str(len(epochs["epoch"])),
+                f"{epochs['psnr_db'][-1]:.2f}", f"{epochs['ssim'][-1]:.4f}",
+                f"{epochs['seconds'][()].sum() / 60:.1f}",
+                f"`{epochs['parameters_hash'].asstr()[-1]}`"]
+
+
+def rows_of(text):
+    """The rows of the table in the README, by recipe."""
+    lines = text.partition(BEGIN)[2].partition(END)[0].strip().splitlines()[2:]
+    return {cells[0]: cells for cells in
+            ([cell.strip() for cell in line.strip("| \n").split("|")] for line in lines)}
+
+
+def table_of(rows):
+    lines = [HEADER, ["---"] * len(HEADER), *rows.values()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--ranks", type=int, default=os.cpu_count())
+    parser.add_argument("--ship", action="store_true")
+    given = parser.parse_args()
+    text = README.read_text(encoding="utf-8")
+    rows = rows_of(text)
+    names = given.names or [name.strip("`").removesuffix(".ini") for name in rows]
+    differ = []
+    for name in names:
+        folder = given.folder.resolve() / name
+        train(name, folder, given.set, given.ranks)
+        made, shipped = folder / "model.h5", SHIPPED / f"{name}.h5"
+        rows[f"`{name}.ini`"] = row(name, folder)
+        small = (made.stat().st_size <= BYTES_MAX
+                 and sum(t.size for t in parameters(made).values()) <= PARAMETERS_MAX)
+        if given.ship and small:
+            shutil.copyfile(made, shipped)
+        elif shipped.exists() and not same(made, shipped):
+            differ.append(shipped)
+    print(table_of(rows), f"\n\n{given.ranks} ranks on {processor()}")
+    if given.ship:
+        head, tail = text.partition(BEGIN)[0], text.partition(END)[2]
+        README.write_text(f"{head}{BEGIN}\n\n{table_of(rows)}\n\n{END}{tail}", encoding="utf-8")
+    for path in differ:
+        print(f"models.py: {path} has other parameters than the network that was trained just now",
+              file=sys.stderr)
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
