@@ -15,12 +15,12 @@ import os
 import pathlib
 import platform
 import shutil
-import subprocess
 import sys
 
 import h5py
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from recipes import ROOT, parameter_count, parameters, train
+
 SHIPPED = ROOT / "configs" / "models"
 README = SHIPPED / "README.md"
 HEADER = ["recipe", "parameters", "seed", "epochs", "PSNR, dB", "SSIM", "minutes", "hash"]
@@ -35,22 +35,6 @@ def processor():
     return platform.machine()
 
 
-def train(name, folder, options, ranks):
-    command = ["mpirun", "-np", str(ranks), ROOT / "build" / "ae_dist", ROOT / f"configs/{name}.ini",
-               "--set", f"run.dir={folder}"]
-    for option in options:
-        command += ["--set", option]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False,
-                           env={"OMP_NUM_THREADS": "1", **os.environ})
-    if ended.returncode != 0:
-        sys.exit(f"models.py: {name} ended with code {ended.returncode}")
-
-
-def parameters(path):
-    with h5py.File(path, "r") as file:
-        return {name: tensor[()] for name, tensor in file["parameters"].items()}
-
-
 def same(path, other):
     mine, its = parameters(path), parameters(other)
     return mine.keys() == its.keys() and all(
@@ -60,7 +44,7 @@ def same(path, other):
 def row(name, folder):
     with h5py.File(folder / "results.h5", "r") as file:
         epochs, config = file["epochs"], file["config"].attrs
-        return [f"`{name}.ini`", str(sum(t.size for t in parameters(folder / "model.h5").values())),
+        return [f"`{name}.ini`", str(parameter_count(folder / "model.h5")),
                 str(config["run.seed"]), str(len(epochs["epoch"])),
                 f"{epochs['psnr_db'][-1]:.2f}", f"{epochs['ssim'][-1]:.4f}",
                 f"{epochs['seconds'][()].sum() / 60:.1f}",
@@ -93,11 +77,12 @@ def main():
     differ = []
     for name in names:
         folder = given.folder.resolve() / name
-        train(name, folder, given.set, given.ranks)
+        code = train(folder, f"configs/{name}.ini", given.set, given.ranks)
+        if code != 0:
+            sys.exit(f"models.py: {name} ended with code {code}")
         made, shipped = folder / "model.h5", SHIPPED / f"{name}.h5"
         rows[f"`{name}.ini`"] = row(name, folder)
-        small = (made.stat().st_size <= BYTES_MAX
-                 and sum(t.size for t in parameters(made).values()) <= PARAMETERS_MAX)
+        small = made.stat().st_size <= BYTES_MAX and parameter_count(made) <= PARAMETERS_MAX
         if given.ship and small:
             shutil.copyfile(made, shipped)
         elif shipped.exists() and not same(made, shipped):

@@ -44,17 +44,32 @@ def candidates(path):
     return found
 
 
-def train(folder, words, ranks):
-    config, *options = words
+def train(folder, config, options, ranks, log=None):
+    """Trains in the folder, or goes on there; returns the program's exit code. What it says goes
+    into the file `log`, or to the terminal."""
     command = ["mpirun", "-np", str(ranks), ROOT / "build" / "ae_dist", ROOT / config, "--set",
                f"run.dir={folder}", *(word for option in options for word in ("--set", option))]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
+                          env={"OMP_NUM_THREADS": "1", **os.environ}).returncode
+
+
+def train_candidate(folder, words, ranks):
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}.log", "a", encoding="utf-8") as log:
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                               env={"OMP_NUM_THREADS": "1", **os.environ}, check=False)
-    if ended.returncode != 0:
-        print(f"recipes.py: {folder.name} ended with code {ended.returncode}: {folder}.log tells why",
+        code = train(folder, words[0], words[1:], ranks, log)
+    if code != 0:
+        print(f"recipes.py: {folder.name} ended with code {code}: {folder}.log tells why",
               file=sys.stderr)
+
+
+def parameters(path):
+    """Of a model.h5, by name."""
+    with h5py.File(path, "r") as file:
+        return {name: tensor[()] for name, tensor in file["parameters"].items()}
+
+
+def parameter_count(path):
+    return sum(tensor.size for tensor in parameters(path).values())
 
 
 def row(name, folder, words):
@@ -63,12 +78,11 @@ def row(name, folder, words):
         with h5py.File(folder / "results.h5", "r") as file:
             losses = file["epochs/validation_loss"][()]
             rates, seconds = file["epochs/images_per_s"][()], file["epochs/seconds_compute"][:, 1]
-        with h5py.File(folder / "model.h5", "r") as file:
-            parameters = sum(tensor.size for tensor in file["parameters"].values())
+        count = parameter_count(folder / "model.h5")
     except OSError:
         return None
     return {"name": name, "validation_psnr_db": f"{-10 * math.log10(min(losses)):.3f}",
-            "parameters": parameters, "epochs": len(losses),
+            "parameters": count, "epochs": len(losses),
             "images_per_s": f"{statistics.median(rates):.0f}",
             "minutes": f"{sum(seconds) / 60:.1f}", "options": shlex.join(words)}
 
@@ -89,7 +103,7 @@ def main():
     for name in given.names or found:
         folder = given.folder.resolve() / name
         if not given.tell and row(name, folder, found[name]) is None:
-            train(folder, found[name], given.ranks)
+            train_candidate(folder, found[name], given.ranks)
         rows.append(row(name, folder, found[name]))
     table = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     table.writeheader()
