@@ -194,56 +194,6 @@ static void test_texts(void **state) {
     }
 }
 
-/* One or two whole numbers. */
-static void test_sides(void **state) {
-    (void)state;
-    static const char *const taken[] = {"1", "4096", "1 4096", "4096 1", "7\t 8"};
-    static const char *const refused[] = {"0",  "4097", "1 0", "0 1", "1 4097", "1 2 3",
-                                          "-1", "1,2",  "1.5", "x",   "1 x",    "12345678901"};
-    for (size_t t = 0; t < sizeof taken / sizeof *taken; ++t)
-        assert_true(takes("", "data.size", taken[t]));
-    for (size_t r = 0; r < sizeof refused / sizeof *refused; ++r)
-        assert_false(takes("", "data.size", refused[r]));
-    const char *override = "data.size=20 30";
-    ae_config *config;
-    assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
-    char value[AE_VALUE_SIZE];
-    ae_config_value(config, AE_OPTION(data, size), value);
-    assert_string_equal(value, "20 30");
-    assert_true(ae_config_settings(config)->data.size[0] == 20);
-    assert_true(ae_config_settings(config)->data.size[1] == 30);
-    ae_config_destroy(&config);
-    char allowed[AE_OPTION_ALLOWED_SIZE];
-    ae_option_allowed(ae_option_at(AE_OPTION(data, size)), allowed);
-    assert_string_equal(allowed, "one or two whole numbers from 1 to 4096");
-}
-
-/* Two numbers that differ, or none. */
-static void test_range(void **state) {
-    (void)state;
-    static const char *const taken[] = {"auto",       "0 1",   "1 0",      "-1e30 1e30",
-                                        "0.5 \t-2.5", "0,255", "0 , -1.5", "1,\t2"};
-    static const char *const refused[] = {
-        "1",    "1 1",   "1 2 3", "0 1.1e30", "-1.1e30 0", "1,",     ",1",  "1,,2",
-        "1,2,", "1,2,3", "1,1",   "1;2",      "auto 1",    "1 auto", "x y", "1 2x"};
-    for (size_t t = 0; t < sizeof taken / sizeof *taken; ++t)
-        assert_true(takes("", "data.range", taken[t]));
-    for (size_t r = 0; r < sizeof refused / sizeof *refused; ++r)
-        assert_false(takes("", "data.range", refused[r]));
-    const char *override = "data.range=-0.5,4095";
-    ae_config *config;
-    assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
-    char value[AE_VALUE_SIZE];
-    ae_config_value(config, AE_OPTION(data, range), value);
-    assert_string_equal(value, "-0.5 4095");
-    assert_true(ae_config_settings(config)->data.range[0] == -0.5);
-    assert_true(ae_config_settings(config)->data.range[1] == 4095);
-    ae_config_destroy(&config);
-    char allowed[AE_OPTION_ALLOWED_SIZE];
-    ae_option_allowed(ae_option_at(AE_OPTION(data, range)), allowed);
-    assert_string_equal(allowed, "two numbers from -1e+30 to 1e+30, or the word auto");
-}
-
 /* All else that is needed for what options of [noise] may be. */
 static const char any_noise[] =
     "[noise]\nkind = speckle\ntest_sigma = 0\nlevel = 1\ntest_level = 1\n";
@@ -260,6 +210,46 @@ static void check_allowed(int option, const char *documented) {
     char allowed[AE_OPTION_ALLOWED_SIZE];
     ae_option_allowed(ae_option_at(option), allowed);
     assert_string_equal(allowed, documented);
+}
+
+/* One or two whole numbers. */
+static void test_sides(void **state) {
+    (void)state;
+    static const char *const taken[] = {"1", "4096", "1 4096", "4096 1", "7\t 8", NULL};
+    static const char *const refused[] = {"0",   "4097", "1 0", "0 1", "1 4097",      "1 2 3", "-1",
+                                          "1,2", "1.5",  "x",   "1 x", "12345678901", NULL};
+    check_texts("data.size", taken, refused);
+    const char *override = "data.size=20 30";
+    ae_config *config;
+    assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
+    char value[AE_VALUE_SIZE];
+    ae_config_value(config, AE_OPTION(data, size), value);
+    assert_string_equal(value, "20 30");
+    assert_true(ae_config_settings(config)->data.size[0] == 20);
+    assert_true(ae_config_settings(config)->data.size[1] == 30);
+    ae_config_destroy(&config);
+    check_allowed(AE_OPTION(data, size), "one or two whole numbers from 1 to 4096");
+}
+
+/* Two numbers that differ, or none. */
+static void test_range(void **state) {
+    (void)state;
+    static const char *const taken[] = {"auto",  "0 1",      "1 0",   "-1e30 1e30", "0.5 \t-2.5",
+                                        "0,255", "0 , -1.5", "1,\t2", NULL};
+    static const char *const refused[] = {
+        "1",     "1 1", "1 2 3", "0 1.1e30", "-1.1e30 0", "1,",  ",1",   "1,,2", "1,2,",
+        "1,2,3", "1,1", "1;2",   "auto 1",   "1 auto",    "x y", "1 2x", NULL};
+    check_texts("data.range", taken, refused);
+    const char *override = "data.range=-0.5,4095";
+    ae_config *config;
+    assert_int_equal(ae_config_create(&config, "a.ini", "", 0, &override, 1), AE_OK);
+    char value[AE_VALUE_SIZE];
+    ae_config_value(config, AE_OPTION(data, range), value);
+    assert_string_equal(value, "-0.5 4095");
+    assert_true(ae_config_settings(config)->data.range[0] == -0.5);
+    assert_true(ae_config_settings(config)->data.range[1] == 4095);
+    ae_config_destroy(&config);
+    check_allowed(AE_OPTION(data, range), "two numbers from -1e+30 to 1e+30, or the word auto");
 }
 
 /* A number, or two that rise. */
