@@ -7,6 +7,7 @@
 
 void ae_clock_begin_epoch(ae_clock *clock) {
     memset(clock->part_s, 0, sizeof clock->part_s);
+    clock->blocks = 0;
     clock->epoch_begin_s = ae_now_s();
 }
 

@@ -7,6 +7,7 @@
 
 typedef struct ae_clock {
     double part_s[AE_PARTS]; /* since the epoch (or the program) began */
+    int64_t blocks;          /* that this rank computed in that time */
     double epoch_begin_s;    /* with the files of the epoch before */
     double steps_begin_s;    /* of the epoch's steps, or of those since the program began */
     int64_t images_seen;     /* by all ranks, since steps_begin_s */

@@ -36,6 +36,19 @@ bool ae_limits_checkpoint_is_due(const ae_plan *plan, const ae_clock *clock) {
     return minutes > 0 && plan->rank == 0 && ae_now_s() - clock->saved_s >= 60 * minutes;
 }
 
+int ae_limits_make_equal(ae_share *shares, int size) {
+    int64_t most = 0;
+    int left = 0;
+    for (int s = 0; s < size; ++s) most = shares[s].blocks > most ? shares[s].blocks : most;
+    for (int s = 0; s < size; ++s) {
+        if (shares[s].blocks == 0) continue;
+        shares[left] = shares[s];
+        shares[left].compute_s *= (double)most / (double)shares[s].blocks;
+        shares[left++].blocks = most;
+    }
+    return left;
+}
+
 static int by_time(const void *left, const void *right) {
     const ae_share *a = left, *b = right;
     return (a->compute_s > b->compute_s) - (a->compute_s < b->compute_s);
@@ -71,13 +84,14 @@ void ae_limits_warn_slow(const ae_clock *clock, ae_comm *comm, int64_t slow_perc
     const int size = ae_comm_size(comm);
     if (slow_percent == 0 || size == 1) return;
     const bool is_first = ae_comm_rank(comm) == 0;
-    const ae_share mine = {clock->part_s[AE_PART_COMPUTE], ae_comm_rank(comm)};
+    const ae_share mine = {clock->part_s[AE_PART_COMPUTE], ae_comm_rank(comm), clock->blocks};
     ae_share *shares = is_first ? malloc((size_t)size * sizeof *shares) : NULL;
     ae_status status = is_first && !shares ? ae_fail_memory("the ranks' times") : AE_OK;
     if (ae_comm_agree(comm, status) != AE_OK) return; /* it was but a warning */
     ae_comm_gather(comm, &mine, sizeof mine, shares);
     double median_s;
-    const int slow = is_first ? ae_limits_find_slow(shares, size, slow_percent, &median_s) : 0;
-    if (slow > 0) warn(comm, shares, size, slow, median_s, epoch);
+    const int equal = is_first ? ae_limits_make_equal(shares, size) : 0;
+    const int slow = equal > 0 ? ae_limits_find_slow(shares, equal, slow_percent, &median_s) : 0;
+    if (slow > 0) warn(comm, shares, equal, slow, median_s, epoch);
     free(shares);
 }

@@ -16,7 +16,12 @@ bool ae_limits_checkpoint_is_due(const ae_plan *plan, const ae_clock *clock);
 typedef struct ae_share {
     double compute_s;
     int rank;
+    int64_t blocks; /* that it computed */
 } ae_share;
+
+/* Makes the times those that ranks would have taken for as many blocks as the one with most, and
+ * leaves out those without any. Returns how many of shares[size] are left, in front. Local. */
+int ae_limits_make_equal(ae_share *shares, int size);
 
 /* Sorts shares[size] (size > 0) by time, the slowest last. Returns how many of them took
  * slow_percent more than the median, of two the lower, and a second at least. Local. */

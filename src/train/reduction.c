@@ -37,6 +37,7 @@ void ae_reduction_sum(ae_reduction *reduction, ae_comm *comm, ae_team *team, con
         clock->part_s[AE_PART_DATA] += team->members[t].load_s / team->threads;
         clock->part_s[AE_PART_COMPUTE] += team->members[t].work_s / team->threads;
     }
+    clock->blocks += step->shard.blocks;
     extras[AE_STEP_STOP] = ae_stop_requested();
     extras[AE_STEP_SAVE] = save;
     const double begin_s = ae_now_s();

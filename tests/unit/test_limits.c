@@ -102,7 +102,7 @@ enum { RANKS_MAX = 8 };
 static const char *slow_ranks(const double *times, int size, int percent, double *median_s) {
     static char found[RANKS_MAX + 1];
     ae_share shares[RANKS_MAX];
-    for (int r = 0; r < size; ++r) shares[r] = (ae_share){times[r], r};
+    for (int r = 0; r < size; ++r) shares[r] = (ae_share){times[r], r, 1};
     const int slow = ae_limits_find_slow(shares, size, percent, median_s);
     for (int s = 0; s < slow; ++s) found[s] = (char)('0' + shares[size - 1 - s].rank);
     found[slow] = '\0';
@@ -140,6 +140,22 @@ static void less_than_a_second_is_noise(void **state) {
     assert_string_equal(slow_ranks(longer, 4, 25, &median_s), "2");
     const double alone[] = {7};
     assert_string_equal(slow_ranks(alone, 1, 25, &median_s), "");
+}
+
+/* Ranks that have more of a batch's blocks aren't slow, and those without any aren't fast. */
+static void unlike_shares_are_compared_by_block(void **state) {
+    (void)state;
+    double median_s;
+    ae_share idle[] = {{0, 0, 0}, {8, 1, 10}, {0, 2, 0}, {7, 3, 10}};
+    assert_int_equal(ae_limits_make_equal(idle, 4), 2);
+    assert_true(idle[0].rank == 1 && idle[1].rank == 3);
+    assert_int_equal(ae_limits_find_slow(idle, 2, 50, &median_s), 0);
+    ae_share unlike[] = {{4, 0, 20}, {2, 1, 10}, {2.2, 2, 10}, {3.5, 3, 10}};
+    assert_int_equal(ae_limits_make_equal(unlike, 4), 4);
+    assert_int_equal(ae_limits_find_slow(unlike, 4, 50, &median_s), 1);
+    assert_true(unlike[3].rank == 3 && unlike[3].compute_s == 7 && median_s == 4);
+    ae_share none[] = {{0, 0, 0}};
+    assert_int_equal(ae_limits_make_equal(none, 1), 0);
 }
 
 /* ---- how long a run waits for another one's lock ---- */
@@ -180,9 +196,11 @@ static void a_lock_is_waited_for(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_run_ends_in_time), cmocka_unit_test(a_checkpoint_is_due_after_minutes),
-        cmocka_unit_test(ranks_over_the_median_are_slow),
-        cmocka_unit_test(less_than_a_second_is_noise), cmocka_unit_test(a_lock_is_waited_for)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_run_ends_in_time),
+                                       cmocka_unit_test(a_checkpoint_is_due_after_minutes),
+                                       cmocka_unit_test(ranks_over_the_median_are_slow),
+                                       cmocka_unit_test(less_than_a_second_is_noise),
+                                       cmocka_unit_test(unlike_shares_are_compared_by_block),
+                                       cmocka_unit_test(a_lock_is_waited_for)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
