@@ -23,6 +23,10 @@ void ae_watchdog_doing(const char *what);
 /* Something was done: an image, a step, a piece of a file. Local, cheap, safe in threads. */
 void ae_watchdog_progress(void);
 
+/* What ae_watchdog_progress() calls in the main thread, twice a second at most; NULL: nothing.
+ * Local, for the main thread. */
+void ae_watchdog_beat(void (*beat)(void *context), void *context);
+
 /* The process is waiting for all ranks' part in a vote, or no longer. Where it waits half a second
  * after a SIGTERM or SIGINT, a rank is dead, the vote can't complete, and the process leaves at
  * once, without writing, with 128 + SIGTERM. For the main thread. */

@@ -63,8 +63,11 @@ void ae_comm_node_broadcast(ae_comm *comm, void *bytes, size_t size);
 int ae_comm_node_rank(const ae_comm *comm);
 void ae_comm_node_slice(const ae_comm *comm, int64_t count, int64_t *begin, int64_t *end);
 
-/* Waits for all ranks, however long each of them works: one that makes no progress ends by itself.
- * Collective. */
+/* Work of unequal length: from ae_comm_begin_work() on, which is local, each rank does its own part
+ * and tells of it by ae_watchdog_progress() in the main thread; ae_comm_wait() then waits for all,
+ * however long each of them works, as long as all make progress. It is collective; there may be
+ * other collectives between the two. */
+void ae_comm_begin_work(ae_comm *comm);
 void ae_comm_wait(ae_comm *comm);
 
 /* Are this rank's bytes those of rank 0? Collective; the answer is each rank's own. */

@@ -14,13 +14,22 @@
 #include "base/stop.h"
 #include "base/timer.h"
 
-static const double TICK_S = 0.05, VOTE_S = 0.5, START_S = 300;
+static const double TICK_S = 0.05, VOTE_S = 0.5, START_S = 300, BEAT_S = 0.5;
 enum { ORDER_MAX = 10 };
 
 static _Atomic double stall_s;
 static atomic_uint progress;
 static _Atomic(const char *) doing = "starting";
 static atomic_bool voting;
+
+/* The main thread's alone. */
+static struct {
+    pthread_t thread;
+    void (*call)(void *context); /* NULL: nothing is to be called */
+    void *context;
+    double last_s;
+} beat;
+static atomic_bool beats; /* it isn't NULL */
 
 /* Prints without stdio's locks, which the main thread may hold. */
 static _Noreturn void leave_stalled(double seconds) {
@@ -84,8 +93,21 @@ void ae_watchdog_doing(const char *what) {
     ae_watchdog_progress();
 }
 
+void ae_watchdog_beat(void (*call)(void *context), void *context) {
+    beat.thread = pthread_self();
+    beat.call = call;
+    beat.context = context;
+    beat.last_s = ae_now_s();
+    atomic_store(&beats, call != NULL);
+    ae_watchdog_progress();
+}
+
 void ae_watchdog_progress(void) {
     atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
+    if (!atomic_load_explicit(&beats, memory_order_acquire)) return;
+    if (!pthread_equal(beat.thread, pthread_self()) || ae_now_s() - beat.last_s < BEAT_S) return;
+    beat.last_s = ae_now_s();
+    beat.call(beat.context);
 }
 
 void ae_watchdog_voting(bool waiting) {

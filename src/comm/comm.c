@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/arithmetic.h"
@@ -109,6 +108,8 @@ void ae_comm_create(ae_comm **comm, int *argc, char ***argv) {
     ae_comm *made = calloc(1, sizeof *made);
     if (!made) MPI_Abort(MPI_COMM_WORLD, AE_FAILED);
     MPI_Comm_dup(MPI_COMM_WORLD, &made->world);
+    MPI_Comm_dup(MPI_COMM_WORLD, &made->rounds);
+    made->round = MPI_REQUEST_NULL;
     MPI_Comm_rank(made->world, &made->rank);
     MPI_Comm_size(made->world, &made->size);
     MPI_Comm_split_type(made->world, MPI_COMM_TYPE_SHARED, made->rank, MPI_INFO_NULL, &made->node);
@@ -121,6 +122,7 @@ void ae_comm_destroy(ae_comm **comm) {
     ae_watchdog_doing("ending MPI");
     if ((*comm)->leaders != MPI_COMM_NULL) MPI_Comm_free(&(*comm)->leaders);
     MPI_Comm_free(&(*comm)->node);
+    MPI_Comm_free(&(*comm)->rounds);
     MPI_Comm_free(&(*comm)->world);
     free((*comm)->hosts);
     free((*comm)->names);
@@ -239,19 +241,6 @@ static int64_t slice_begin(const ae_comm *comm, int64_t count, int node_rank) {
 void ae_comm_node_slice(const ae_comm *comm, int64_t count, int64_t *begin, int64_t *end) {
     *begin = slice_begin(comm, count, comm->node_rank);
     *end = slice_begin(comm, count, comm->node_rank + 1);
-}
-
-void ae_comm_wait(ae_comm *comm) {
-    const struct timespec pause = {0, 2000000};
-    MPI_Request request;
-    int done = 0;
-    begin_wait();
-    MPI_Ibarrier(comm->world, &request);
-    while (MPI_Test(&request, &done, MPI_STATUS_IGNORE), !done) {
-        nanosleep(&pause, NULL);
-        ae_watchdog_progress();
-    }
-    end_wait();
 }
 
 bool ae_comm_equals_first(ae_comm *comm, const void *bytes, size_t size) {

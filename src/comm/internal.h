@@ -8,7 +8,10 @@
 
 struct ae_comm {
     MPI_Comm world, node;
-    MPI_Comm leaders; /* the nodes' first ranks; on others MPI_COMM_NULL */
+    MPI_Comm leaders;  /* the nodes' first ranks; on others MPI_COMM_NULL */
+    MPI_Comm rounds;   /* of work of unequal length (work.c), as what follows */
+    MPI_Request round; /* MPI_REQUEST_NULL between them */
+    int waits, all_wait;
     int rank, size;
     int node_rank, node_size, node_count;
     char *hosts;

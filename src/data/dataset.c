@@ -77,6 +77,7 @@ static ae_status describe(ae_dataset *dataset) {
 static ae_status look(ae_dataset *dataset) {
     ae_status status = AE_OK;
     ae_watchdog_doing("looking for the images");
+    ae_comm_begin_work(dataset->comm);
     if (ae_comm_rank(dataset->comm) == 0) status = describe(dataset);
     ae_comm_wait(dataset->comm);
     status = ae_comm_agree(dataset->comm, status);

@@ -258,6 +258,7 @@ static ae_status fill_all(ae_dataset *dataset, ae_cache_facts *facts) {
     ae_comm *comm = dataset->comm;
     const share mine = share_of(dataset);
     const bool is_filled = dataset->cache && ae_cache_is_filled(dataset->cache);
+    ae_comm_begin_work(comm);
     ae_status status = is_filled ? AE_OK : fill(dataset, mine);
     if (status == AE_OK && !is_filled) status = check_floats(dataset, mine, facts);
     ae_comm_wait(comm);
@@ -266,6 +267,7 @@ static ae_status fill_all(ae_dataset *dataset, ae_cache_facts *facts) {
     if (status != AE_OK) return status;
     if (is_filled) *facts = *ae_cache_describe(dataset->cache);
     reduce_extremes(comm, facts);
+    ae_comm_begin_work(comm);
     status = is_filled ? AE_OK : take_hash(dataset, facts->hash);
     memcpy(dataset->hash, facts->hash, sizeof dataset->hash);
     ae_comm_wait(comm);
