@@ -1,5 +1,4 @@
-"""analysis/recipes.py and analysis/models.py: what they train, go on with, tell and compare; and the
-trained networks that are shipped."""
+"""analysis/recipes.py and analysis/models.py: what they train, go on with, tell and compare."""
 import csv
 import io
 import os
@@ -12,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import support
-from support import ROOT, run
+from support import ROOT
 
 TINY = ["data.source=deadleaves", "data.train_images=80", "data.test_images=10",
         "train.validation_images=20", "train.epochs=2", "train.batch=20", "train.block=2",
@@ -93,23 +92,3 @@ def test_models(copy):
     other = script(copy, "models.py", "third", "denoise_5min", "--ranks", "1", *options, "--set",
                    "run.seed=1")
     assert other.returncode == 1 and "denoise_5min.h5 has other parameters" in other.stderr
-
-
-SHIPPED = sorted((ROOT / "configs" / "models").glob("*.h5"))
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
-def test_shipped_network(tmp_path, path):
-    """It is small, has a row of the table, and makes noisy pictures better on the first day."""
-    assert path.stat().st_size <= 300_000
-    with h5py.File(path, "r") as file:
-        assert sum(tensor.size for tensor in file["parameters"].values()) <= 60_000
-    assert f"`{path.stem}.ini`" in (path.parent / "README.md").read_text()
-    columns = np.linspace(0.2, 0.8, 40)  # of a smooth picture
-    picture = np.tile(columns, (1, 3, 40, 1)).astype(np.float32)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file["x"] = picture
-    run(tmp_path, "apply", path, "in.h5:/x", "-o", "out", "--sigma", "0.1", "--range", "0,1", ranks=None)
-    with open(tmp_path / "out" / "apply.csv", encoding="utf-8") as file:
-        row = next(csv.DictReader(file))
-    assert float(row["psnr_db"]) > float(row["input_psnr_db"]) + 5
