@@ -10,20 +10,32 @@
 
 enum { CHUNK = 64 }; /* blocks of random words made at a time */
 
-/* Rows are taken in groups of 16 columns, which become whole vectors, and what is left of them. */
-
-static inline void apply_group(float *restrict x, const float *restrict gate,
-                               const ae_epilogue *epilogue, int count) {
-    for (int l = 0; l < count; ++l) x[l] = ae_epilogue_value(x[l], epilogue, gate ? gate[l] : 0);
-}
+/* One function for each kind of epilogue, so that a row's loop has no decision but the pixel's. */
+#define APPLY(name, a_kind)                                                                        \
+    static void name(const ae_planes *planes, const ae_epilogue *given) {                          \
+        const ae_epilogue epilogue = {.kind = a_kind, .slope = given->slope};                      \
+        const ae_planes *gates = given->gate ? given->gate : planes;                               \
+        for (int c = 0; c < planes->channels; ++c)                                                 \
+            for (int h = 0; h < planes->height; ++h) {                                             \
+                float *x = ae_planes_row(planes, c, h);                                            \
+                const float *gate = ae_planes_row(gates, c, h);                                    \
+                _Pragma("omp simd") for (int w = 0; w < planes->width; ++w) x[w] =                 \
+                    ae_epilogue_value(x[w], &epilogue, gate[w]);                                   \
+            }                                                                                      \
+    }
+APPLY(apply_relu, AE_EPILOGUE_RELU)
+APPLY(apply_leaky, AE_EPILOGUE_LEAKY)
+APPLY(apply_gate, AE_EPILOGUE_GATE)
+APPLY(apply_leaky_gate, AE_EPILOGUE_LEAKY_GATE)
 
 static void apply(const ae_planes *planes, const ae_epilogue *epilogue) {
-    if (epilogue->kind == AE_EPILOGUE_NONE) return;
-    for (int c = 0; c < planes->channels; ++c)
-        for (int h = 0; h < planes->height; ++h)
-            apply_group(ae_planes_row(planes, c, h),
-                        epilogue->gate ? ae_planes_row(epilogue->gate, c, h) : NULL, epilogue,
-                        planes->width);
+    static void (*const appliers[])(const ae_planes *, const ae_epilogue *) = {
+        [AE_EPILOGUE_RELU] = apply_relu,
+        [AE_EPILOGUE_LEAKY] = apply_leaky,
+        [AE_EPILOGUE_GATE] = apply_gate,
+        [AE_EPILOGUE_LEAKY_GATE] = apply_leaky_gate,
+    };
+    if (epilogue->kind != AE_EPILOGUE_NONE) appliers[epilogue->kind](planes, epilogue);
 }
 
 static void add(const ae_planes *out, const ae_planes *a, const ae_planes *b, float sign) {
@@ -31,6 +43,7 @@ static void add(const ae_planes *out, const ae_planes *a, const ae_planes *b, fl
         for (int h = 0; h < out->height; ++h) {
             float *sum = ae_planes_row(out, c, h);
             const float *x = ae_planes_row(a, c, h), *y = ae_planes_row(b, c, h);
+#pragma omp simd
             for (int w = 0; w < out->width; ++w) sum[w] = x[w] + sign * y[w];
         }
 }
