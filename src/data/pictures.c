@@ -94,15 +94,21 @@ static ae_sample_type type_of(ae_picture_type type) {
     return types[type];
 }
 
+/* Channels of the images that a file becomes. */
+static int channels_of(const header *h, const ae_settings *settings) {
+    return settings->data.channels == AE_CHANNELS_GREY ? 1 : h->info.channels;
+}
+
 /* Takes a file's kind into what all files are, of which `first` is one. Bytes become 16-bit words
  * where there are such. */
-static ae_status take_kind(ae_data_info *info, const header *h, const char *path,
-                           const char *first) {
+static ae_status take_kind(ae_data_info *info, const header *h, const ae_settings *settings,
+                           const char *path, const char *first) {
     const ae_sample_type type = type_of(h->info.type);
-    if (h->info.channels != info->train.shape.channels)
+    const int channels = channels_of(h, settings);
+    if (channels != info->train.shape.channels)
         return ae_fail(AE_ERROR_DATA,
-                       "'%s' has %d channels and '%s' has %d; make all grey, or all colour", path,
-                       h->info.channels, first, info->train.shape.channels);
+                       "'%s' has %d channels and '%s' has %d; data.channels = 1 makes all grey",
+                       path, channels, first, info->train.shape.channels);
     if ((type == AE_SAMPLE_F32) != (info->type == AE_SAMPLE_F32))
         return ae_fail(AE_ERROR_DATA,
                        "'%s' holds %s and '%s' %s; convert them to integers, or to floating point",
@@ -152,18 +158,18 @@ static ae_status add_files(ae_catalog *catalog, int64_t before, const header *he
 
 /* Takes in what a folder or list holds. */
 static ae_status take_list(ae_catalog *catalog, ae_image_set *set, int64_t before,
-                           const ae_picture_list *list) {
+                           const ae_picture_list *list, const ae_settings *settings) {
     ae_data_info *info = &catalog->info;
     header *headers = calloc((size_t)list->count, sizeof *headers);
     if (!headers) return ae_fail_memory("the list of pictures");
     ae_status status = read_headers(headers, list);
     if (status == AE_OK && before == 0) {
-        info->train.shape.channels = headers[0].info.channels;
+        info->train.shape.channels = channels_of(&headers[0], settings);
         info->type = type_of(headers[0].info.type);
     }
     const char *first = before == 0 ? list->files[0].path : catalog->names;
     for (int64_t f = 0; f < list->count && status == AE_OK; ++f)
-        status = take_kind(info, &headers[f], list->files[f].path, first);
+        status = take_kind(info, &headers[f], settings, list->files[f].path, first);
     if (status == AE_OK) status = add_files(catalog, before, headers, list);
     if (status == AE_OK) {
         set->count = count_pages(headers, list->count);
@@ -174,12 +180,12 @@ static ae_status take_list(ae_catalog *catalog, ae_image_set *set, int64_t befor
     return status;
 }
 
-static ae_status take_path(ae_catalog *catalog, ae_image_set *set, int64_t before,
-                           const char *path) {
+static ae_status take_path(ae_catalog *catalog, ae_image_set *set, int64_t before, const char *path,
+                           const ae_settings *settings) {
     ae_picture_list list;
     ae_status status = ae_picture_list_read(&list, path, NULL);
     if (status != AE_OK) return status;
-    status = take_list(catalog, set, before, &list);
+    status = take_list(catalog, set, before, &list, settings);
     ae_picture_list_release(&list);
     return status;
 }
@@ -187,10 +193,11 @@ static ae_status take_path(ae_catalog *catalog, ae_image_set *set, int64_t befor
 static ae_status describe(ae_catalog *catalog, const ae_settings *settings) {
     static const double highest[] = {UINT8_MAX, UINT16_MAX, 0};
     ae_data_info *info = &catalog->info;
-    ae_status status = take_path(catalog, &info->train, 0, settings->data.train);
+    ae_status status = take_path(catalog, &info->train, 0, settings->data.train, settings);
+    catalog->is_made_grey = settings->data.channels == AE_CHANNELS_GREY;
     catalog->has_test = settings->data.test[0] != '\0';
     if (status == AE_OK && catalog->has_test)
-        status = take_path(catalog, &info->test, info->train.count, settings->data.test);
+        status = take_path(catalog, &info->test, info->train.count, settings->data.test, settings);
     info->high = highest[info->type];
     return status;
 }
@@ -212,12 +219,37 @@ TO_PLANES(bytes_to_words, uint16_t, uint8_t, UINT16_MAX / UINT8_MAX)
 TO_PLANES(words_to_planes, uint16_t, uint16_t, 1)
 TO_PLANES(floats_to_planes, float, float, 1)
 
-/* Pixels [first, first + count) of a page into the image's planes of that type. */
-static void spread(uint8_t *image, ae_sample_type type, const void *pixels, size_t first,
-                   size_t count, const ae_picture_info *info) {
+/* grey[count] = the luma of colour pixels (ITU-R BT.601), integers rounded. */
+#define TO_GREY(name, out, in, scale, luma)                                                        \
+    static void name(out *grey, const in *pixels, size_t count, int samples) {                     \
+        for (size_t p = 0; p < count; ++p, pixels += samples)                                      \
+            grey[p] = (out)luma(pixels[0] * (scale), pixels[1] * (scale), pixels[2] * (scale));    \
+    }
+#define INTEGER_LUMA(r, g, b) ((299 * (r) + 587 * (g) + 114 * (b) + 500) / 1000)
+#define FLOAT_LUMA(r, g, b) (0.299f * (r) + 0.587f * (g) + 0.114f * (b))
+TO_GREY(bytes_to_grey, uint8_t, uint8_t, 1u, INTEGER_LUMA)
+TO_GREY(bytes_to_grey_words, uint16_t, uint8_t, (unsigned)(UINT16_MAX / UINT8_MAX), INTEGER_LUMA)
+TO_GREY(words_to_grey, uint16_t, uint16_t, 1u, INTEGER_LUMA)
+TO_GREY(floats_to_grey, float, float, 1.0f, FLOAT_LUMA)
+
+/* Colour pixels into a grey image, of that type from `out` on. */
+static void spread_grey(void *out, ae_sample_type type, const void *pixels, size_t count,
+                        const ae_picture_info *info) {
+    const int samples = ae_picture_samples(info);
+    if (type == AE_SAMPLE_U8) bytes_to_grey(out, pixels, count, samples);
+    if (type == AE_SAMPLE_F32) floats_to_grey(out, pixels, count, samples);
+    if (type != AE_SAMPLE_U16) return;
+    if (info->type == AE_PICTURE_U8)
+        bytes_to_grey_words(out, pixels, count, samples);
+    else
+        words_to_grey(out, pixels, count, samples);
+}
+
+/* Pixels into an image's planes of that type, from `out` on. */
+static void spread(void *out, ae_sample_type type, const void *pixels, size_t count,
+                   const ae_picture_info *info) {
     const size_t plane = (size_t)(info->width * info->height);
     const int channels = info->channels, samples = ae_picture_samples(info);
-    void *out = image + first * ae_sample_size(type);
     if (type == AE_SAMPLE_U8) bytes_to_planes(out, pixels, count, plane, channels, samples);
     if (type == AE_SAMPLE_F32) floats_to_planes(out, pixels, count, plane, channels, samples);
     if (type != AE_SAMPLE_U16) return;
@@ -227,9 +259,11 @@ static void spread(uint8_t *image, ae_sample_type type, const void *pixels, size
         words_to_planes(out, pixels, count, plane, channels, samples);
 }
 
-/* Reads the selected page into the image. */
-static ae_status read_rows(uint8_t *image, ae_sample_type type, ae_picture_reader *reader) {
+/* Reads the selected page into the image, of so many channels. */
+static ae_status read_rows(uint8_t *image, ae_sample_type type, int channels,
+                           ae_picture_reader *reader) {
     const ae_picture_info *info = ae_picture_describe(reader);
+    const size_t image_row = (size_t)info->width * ae_sample_size(type);
     const size_t row = ae_picture_row_bytes(info);
     const int64_t most = row < ROWS_BYTES ? (int64_t)(ROWS_BYTES / row) : 1;
     void *rows = malloc((size_t)most * row);
@@ -238,9 +272,12 @@ static ae_status read_rows(uint8_t *image, ae_sample_type type, ae_picture_reade
     for (int64_t done = 0; done < info->height && status == AE_OK;) {
         const int64_t count = info->height - done < most ? info->height - done : most;
         status = ae_picture_read(reader, count, rows);
-        if (status == AE_OK)
-            spread(image, type, rows, (size_t)(done * info->width), (size_t)(count * info->width),
-                   info);
+        const size_t pixels = (size_t)(count * info->width);
+        if (status == AE_OK && channels < info->channels)
+            spread_grey(image, type, rows, pixels, info);
+        else if (status == AE_OK)
+            spread(image, type, rows, pixels, info);
+        image += (size_t)count * image_row;
         done += count;
     }
     free(rows);
@@ -251,8 +288,9 @@ static ae_status read_rows(uint8_t *image, ae_sample_type type, ae_picture_reade
 static ae_status check_same(const ae_picture_info *info, const ae_catalog *catalog, ae_size size,
                             const char *path) {
     const ae_sample_type type = type_of(info->type), all = catalog->info.type;
+    const int channels = catalog->info.train.shape.channels;
     if (info->width == size.width && info->height == size.height &&
-        info->channels == catalog->info.train.shape.channels &&
+        (info->channels == channels || catalog->is_made_grey) &&
         (type == all || (type == AE_SAMPLE_U8 && all == AE_SAMPLE_U16)))
         return AE_OK;
     return ae_fail(AE_ERROR_DATA, "'%s' changed while it was read: give it time, and start again",
@@ -270,8 +308,8 @@ static ae_status read_image(const ae_filling *filling, int64_t place, const char
     if (status == AE_OK)
         status = check_same(ae_picture_describe(reader), catalog, catalog->sizes[number], path);
     if (status == AE_OK)
-        status =
-            read_rows(filling->samples + filling->places[place].offset, catalog->info.type, reader);
+        status = read_rows(filling->samples + filling->places[place].offset, catalog->info.type,
+                           catalog->info.train.shape.channels, reader);
     ae_picture_close(&reader);
     return status;
 }

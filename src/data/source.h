@@ -21,6 +21,7 @@ typedef struct ae_catalog {
     int32_t *pages;      /* [train + test], of their files, owned; NULL with `sizes` */
     char *names;         /* [train + test], their files, a NUL after each, owned; NULL: none */
     size_t names_size;   /* bytes */
+    bool is_made_grey;   /* pictures: colour becomes grey */
 } ae_catalog;
 
 /* What a rank is to read, and where to. */

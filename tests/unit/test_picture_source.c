@@ -158,6 +158,56 @@ static void depths_are_mixed(void **state) {
     source_release(&l);
 }
 
+/* The image is the luma of what write_picture() wrote (ITU-R BT.601): of integers to the nearest;
+ * of floats within 2^-21 of it, for the three weights, products and two sums are rounded to 24
+ * bits. */
+static void check_luma(const loaded *l, int64_t index, kind k, int seed, unsigned scale) {
+    const void *samples = loaded_samples(l, 0, index);
+    const int each = k.channels + (k.alpha != AE_PICTURE_OPAQUE);
+    for (int p = 0; p < k.height * k.width; ++p) {
+        const double r = value_at(p * each, k.type, seed), g = value_at(p * each + 1, k.type, seed),
+                     b = value_at(p * each + 2, k.type, seed);
+        const double luma = (0.299 * r + 0.587 * g + 0.114 * b) * scale;
+        if (l->info.type == AE_SAMPLE_U8)
+            assert_float_equal(((const uint8_t *)samples)[p], luma, 0.5 + 1e-9);
+        if (l->info.type == AE_SAMPLE_U16)
+            assert_float_equal(((const uint16_t *)samples)[p], luma, 0.5 + 1e-9);
+        if (l->info.type == AE_SAMPLE_F32)
+            assert_float_equal(((const float *)samples)[p], luma / 8, luma / 8 * 0x1p-21);
+    }
+}
+
+static void colour_becomes_grey(void **state) {
+    (void)state;
+    if (!is_readable(AE_PICTURE_PNG) || !is_readable(AE_PICTURE_TIFF)) skip();
+    const kind grey = {5, 7, 1, AE_PICTURE_STRAIGHT, AE_PICTURE_U8, 1};
+    const kind colour = {300, 200, 3, AE_PICTURE_STRAIGHT, AE_PICTURE_U8, 1};
+    const kind words = {3, 9, 3, AE_PICTURE_OPAQUE, AE_PICTURE_U16, 1};
+    const kind real = {5, 7, 3, AE_PICTURE_OPAQUE, AE_PICTURE_F32, 1};
+    write_picture("in/a.png", grey, 1);
+    write_picture("in/b.png", colour, 2);
+    ae_settings settings = settings_for("in", "in/a.png");
+    settings.data.channels = AE_CHANNELS_GREY;
+    loaded l;
+    source_load(&l, &ae_source_pictures, &settings, 2);
+    assert_int_equal(l.info.train.shape.channels, 1);
+    check_image(&l, 0, 0, grey, 1, 1);
+    check_luma(&l, 1, colour, 2, 1);
+    source_release(&l);
+    write_picture("in/c.png", words, 3);
+    source_load(&l, &ae_source_pictures, &settings, 2);
+    check_image(&l, 0, 0, grey, 1, 257);
+    check_luma(&l, 1, colour, 2, 257);
+    check_luma(&l, 2, words, 3, 1);
+    source_release(&l);
+    write_picture("real.tif", real, 4);
+    snprintf(settings.data.train, AE_TEXT_SIZE, "%s/real.tif", folder);
+    snprintf(settings.data.test, AE_TEXT_SIZE, "%s/real.tif", folder);
+    source_load(&l, &ae_source_pictures, &settings, 2);
+    check_luma(&l, 0, real, 4, 1);
+    source_release(&l);
+}
+
 static void pages_are_images(void **state) {
     (void)state;
     if (!is_readable(AE_PICTURE_TIFF)) skip();
@@ -244,13 +294,10 @@ static void pictures_that_change_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(folders_are_walked),
-        TEST(lists_are_read_in_their_order),
-        TEST(depths_are_mixed),
-        TEST(pages_are_images),
-        TEST(what_does_not_go_together_is_refused),
-        TEST(damaged_pictures_are_named),
-        TEST(pictures_that_change_are_refused),
+        TEST(folders_are_walked),         TEST(lists_are_read_in_their_order),
+        TEST(depths_are_mixed),           TEST(colour_becomes_grey),
+        TEST(pages_are_images),           TEST(what_does_not_go_together_is_refused),
+        TEST(damaged_pictures_are_named), TEST(pictures_that_change_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
