@@ -262,7 +262,7 @@ def compare(options, config, folder):
         for turn in range(options.rounds):
             for name, contender in contenders.items():
                 rates[name].append(contender.measure(options.seconds))
-            line = ", ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items())
+            line = ", ".join(f"{name} {values[-1]:.{digits(values[-1])}f}" for name, values in rates.items())
             print(f"round {turn + 1}: {line} images/s", file=sys.stderr)
         for contender in started.values() if config is None else ():
             check_loss(contender)
@@ -307,9 +307,16 @@ def print_report(report):
             ratio = spread(result["ratio"], 9, 2)
             if name == "ae_dist":
                 ratio = f"{100 * statistics.median(result['of_peak']):9.1f} % of peak"
-            print(f"{name:14}{spread(result['images_per_s'], 8, 0):28}{ratio:25}{result['form']}")
+            rates = result["images_per_s"]
+            rate = spread(rates, 8, digits(min(rates)))
+            print(f"{name:14}{rate:28}{ratio:25}{result['form']}")
         for reason in found["skipped"].values():
             print(f"skipped {reason}")
+
+
+def digits(rate):
+    """Behind the point, so that a slow network's rate has two that count."""
+    return 0 if rate >= 100 else 1
 
 
 def spread(values, width, digits):
