@@ -4,8 +4,8 @@
 usage: models.py FOLDER [NAME...] [--set SECTION.KEY=VALUE]... [--ranks N] [--ship]
 
 Each recipe NAME (configs/NAME.ini; default: all that have a row) is trained in FOLDER/NAME, or goes
-on there; one that is done isn't trained again. Its row tells the seed, the hash of the parameters,
-what the test set gave, and the minutes that training took. Where configs/models/NAME.h5 is there,
+on there; one that is done isn't trained again. Its row tells what the test images gave at each level
+of noise, the seed, the hash of the parameters, and the minutes that training took. Where configs/models/NAME.h5 is there,
 its parameters must be those of FOLDER/NAME/model.h5 to the bit, or this ends with code 1. --ship
 puts the trained networks there, and the table into configs/models/README.md.
 """
@@ -23,7 +23,8 @@ from recipes import ROOT, parameter_count, parameters, train
 
 SHIPPED = ROOT / "configs" / "models"
 README = SHIPPED / "README.md"
-HEADER = ["recipe", "parameters", "seed", "epochs", "PSNR, dB", "SSIM", "minutes", "hash"]
+HEADER = ["recipe", "parameters", "test images", "sigma", "PSNR, dB", "SSIM", "seed", "epochs",
+          "minutes", "hash"]
 BYTES_MAX, PARAMETERS_MAX = 300_000, 60_000  # of a network that is shipped
 BEGIN, END = "<!-- the table of models.py -->", "<!-- its end -->"
 
@@ -43,10 +44,14 @@ def same(path, other):
 
 def row(name, folder):
     with h5py.File(folder / "results.h5", "r") as file:
-        epochs, config = file["epochs"], file["config"].attrs
-        return [f"`{name}.ini`", str(parameter_count(folder / "model.h5")),
+        epochs, levels, config = file["epochs"], file["levels"], file["config"].attrs
+        sigmas, psnr, ssim = levels["sigma"][()], levels["psnr_db"][-1], levels["ssim"][-1]
+        images = pathlib.Path(config["data.test"]).name or config["data.source"]
+        return [f"`{name}.ini`", str(parameter_count(folder / "model.h5")), images,
+                " / ".join(f"{sigma:.3g}" for sigma in sigmas),
+                " / ".join(f"{value:.2f}" for value in psnr),
+                " / ".join(f"{value:.4f}" for value in ssim),
                 str(config["run.seed"]), str(len(epochs["epoch"])),
-                f"{epochs['psnr_db'][-1]:.2f}", f"{epochs['ssim'][-1]:.4f}",
                 f"{epochs['seconds'][()].sum() / 60:.1f}",
                 f"`{epochs['parameters_hash'].asstr()[-1]}`"]
 
