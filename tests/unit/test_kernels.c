@@ -23,27 +23,29 @@ static float *pack(const ae_kernels *kernels, const ae_conv *conv, const float *
     return packed;
 }
 
-enum { IMAGES = 3 };
+enum { IMAGES_MAX = 3 };
 
 /* Images of one shape, and their planes as the kernels take them. */
 typedef struct images {
-    image image[IMAGES];
-    ae_planes planes[IMAGES];
+    int count;
+    image image[IMAGES_MAX];
+    ae_planes planes[IMAGES_MAX];
 } images;
 
-static images images_make(uint32_t stream, int channels, int height, int width, int halo) {
-    images made;
-    for (uint32_t i = 0; i < IMAGES; ++i) {
-        made.image[i] = image_make(stream + 10 * i, channels, height, width, halo);
+static images images_make(int count, uint32_t stream, int channels, int height, int width,
+                          int halo) {
+    images made = {.count = count};
+    for (int i = 0; i < count; ++i) {
+        made.image[i] = image_make(stream + 10 * (uint32_t)i, channels, height, width, halo);
         made.planes[i] = made.image[i].planes;
         plant_corners(&made.planes[i]);
     }
     return made;
 }
 
-static images images_poisoned(int channels, int height, int width, int halo) {
-    images made;
-    for (int i = 0; i < IMAGES; ++i) {
+static images images_poisoned(int count, int channels, int height, int width, int halo) {
+    images made = {.count = count};
+    for (int i = 0; i < count; ++i) {
         made.image[i] = image_poisoned(channels, height, width, halo);
         made.planes[i] = made.image[i].planes;
     }
@@ -51,12 +53,12 @@ static images images_poisoned(int channels, int height, int width, int halo) {
 }
 
 static void images_release(images *made) {
-    for (int i = 0; i < IMAGES; ++i) free(made->image[i].memory);
+    for (int i = 0; i < made->count; ++i) free(made->image[i].memory);
 }
 
 /* Equal bits, the borders included, and not those of a wrong last bit. */
 static void check_images(const images *a, const images *b) {
-    for (int i = 0; i < IMAGES; ++i) {
+    for (int i = 0; i < b->count; ++i) {
         const ae_planes *planes = &b->planes[i];
         const size_t bytes = a->image[i].floats * sizeof(float);
         float *last =
@@ -68,43 +70,46 @@ static void check_images(const images *a, const images *b) {
     }
 }
 
-/* The kernels of one convolution on inputs of height x width, forward, back and by the weights. */
-static void check_conv(const ae_conv *conv, int height, int width, ae_epilogue_kind kind,
+/* The kernels of one convolution on so many inputs of height x width, forward, back and by the
+ * weights. */
+static void check_conv(const ae_conv *conv, int height, int width, int count, ae_epilogue_kind kind,
                        bool with_bias) {
     const int ic = conv->in_channels, oc = conv->out_channels, halo = ae_conv_halo(conv);
     const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
     if (out_height < 1 || out_width < 1) return;
-    const size_t count = ae_conv_weights(conv), floats = tested->conv_scratch(conv, height, width);
-    images in = images_make(1, ic, height, width, halo);
-    images out = images_make(2, oc, out_height, out_width, halo);
-    images out_a = images_poisoned(oc, out_height, out_width, halo);
-    images out_b = images_poisoned(oc, out_height, out_width, halo);
-    images in_a = images_poisoned(ic, height, width, halo);
-    images in_b = images_poisoned(ic, height, width, halo);
-    float *weights = numbers(3, count), *bias = numbers(4, (size_t)oc);
+    const size_t weight_count = ae_conv_weights(conv),
+                 floats = tested->conv_scratch(conv, height, width);
+    images in = images_make(count, 1, ic, height, width, halo);
+    images out = images_make(count, 2, oc, out_height, out_width, halo);
+    images out_a = images_poisoned(count, oc, out_height, out_width, halo);
+    images out_b = images_poisoned(count, oc, out_height, out_width, halo);
+    images in_a = images_poisoned(count, ic, height, width, halo);
+    images in_b = images_poisoned(count, ic, height, width, halo);
+    float *weights = numbers(3, weight_count), *bias = numbers(4, (size_t)oc);
     float *ahead_a = pack(reference, conv, weights, false),
           *back_a = pack(reference, conv, weights, true);
     float *ahead_b = pack(tested, conv, weights, false),
           *back_b = pack(tested, conv, weights, true);
-    float *sums_a = numbers(5, count), *sums_b = numbers(5, count), *scratch = numbers(6, floats);
+    float *sums_a = numbers(5, weight_count), *sums_b = numbers(5, weight_count),
+          *scratch = numbers(6, floats);
     float *scratch_a = numbers(7, reference->conv_scratch(conv, height, width));
     const float *b = with_bias ? bias : NULL;
     const bool gates = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
     const ae_epilogue forward = {kind, 0.125f, gates ? out.planes : NULL};
     const ae_epilogue backward = {kind, 0.125f, gates ? in.planes : NULL};
-    reference->conv_forward(out_a.planes, in.planes, IMAGES, conv, ahead_a, b, &forward, scratch_a);
-    tested->conv_forward(out_b.planes, in.planes, IMAGES, conv, ahead_b, b, &forward, scratch);
+    reference->conv_forward(out_a.planes, in.planes, count, conv, ahead_a, b, &forward, scratch_a);
+    tested->conv_forward(out_b.planes, in.planes, count, conv, ahead_b, b, &forward, scratch);
     check_images(&out_a, &out_b);
 
-    reference->conv_backward(in_a.planes, out.planes, IMAGES, conv, back_a, &backward, scratch_a);
-    tested->conv_backward(in_b.planes, out.planes, IMAGES, conv, back_b, &backward, scratch);
+    reference->conv_backward(in_a.planes, out.planes, count, conv, back_a, &backward, scratch_a);
+    tested->conv_backward(in_b.planes, out.planes, count, conv, back_b, &backward, scratch);
     check_images(&in_a, &in_b);
 
-    reference->conv_weights(sums_a, in.planes, out.planes, IMAGES, conv, scratch_a);
-    tested->conv_weights(sums_b, in.planes, out.planes, IMAGES, conv, scratch);
-    assert_true(same_bits(sums_a, sums_b, count * sizeof(float)));
+    reference->conv_weights(sums_a, in.planes, out.planes, count, conv, scratch_a);
+    tested->conv_weights(sums_b, in.planes, out.planes, count, conv, scratch);
+    assert_true(same_bits(sums_a, sums_b, weight_count * sizeof(float)));
     sums_b[0] = nextafterf(sums_b[0], 9);
-    assert_false(same_bits(sums_a, sums_b, count * sizeof(float)));
+    assert_false(same_bits(sums_a, sums_b, weight_count * sizeof(float)));
     images_release(&in), images_release(&out), images_release(&out_a), images_release(&out_b);
     images_release(&in_a), images_release(&in_b);
     free(weights), free(bias), free(sums_a), free(sums_b), free(scratch), free(scratch_a);
@@ -147,6 +152,7 @@ static void test_conv_bits(void **state) {
                     ae_conv conv = conv_case(k, channel_cases[c][0], channel_cases[c][1], t == 1);
                     if (takes_long(&conv, size_cases[s][0], size_cases[s][1])) continue;
                     check_conv(&conv, size_cases[s][0], size_cases[s][1],
+                               1 + (int)(c + s + (size_t)(k + t)) % IMAGES_MAX,
                                (ae_epilogue_kind)((c + s + (size_t)k) % 5), (s + c) % 4 != 0);
                 }
 }
