@@ -138,8 +138,8 @@ size_t ae_workspace_forward_bytes(const ae_network *network, const ae_kernels *k
  * contents are lost. */
 void ae_workspace_resize(ae_workspace *workspace, int height, int width);
 
-/* The network's input and output of picture number `picture`, and room for the clean picture that
- * the output is compared with. Borrowed views. */
+/* The network's input and output of picture number `picture`, and room for the picture that the
+ * output is compared with. Borrowed views. */
 const ae_planes *ae_workspace_input(const ae_workspace *workspace, int picture);
 const ae_planes *ae_workspace_output(const ae_workspace *workspace, int picture);
 const ae_planes *ae_workspace_target(const ae_workspace *workspace, int picture);
@@ -165,11 +165,18 @@ void ae_network_forward(ae_workspace *workspace, const float *packed, int pictur
 /* Begins a block: the gradient sums are zero. */
 void ae_network_begin_block(ae_workspace *workspace);
 
-/* losses[pictures] = the loss of each output against its target (mean over the picture); their
- * derivatives are added to the block's sums. After ae_network_forward() of as many on the same
- * workspace and `packed`. */
+/* How an output is compared with its target: by the mean over all of the picture's values, or where
+ * it is masked over those alone whose target is a number, of which there must be one; the others'
+ * are NaN. */
+typedef struct ae_criterion {
+    ae_loss loss;
+    bool is_masked;
+} ae_criterion;
+
+/* losses[pictures] = the loss of each output against its target; their derivatives are added to the
+ * block's sums. After ae_network_forward() of as many on the same workspace and `packed`. */
 void ae_network_backward(double *losses, ae_workspace *workspace, const float *packed, int pictures,
-                         ae_loss loss);
+                         ae_criterion criterion);
 
 /* gradient[size] = the sum over the block's images of the derivatives of each one's loss.
  * Borrowed, valid until the next block. */
@@ -177,6 +184,6 @@ const float *ae_network_end_block(const ae_workspace *workspace);
 
 /* The loss of a picture's output against its target, for evaluation: nothing is added to the
  * block's sums. */
-double ae_network_loss(ae_workspace *workspace, int picture, ae_loss loss);
+double ae_network_loss(ae_workspace *workspace, int picture, ae_criterion criterion);
 
 #endif

@@ -49,7 +49,7 @@ static void task_add_noise(void *context) {
 
 static void task_loss(void *context) {
     bench *b = context;
-    ae_network_loss(b->member->workspace, 0, AE_LOSS_MSE);
+    ae_network_loss(b->member->workspace, 0, (ae_criterion){.loss = AE_LOSS_MSE});
 }
 
 static void task_sigmoid(void *context) {

@@ -1,4 +1,5 @@
 /* The forward and backward passes. */
+#include <math.h>
 #include <string.h>
 
 #include "base/timer.h"
@@ -123,10 +124,52 @@ const float *ae_network_end_block(const ae_workspace *workspace) {
     return workspace->sums;
 }
 
-double ae_network_loss(ae_workspace *w, int p, ae_loss loss) {
+/* How many of the target's values are numbers. */
+static int64_t count_numbers(const ae_planes *target) {
+    int64_t count = 0;
+    for (int c = 0; c < target->channels; ++c)
+        for (int h = 0; h < target->height; ++h)
+            for (int w = 0; w < target->width; ++w) count += !isnan(ae_planes_row(target, c, h)[w]);
+    return count;
+}
+
+/* What a difference adds to a sum of losses; *slope = its derivative, a NaN where it is one. */
+static double value_loss(double *slope, double difference, ae_loss loss) {
+    if (loss == AE_LOSS_MSE) {
+        *slope = 2 * difference;
+        return difference * difference;
+    }
+    *slope = difference > 0 ? 1 : difference < 0 ? -1 : difference;
+    return fabs(difference);
+}
+
+/* Mean over the values whose target is a number, summed in double in the order of memory; gradient
+ * = its derivative, 0 at the others. */
+static double masked_loss(const ae_planes *gradient, const ae_planes *output,
+                          const ae_planes *target, ae_loss loss) {
+    const double count = (double)count_numbers(target);
+    double sum = 0;
+    ae_planes_clear(gradient);
+    for (int c = 0; c < target->channels; ++c)
+        for (int h = 0; h < target->height; ++h) {
+            const float *y = ae_planes_row(output, c, h), *t = ae_planes_row(target, c, h);
+            float *g = ae_planes_row(gradient, c, h);
+            for (int w = 0; w < target->width; ++w) {
+                double slope;
+                if (isnan(t[w])) continue;
+                sum += value_loss(&slope, y[w] - t[w], loss);
+                g[w] = (float)(slope / count);
+            }
+        }
+    return sum / count;
+}
+
+double ae_network_loss(ae_workspace *w, int p, ae_criterion criterion) {
     const ae_planes *gradient = &w->output_gradient[p];
-    if (loss == AE_LOSS_L1) return w->kernels->loss_l1(gradient, &w->output[p], &w->target[p]);
-    return w->kernels->loss_mse(gradient, &w->output[p], &w->target[p]);
+    const ae_planes *output = &w->output[p], *target = &w->target[p];
+    if (criterion.is_masked) return masked_loss(gradient, output, target, criterion.loss);
+    return criterion.loss == AE_LOSS_L1 ? w->kernels->loss_l1(gradient, output, target)
+                                        : w->kernels->loss_mse(gradient, output, target);
 }
 
 /* Where a reader of `image` writes its part of the gradient: the first at its place. */
@@ -254,11 +297,11 @@ static void begin_gradient(ae_workspace *w, int p) {
 }
 
 void ae_network_backward(double *losses, ae_workspace *w, const float *packed, int pictures,
-                         ae_loss loss) {
+                         ae_criterion criterion) {
     const int count = w->network->graph.count;
     memset(w->is_written, 0, sizeof w->is_written);
     for (int p = 0; p < pictures; ++p) {
-        losses[p] = ae_network_loss(w, p, loss);
+        losses[p] = ae_network_loss(w, p, criterion);
         begin_gradient(w, p);
     }
     w->is_written[count] = true;

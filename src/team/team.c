@@ -113,7 +113,8 @@ static void train_together(double *losses, const ae_team *team, ae_member *membe
     for (int p = 0; p < count; ++p) load_sample(team, member, p, step, position + p);
     const double loaded_s = ae_now_s();
     ae_network_forward(member->workspace, team->model->packed, count);
-    ae_network_backward(losses, member->workspace, team->model->packed, count, step->loss);
+    ae_network_backward(losses, member->workspace, team->model->packed, count,
+                        (ae_criterion){.loss = step->loss});
     for (int p = 0; p < count; ++p) ae_machine_passed_image();
     ae_watchdog_progress();
     member->load_s += loaded_s - begin_s;

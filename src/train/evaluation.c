@@ -124,7 +124,8 @@ static bool forward_image(const ae_evaluation *e, ae_member *member) {
 
 static double loss_of_image(const ae_evaluation *e, ae_member *member) {
     const ae_loss loss = (ae_loss)e->plan->settings->train.loss;
-    return e->whole ? ae_whole_loss(e->whole, loss) : ae_network_loss(member->workspace, 0, loss);
+    return e->whole ? ae_whole_loss(e->whole, loss)
+                    : ae_network_loss(member->workspace, 0, (ae_criterion){.loss = loss});
 }
 
 /* SSIM adds up where it is defined: its window must fit into the image. */

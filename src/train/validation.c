@@ -31,7 +31,8 @@ static void validate_image(ae_member *member, int64_t *sums, int64_t index, void
     ae_team_load(e->team, member, 0, &images, index, cut, stream, &l->noise);
     ae_network_forward(member->workspace, e->team->model->packed, 1);
     int faults = 0;
-    double loss = ae_network_loss(member->workspace, 0, (ae_loss)e->plan->settings->train.loss);
+    const ae_criterion criterion = {.loss = (ae_loss)e->plan->settings->train.loss};
+    const double loss = ae_network_loss(member->workspace, 0, criterion);
     sums[VALIDATION_LOSS] += ae_fixed_from(
         loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, e->plan->validation_images), &faults);
     sums[VALIDATION_IMAGES] += 1;

@@ -71,7 +71,7 @@ static void require_step(const ae_network *network, int side) {
     ae_network_begin_block(workspace);
     double loss;
     ae_network_forward(workspace, packed, 1);
-    ae_network_backward(&loss, workspace, packed, 1, AE_LOSS_MSE);
+    ae_network_backward(&loss, workspace, packed, 1, (ae_criterion){.loss = AE_LOSS_MSE});
     REQUIRE(isfinite(loss), "loss");
     REQUIRE(are_finite(ae_network_end_block(workspace), size), "gradient");
     ae_workspace_destroy(&workspace);

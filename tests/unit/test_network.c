@@ -1,4 +1,4 @@
-/* The network against itself: its table, its initialisation, finite differences, blocks, reuse. On
+/* The network against itself: its table, its initialisation, blocks, reuse. On
  * every kernel path of this processor. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,90 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dense.h"
+#include "rig.h"
 
 #include "base/fixed.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "nn/network.h"
-
-static const char reference[] = "conv 8 3 relu, conv 8 3 relu, tconv 8 3 relu, tconv 3 3 sigmoid";
-static const char smooth[] = "conv 5 3 sigmoid, conv 4 5 sigmoid, tconv 6 4 none, tconv 7 2 "
-                             "sigmoid, conv 6 1 none, tconv 3 3 sigmoid";
-static const char piecewise[] = "tconv 2 2 none, conv 4 4 relu, tconv 3 3 relu";
-
-/* Every way to join, move and halve images, smooth in the parameters; with strides of 4. */
-static const char joined[] =
-    "unshuffle, conv 8 3 sigmoid same as a, conv 8 3 none stride2 same, conv 8 1 sigmoid same, "
-    "tconv 8 2 none stride2 nobias, add a sigmoid, concat a, tconv 12 5 sigmoid same, shuffle";
-/* And with corners; the last layer's output is taken from the picture. */
-static const char residual[] =
-    "conv 8 3 leaky:0.25 same as a, maxpool, conv 8 3 relu same, tconv 8 2 leaky:0.5 stride2, "
-    "add a relu as b, conv 8 3 relu same nobias, add b leaky:0.1, conv 3 3 none same";
-
-/* A network with its buffers and one workspace. */
-enum { TOGETHER = 3 }; /* pictures */
-
-typedef struct rig {
-    ae_network *network;
-    ae_workspace *workspace;
-    size_t size, pixels;
-    const ae_kernels *kernels;
-    float *parameters, *packed;
-    float *image; /* [pixels], for use as needed */
-} rig;
-
-static ae_network *make_network(const char *text, int channels, int height, int width) {
-    const ae_shape picture = {channels, height, width};
-    ae_network *network;
-    const ae_output output = text == residual ? AE_OUTPUT_RESIDUAL : AE_OUTPUT_DIRECT;
-    assert_int_equal(ae_network_create(&network, text, "test", picture, output), AE_OK);
-    return network;
-}
-
-static void check_initialize(const ae_network *network, float *parameters, uint64_t seed) {
-    assert_int_equal(ae_network_initialize(network, parameters, AE_INIT_PYTORCH, seed), AE_OK);
-}
-
-static void open_rig(rig *r, const char *text, int channels, int height, int width, int path) {
-    r->network = make_network(text, channels, height, width);
-    r->kernels = ae_kernels_at(path);
-    assert_int_equal(
-        ae_workspace_create(&r->workspace, r->network, TOGETHER, height, width, r->kernels), AE_OK);
-    r->size = ae_network_size(r->network);
-    r->pixels = (size_t)channels * (size_t)height * (size_t)width;
-    r->parameters = ae_calloc(r->size, sizeof *r->parameters);
-    r->packed = ae_calloc(ae_network_packed_size(r->network, r->kernels), sizeof *r->packed);
-    r->image = ae_calloc(r->pixels, sizeof *r->image);
-    assert_true(r->parameters && r->packed && r->image);
-    check_initialize(r->network, r->parameters, 7);
-    ae_network_pack(r->network, r->kernels, r->packed, r->parameters);
-}
-
-static void close_rig(rig *r) {
-    free(r->parameters);
-    free(r->packed);
-    free(r->image);
-    ae_workspace_destroy(&r->workspace);
-    assert_null(r->workspace);
-    ae_network_destroy(&r->network);
-    assert_null(r->network);
-}
-
-/* Random numbers in [0, 1) in steps of 1/256. */
-static float noise(uint32_t stream, size_t element) {
-    uint32_t words[4];
-    ae_random_words(words, (ae_stream){.seed = 99, .sample = stream}, (uint32_t)element);
-    return (float)(words[0] >> 24) / 256;
-}
-
-/* Picture number `picture`. */
-static void set_images(rig *r, int picture, uint32_t stream) {
-    for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream, e);
-    planes_from_dense(ae_workspace_input(r->workspace, picture), r->image);
-    for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(2 * stream + 1, e);
-    planes_from_dense(ae_workspace_target(r->workspace, picture), r->image);
-}
 
 /* One block of images `first` to `last`, `together` at once; the gradient is the workspace's. */
 static const float *run_some(rig *r, uint32_t first, uint32_t last, int together, ae_loss loss) {
@@ -103,7 +25,7 @@ static const float *run_some(rig *r, uint32_t first, uint32_t last, int together
         int count = 0;
         for (; count < together && n <= last; ++count) set_images(r, count, n++);
         ae_network_forward(r->workspace, r->packed, count);
-        ae_network_backward(losses, r->workspace, r->packed, count, loss);
+        ae_network_backward(losses, r->workspace, r->packed, count, (ae_criterion){.loss = loss});
     }
     return ae_network_end_block(r->workspace);
 }
@@ -272,14 +194,15 @@ static void check_reuse(int path) {
 static void check_path(int path) {
     rig r, ref;
     static const char *const texts[] = {reference, smooth, piecewise, joined, residual};
+    const ae_criterion l1 = {.loss = AE_LOSS_L1};
     for (int t = 0; t < 5; ++t) {
         open_rig(&r, texts[t], 3, 23, 19, path);
         open_rig(&ref, texts[t], 3, 23, 19, 0);
         float *want = copy(run_block(&ref, 0, 4, AE_LOSS_MSE), r.size);
         check_same(run_block(&r, 0, 4, AE_LOSS_MSE), want, r.size);
         for (int p = 0; p < TOGETHER; ++p) {
-            assert_true(ae_network_loss(r.workspace, p, AE_LOSS_L1) ==
-                        ae_network_loss(ref.workspace, p, AE_LOSS_L1));
+            assert_true(ae_network_loss(r.workspace, p, l1) ==
+                        ae_network_loss(ref.workspace, p, l1));
             ae_planes_to_dense(r.image, ae_workspace_output(r.workspace, p));
             ae_planes_to_dense(ref.image, ae_workspace_output(ref.workspace, p));
             check_same(r.image, ref.image, r.pixels);
@@ -313,116 +236,6 @@ static void check_block(int path) {
     for (size_t e = 0; e < r.size; ++e) assert_true(block[e] == 0);
     free(two);
     free(sum);
-    close_rig(&r);
-}
-
-/* Loss at parameters + step * direction on one tensor. */
-static double loss_beside(rig *r, const ae_parameter *tensor, const float *direction, float step,
-                          ae_loss loss) {
-    float *moved = copy(r->parameters, r->size);
-    for (size_t e = 0; e < tensor->count; ++e) moved[tensor->offset + e] += step * direction[e];
-    ae_network_pack(r->network, r->kernels, r->packed, moved);
-    ae_network_forward(r->workspace, r->packed, 1);
-    free(moved);
-    return ae_network_loss(r->workspace, 0, loss);
-}
-
-static bool agree(double derivative, double difference, double tolerance) {
-    return fabs(derivative - difference) <= tolerance;
-}
-
-/* Central differences of the loss along a random direction of one tensor against gradient *
- * direction. D(h) = derivative + c h^2 + O(h^4), so D(2h) - D(h) = 3 c h^2 is three times D(h)'s
- * error. Rounding: outputs in (0, 1) err by some 2^-21 (test_pytorch.c), mostly independently, the
- * mean over P pixels by 2^-21 / sqrt(P), the loss by at most twice that, the quotient by that over
- * h. The gradient's own error is nothing beside it. */
-static void check_tensor(rig *r, const ae_parameter *tensor, const float *gradient, ae_loss loss,
-                         uint32_t stream) {
-    const float step = 0x1p-6f; /* h */
-    float *direction = ae_calloc(tensor->count, sizeof *direction);
-    double derivative = 0, squares = 0;
-    assert_non_null(direction);
-    for (size_t e = 0; e < tensor->count; ++e) {
-        double g = gradient[tensor->offset + e];
-        direction[e] = noise(1000 + stream, e) < 0.5f ? -1 : 1;
-        derivative += g * direction[e];
-        squares += g * g;
-    }
-    double near = (loss_beside(r, tensor, direction, step, loss) -
-                   loss_beside(r, tensor, direction, -step, loss)) /
-                  (2 * step);
-    double far = (loss_beside(r, tensor, direction, 2 * step, loss) -
-                  loss_beside(r, tensor, direction, -2 * step, loss)) /
-                 (4 * step);
-    double tolerance = fabs(far - near) + 0x1p-20 / sqrt((double)r->pixels) / step;
-    if (!agree(derivative, near, tolerance))
-        print_error("%s: %g, by differences %g, tolerance %g\n", tensor->name, derivative, near,
-                    tolerance);
-    assert_true(agree(derivative, near, tolerance));
-    assert_false(agree(derivative + 0.1 * sqrt(squares), near, tolerance));
-    free(direction);
-}
-
-/* Makes the loss a smooth function of the parameters for small steps: targets of 0 and 1, on one
- * side of every output; half of the ReLU channels always on and half always off. */
-static void smooth_out(rig *r) {
-    int count;
-    const ae_parameter *table = ae_network_parameters(r->network, &count);
-    const ae_graph *graph = ae_network_graph(r->network);
-    for (int p = 0; p < count; ++p) {
-        float *values = r->parameters + table[p].offset;
-        bool relu = graph->node[table[p].node].activation == AE_ACTIVATION_RELU;
-        for (size_t e = 0; e < table[p].count; ++e) {
-            if (!relu) values[e] *= 2;
-            if (relu && table[p].rank == 1) values[e] = e % 2 ? 3 : -3;
-            if (relu && table[p].rank == 4) values[e] /= 2;
-        }
-    }
-    for (size_t e = 0; e < r->pixels; ++e) r->image[e] = noise(3, e) < 0.5f ? 0 : 1;
-    planes_from_dense(ae_workspace_target(r->workspace, 0), r->image);
-}
-
-static void check_differences(int path) {
-    static const char *const texts[] = {reference, smooth, joined};
-    for (int t = 0; t < 3; ++t) {
-        rig r;
-        int count;
-        const int height = texts[t] == joined ? 17 : 20; /* extended to 20 x 24 */
-        open_rig(&r, texts[t], 3, height, 23, path);
-        set_images(&r, 0, 0);
-        smooth_out(&r);
-        const ae_parameter *table = ae_network_parameters(r.network, &count);
-        for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
-            ae_network_pack(r.network, r.kernels, r.packed, r.parameters);
-            ae_network_begin_block(r.workspace);
-            double value;
-            ae_network_forward(r.workspace, r.packed, 1);
-            ae_network_backward(&value, r.workspace, r.packed, 1, (ae_loss)loss);
-            const float *gradient = ae_network_end_block(r.workspace);
-            for (int p = 0; p < count; ++p)
-                check_tensor(&r, &table[p], gradient, (ae_loss)loss, (uint32_t)p);
-        }
-        close_rig(&r);
-    }
-}
-
-static void check_losses(int path) {
-    rig r;
-    open_rig(&r, reference, 3, 32, 27, path);
-    for (int loss = AE_LOSS_MSE; loss <= AE_LOSS_L1; ++loss) {
-        double alone[TOGETHER], together[TOGETHER];
-        for (int p = 0; p < TOGETHER; ++p) set_images(&r, p, (uint32_t)p);
-        ae_network_forward(r.workspace, r.packed, TOGETHER);
-        for (int p = 0; p < TOGETHER; ++p)
-            alone[p] = ae_network_loss(r.workspace, p, (ae_loss)loss);
-        ae_network_backward(together, r.workspace, r.packed, TOGETHER, (ae_loss)loss);
-        for (int p = 0; p < TOGETHER; ++p) {
-            assert_true(together[p] == alone[p] && alone[p] > 0);
-            assert_true(p == 0 || together[p] != together[p - 1]);
-        }
-    }
-    assert_true(ae_workspace_bytes(r.network, r.kernels, 1, 32, 32) >
-                1611 * AE_LANES * sizeof(float));
     close_rig(&r);
 }
 
@@ -479,16 +292,13 @@ ON_EACH_PATH(pack)
 ON_EACH_PATH(reuse)
 ON_EACH_PATH(path)
 ON_EACH_PATH(block)
-ON_EACH_PATH(differences)
-ON_EACH_PATH(losses)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),      cmocka_unit_test(test_names),
         cmocka_unit_test(test_initialize), cmocka_unit_test(test_pack),
         cmocka_unit_test(test_reuse),      cmocka_unit_test(test_path),
-        cmocka_unit_test(test_block),      cmocka_unit_test(test_differences),
-        cmocka_unit_test(test_losses),     cmocka_unit_test(test_range),
+        cmocka_unit_test(test_block),      cmocka_unit_test(test_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,7 +189,7 @@ static double differentiate(rig *r, ae_loss loss) {
     for (int n = 0; n < r->images; ++n) {
         forward(r, n);
         double value;
-        ae_network_backward(&value, r->workspace, r->packed, 1, loss);
+        ae_network_backward(&value, r->workspace, r->packed, 1, (ae_criterion){.loss = loss});
         sum += value;
     }
     const float *sums = ae_network_end_block(r->workspace);

@@ -62,7 +62,7 @@ static void run_passes(ae_workspace *workspace, const float *packed) {
     double losses[2];
     ae_network_forward(workspace, packed, 2);
     ae_network_begin_block(workspace);
-    ae_network_backward(losses, workspace, packed, 2, AE_LOSS_MSE);
+    ae_network_backward(losses, workspace, packed, 2, (ae_criterion){.loss = AE_LOSS_MSE});
 }
 
 static double sum_of(const ae_pass_times *times, int nodes) {
