@@ -66,8 +66,9 @@ typedef struct ae_settings {
     struct {
         int64_t source; /* ae_source */
         char dir[AE_TEXT_SIZE];
-        char train[AE_TEXT_SIZE], test[AE_TEXT_SIZE]; /* "" = none */
-        char cache[AE_TEXT_SIZE];                     /* "" = in memory */
+        char train[AE_TEXT_SIZE], test[AE_TEXT_SIZE];       /* "" = none */
+        char other[AE_TEXT_SIZE], other_test[AE_TEXT_SIZE]; /* "" = none */
+        char cache[AE_TEXT_SIZE];                           /* "" = in memory */
         double test_fraction;
         int64_t axes;    /* ae_axes */
         double range[2]; /* what becomes 0 and 1; alike: chosen by the program */

@@ -34,8 +34,9 @@ static inline bool ae_image_set_is_mixed(const ae_image_set *set) {
 typedef struct ae_data_info {
     ae_sample_type type;
     bool has_labels;
-    double low, high; /* the samples that become 0 and 1; both 0: to be measured */
-    int64_t bytes;    /* of memory, a node */
+    double low, high;     /* the samples that become 0 and 1; both 0: to be measured */
+    int64_t bytes;        /* of memory, a node */
+    int64_t others_bytes; /* the same, of the others; 0: there are none */
     ae_image_set train, test;
 } ae_data_info;
 
@@ -74,7 +75,8 @@ static inline const void *ae_images_samples(const ae_images *images, int64_t ind
 typedef struct ae_dataset ae_dataset;
 
 /* Looks what there is, without reading any pixel: for files, whether they are there, and their
- * headers. As many training and test images as the settings, which are borrowed, ask for. Rank 0's
+ * headers. As many training and test images as the settings, which are borrowed, ask for; and where
+ * data.other names them as many others, each of the shape of the image of its number. Rank 0's
  * answer on all ranks. Collective; the caller owns *dataset. AE_ERROR_DATA: files that are missing
  * or not such as they should be; AE_ERROR_USAGE: more images asked for than there are, or options
  * that don't go together. */
@@ -99,7 +101,11 @@ ae_status ae_dataset_load(ae_dataset *dataset);
 ae_images ae_dataset_train(const ae_dataset *dataset);
 ae_images ae_dataset_test(const ae_dataset *dataset);
 
-/* Hash of all images, the same on every rank. Borrowed. */
+/* Those of the others, in the same range; of no images where there are none. */
+ae_images ae_dataset_train_others(const ae_dataset *dataset);
+ae_images ae_dataset_test_others(const ae_dataset *dataset);
+
+/* Hash of all images, the others among them, the same on every rank. Borrowed. */
 const char *ae_dataset_hash(const ae_dataset *dataset);
 
 /* What decoded the images, where that may differ from host to host: names and versions of

@@ -129,7 +129,7 @@ static ae_status map(ae_cache *cache, int protection) {
 }
 
 static void unmap(ae_cache *cache) {
-    ae_mapping_release();
+    if (cache->map) ae_mapping_release(cache->map);
     if (cache->map) munmap(cache->map, begin_of(cache->size) + cache->size);
     if (cache->descriptor >= 0) close(cache->descriptor);
     cache->map = NULL;

@@ -1,6 +1,7 @@
 /* A data set from the search for it to the views of what load.c loads. */
 #include "data/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/watchdog.h"
@@ -73,12 +74,24 @@ static ae_status describe(ae_dataset *dataset) {
     return status == AE_OK ? check_catalog(&dataset->catalog) : status;
 }
 
-/* Collective. */
-static ae_status look(ae_dataset *dataset) {
+/* The others to the images of `like`. On rank 0. */
+static ae_status describe_others(ae_dataset *others, const ae_dataset *like) {
+    char message[AE_MESSAGE_SIZE];
+    ae_status status = describe(others);
+    if (status == AE_OK) return ae_others_check(others, like);
+    snprintf(message, sizeof message, "%s", ae_message());
+    return ae_fail(status,
+                   "of data.other, as of data.train, and data.other_test, as of data.test: %s",
+                   message);
+}
+
+/* `like`: NULL, or whose others it is. Collective. */
+static ae_status look(ae_dataset *dataset, const ae_dataset *like) {
     ae_status status = AE_OK;
     ae_watchdog_doing("looking for the images");
     ae_comm_begin_work(dataset->comm);
-    if (ae_comm_rank(dataset->comm) == 0) status = describe(dataset);
+    if (ae_comm_rank(dataset->comm) == 0)
+        status = like ? describe_others(dataset, like) : describe(dataset);
     ae_comm_wait(dataset->comm);
     status = ae_comm_agree(dataset->comm, status);
     if (status == AE_OK) status = share_catalog(&dataset->catalog, dataset->comm);
@@ -88,7 +101,8 @@ static ae_status look(ae_dataset *dataset) {
     return ae_comm_agree(dataset->comm, status);
 }
 
-ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings) {
+static ae_status create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings,
+                        const ae_dataset *like) {
     ae_dataset *made = calloc(1, sizeof *made);
     *dataset = NULL;
     ae_status status = ae_comm_agree(comm, made ? AE_OK : ae_fail_memory("the data set"));
@@ -99,14 +113,38 @@ ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settin
     made->comm = comm;
     made->settings = settings;
     made->source = sources[settings->data.source];
-    status = look(made);
+    status = look(made, like);
     if (status != AE_OK) ae_dataset_destroy(&made);
     *dataset = made;
     return status;
 }
 
+/* The others, which are looked for as the images are, at their own paths. Collective. */
+static ae_status create_others(ae_dataset *dataset) {
+    ae_settings *own = malloc(sizeof *own);
+    dataset->others_settings = own;
+    ae_status status =
+        ae_comm_agree(dataset->comm, own ? AE_OK : ae_fail_memory("the data set's others"));
+    if (status != AE_OK) return status;
+    *own = *dataset->settings;
+    memcpy(own->data.train, own->data.other, sizeof own->data.train);
+    memcpy(own->data.test, own->data.other_test, sizeof own->data.test);
+    status = create(&dataset->others, dataset->comm, own, dataset);
+    if (status == AE_OK) dataset->info.others_bytes = dataset->others->info.bytes;
+    return status;
+}
+
+ae_status ae_dataset_create(ae_dataset **dataset, ae_comm *comm, const ae_settings *settings) {
+    ae_status status = create(dataset, comm, settings, NULL);
+    if (status == AE_OK && settings->data.other[0]) status = create_others(*dataset);
+    if (status != AE_OK) ae_dataset_destroy(dataset);
+    return status;
+}
+
 void ae_dataset_destroy(ae_dataset **dataset) {
     if (!*dataset) return;
+    ae_dataset_destroy(&(*dataset)->others);
+    free((*dataset)->others_settings);
     if ((*dataset)->shared) ae_shared_destroy(&(*dataset)->shared);
     ae_cache_close(&(*dataset)->cache);
     ae_selection_release(&(*dataset)->selection);
@@ -176,6 +214,23 @@ ae_images ae_dataset_train(const ae_dataset *dataset) {
 ae_images ae_dataset_test(const ae_dataset *dataset) {
     const bool is_chosen = dataset->selection.chosen[1] != NULL;
     return view(dataset, 1, &dataset->info.test, is_chosen ? 0 : dataset->selection.train);
+}
+
+/* The others' pixels are in the range of the images they are others to. */
+static ae_images in_range_of(const ae_dataset *dataset, ae_images others) {
+    others.low = dataset->info.low;
+    others.high = dataset->info.high;
+    return others;
+}
+
+ae_images ae_dataset_train_others(const ae_dataset *dataset) {
+    if (!dataset->others) return (ae_images){0};
+    return in_range_of(dataset, ae_dataset_train(dataset->others));
+}
+
+ae_images ae_dataset_test_others(const ae_dataset *dataset) {
+    if (!dataset->others) return (ae_images){0};
+    return in_range_of(dataset, ae_dataset_test(dataset->others));
 }
 
 const char *ae_dataset_hash(const ae_dataset *dataset) {

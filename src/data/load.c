@@ -288,12 +288,32 @@ static ae_status create_room(ae_dataset *dataset) {
     return ae_cache_open(&dataset->cache, dataset->comm, dataset->settings->data.cache, key, size);
 }
 
-ae_status ae_dataset_load(ae_dataset *dataset) {
-    ae_cache_facts facts = {.low = INFINITY, .high = -INFINITY};
+/* Collective. */
+static ae_status load(ae_dataset *dataset, ae_cache_facts *facts) {
+    *facts = (ae_cache_facts){.low = INFINITY, .high = -INFINITY};
     ae_status status = create_room(dataset);
-    if (status == AE_OK) status = fill_all(dataset, &facts);
+    if (status == AE_OK) status = fill_all(dataset, facts);
     if (status == AE_OK) status = compare_hashes(dataset);
-    if (status == AE_OK && dataset->cache) status = ae_cache_finish(dataset->cache, &facts);
+    if (status == AE_OK && dataset->cache) status = ae_cache_finish(dataset->cache, facts);
+    return status;
+}
+
+/* The others, where there are any; the hash becomes that of both. Collective. */
+static ae_status load_others(ae_dataset *dataset) {
+    ae_cache_facts facts;
+    char hashes[2][AE_HASH_TEXT_SIZE];
+    if (!dataset->others) return AE_OK;
+    ae_status status = load(dataset->others, &facts);
+    memcpy(hashes[0], dataset->hash, sizeof hashes[0]);
+    memcpy(hashes[1], dataset->others->hash, sizeof hashes[1]);
+    ae_hash_of(hashes, sizeof hashes, dataset->hash);
+    return status;
+}
+
+ae_status ae_dataset_load(ae_dataset *dataset) {
+    ae_cache_facts facts;
+    ae_status status = load(dataset, &facts);
+    if (status == AE_OK) status = load_others(dataset);
     if (status == AE_OK) status = choose_range(dataset, &facts);
     if (status == AE_OK && dataset->source->review)
         dataset->source->review(dataset->comm, ae_dataset_records(dataset), dataset->settings,
