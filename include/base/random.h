@@ -21,8 +21,10 @@ typedef enum ae_purpose {
     AE_RANDOM_APPLY_NOISE = 16,     /* seed: of the picture's name; epoch: its page; sample: row */
 
     /* Beside a noise's normal deviates, added to its purpose: */
-    AE_RANDOM_LEVEL = 1 << 8, /* what an image draws from ranges */
-    AE_RANDOM_KIND = 2 << 8,  /* what is not Gaussian; element: value, in the order of memory */
+    AE_RANDOM_LEVEL = 1 << 8,  /* what an image draws from ranges */
+    AE_RANDOM_KIND = 2 << 8,   /* what is not Gaussian; element: value, in the order of memory */
+    AE_RANDOM_TARGET = 4 << 8, /* the noise of an image's target, with both of these */
+    AE_RANDOM_MASK = 8 << 8,   /* masked values; element: box, in the order of memory */
 
     AE_RANDOM_ATTEMPT = 1 << 16 /* added for each further attempt (base/poisson.h) */
 } ae_purpose;

@@ -21,6 +21,8 @@ typedef enum ae_source {
 typedef enum ae_channels { AE_CHANNELS_COLOUR, AE_CHANNELS_GREY } ae_channels;
 typedef enum ae_augment { AE_AUGMENT_NONE, AE_AUGMENT_FLIP, AE_AUGMENT_SYMMETRIES } ae_augment;
 typedef enum ae_axes { AE_AXES_NCHW, AE_AXES_NHWC, AE_AXES_NHW } ae_axes;
+typedef enum ae_target { AE_TARGET_CLEAN, AE_TARGET_OTHER, AE_TARGET_MASKED } ae_target;
+typedef enum ae_mask_fill { AE_MASK_FILL_UNIFORM, AE_MASK_FILL_MEDIAN } ae_mask_fill;
 typedef enum ae_loss { AE_LOSS_MSE, AE_LOSS_L1 } ae_loss;
 typedef enum ae_output { AE_OUTPUT_DIRECT, AE_OUTPUT_RESIDUAL } ae_output;
 typedef enum ae_init { AE_INIT_PYTORCH, AE_INIT_HE, AE_INIT_ORTHOGONAL } ae_init;
@@ -43,6 +45,7 @@ enum {
     AE_TEXT_SIZE = 1024,         /* bytes a path may have, with the final NUL */
     AE_LAYERS_SIZE = 1 << 14,    /* the same of model.layers, the longest of texts */
     AE_BLOCK_AUTO = 0,           /* train.block */
+    AE_MASK_WINDOW_MAX = 31,     /* mask.window */
     AE_CONFIG_SIZE_MAX = 1 << 20 /* bytes an ini file may have */
 };
 
@@ -86,9 +89,10 @@ typedef struct ae_settings {
     } model;
     struct {
         int64_t pretrain_epochs, epochs;
-        int64_t batch; /* images, over all ranks */
-        int64_t block; /* images, or AE_BLOCK_AUTO: ae_network_block() */
-        int64_t loss;  /* ae_loss */
+        int64_t batch;  /* images, over all ranks */
+        int64_t block;  /* images, or AE_BLOCK_AUTO: ae_network_block() */
+        int64_t target; /* ae_target */
+        int64_t loss;   /* ae_loss */
         int64_t skip_steps;
         int64_t validation_images;    /* 0 = none */
         int64_t patience;             /* epochs; 0 = none */
@@ -101,6 +105,11 @@ typedef struct ae_settings {
         double clamp_min, clamp_max; /* infinite: none */
         int64_t clamp_on;            /* ae_clamp_on */
     } noise;
+    struct {
+        double percent; /* of the values */
+        int64_t window; /* pixels a side */
+        int64_t fill;   /* ae_mask_fill */
+    } mask;
     struct {
         int64_t name; /* ae_optimizer_kind */
         double lr, beta1, beta2, epsilon, momentum, weight_decay;

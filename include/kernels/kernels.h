@@ -186,7 +186,8 @@ typedef struct ae_kernels {
     /* planes = bytes / 255, bytes dense [channel][row][column]. */
     void (*from_bytes)(const ae_planes *planes, const uint8_t *bytes);
 
-    /* noisy = min(max(clean + sigma * normal, low), high); `normals` dense in (c, y, x) order. */
+    /* noisy = min(max(clean + sigma * normal, low), high); `normals` dense in (c, y, x) order.
+     * Noisy may be clean. */
     void (*add_noise)(const ae_planes *noisy, const ae_planes *clean, const float *normals,
                       float sigma, float low, float high);
 

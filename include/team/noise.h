@@ -36,8 +36,8 @@ bool ae_noise_is_none(const ae_noise *noise);
 enum { AE_NOISE_TEXT_SIZE = 128 };
 const char *ae_noise_text(char text[AE_NOISE_TEXT_SIZE], const ae_noise *noise);
 
-/* noisy = clean with that noise from `stream`, or a copy where there is none. normals: [values,
- * rounded up to 4], overwritten. */
+/* noisy = clean, which it may be, with that noise from `stream`, or a copy where there is none.
+ * normals: [values, rounded up to 4], overwritten. */
 void ae_noise_add(const ae_planes *noisy, const ae_planes *clean, const ae_noise *noise,
                   ae_stream stream, float *normals, const ae_kernels *kernels);
 

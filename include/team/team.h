@@ -5,16 +5,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "data/dataset.h"
 #include "data/order.h"
-#include "data/sample.h"
 #include "team/model.h"
-#include "team/noise.h"
+#include "team/task.h"
 
 /* One thread's memory, touched first by it. */
 typedef struct ae_member {
     ae_workspace *workspace; /* for `together` pictures */
-    void *room;              /* [values of a picture], 4 bytes each: of a cut */
+    void *room;              /* [values of a picture], 4 bytes each: of a cut or mask */
     float *normals;          /* [values of a picture, rounded up to 4] */
     int64_t *sums;           /* [parameters + AE_BLOCK_SUMS], of the step */
     double load_s, work_s;   /* time spent in the step */
@@ -40,12 +38,11 @@ enum {
 
 /* The blocks of a step that are this rank's. */
 typedef struct ae_step {
-    ae_images images;
+    ae_task task;
     const uint32_t *order; /* [of a whole epoch]: the sample at each position */
     ae_shard shard;
     ae_sampling sampling;
     uint32_t epoch;
-    ae_noise noise;
     ae_loss loss;
     double bound; /* of one block's gradient elements, and of one image's loss */
 } ae_step;
@@ -59,10 +56,12 @@ void ae_team_destroy(ae_team **team);
 /* Bytes of one member. */
 size_t ae_member_bytes(const ae_model *model, ae_shape picture, int64_t block);
 
-/* Fills the member's target number `picture` with a cut of image `index`, and that input with the
- * same and noise from `stream`. */
-void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_images *images,
-                  int64_t index, ae_cut cut, ae_stream stream, const ae_noise *noise);
+/* Fills the member's input and target number `picture` with a sample. */
+void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_task *task,
+                  const ae_draw *draw);
+
+/* How the task's outputs are compared with their targets. */
+ae_criterion ae_team_criterion(const ae_task *task, ae_loss loss);
 
 /* Adds the gradient and loss of block `b` of the step to the member's sums. */
 void ae_team_train_block(const ae_team *team, ae_member *member, const ae_step *step, int64_t b);

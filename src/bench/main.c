@@ -61,15 +61,17 @@ static ae_status create_step(ae_bench_task *task) {
     if (!task->pixels || !task->order) return ae_fail_memory("the measurements");
     for (size_t i = 0; i < size; ++i) task->pixels[i] = (uint8_t)((i + 1) * 37);
     task->place = (ae_image_place){.height = task->picture.height, .width = task->picture.width};
-    task->step = (ae_step){.images = {.samples = task->pixels,
-                                      .places = &task->place,
-                                      .count = 1,
-                                      .channels = task->picture.channels,
-                                      .high = UINT8_MAX},
+    const ae_images images = {.samples = task->pixels,
+                              .places = &task->place,
+                              .count = 1,
+                              .channels = task->picture.channels,
+                              .high = UINT8_MAX};
+    task->step = (ae_step){.task = {.images = images,
+                                    .noise = ae_noise_of_training(settings),
+                                    .mask = ae_mask_of(settings)},
                            .order = task->order,
                            .sampling = {.crops = 1},
                            .shard = {0, task->block, 1, 1, task->block},
-                           .noise = ae_noise_of_training(settings),
                            .loss = (ae_loss)settings->train.loss,
                            .bound = ae_fixed_bound(AE_FIXED_K, settings->train.batch)};
     return AE_OK;

@@ -274,13 +274,16 @@ static void from_bytes(const ae_planes *planes, const uint8_t *bytes) {
         }
 }
 
-static inline void noise_group(float *restrict y, const float *restrict x, const float *restrict z,
-                               float sigma, float low, float high, int count) {
+/* y may be x. */
+static inline void noise_group(float *y, const float *x, const float *z, float sigma, float low,
+                               float high, int count) {
+    float noisy[AE_LANES];
     for (int l = 0; l < count; ++l) {
         float value = fmaf(sigma, z[l], x[l]);
         value = value < low ? low : value;
-        y[l] = value > high ? high : value;
+        noisy[l] = value > high ? high : value;
     }
+    for (int l = 0; l < count; ++l) y[l] = noisy[l];
 }
 
 static void add_noise(const ae_planes *noisy, const ae_planes *clean, const float *normals,

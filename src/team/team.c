@@ -86,24 +86,26 @@ void ae_team_destroy(ae_team **team) {
 
 /* ---- samples ---- */
 
-void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_images *images,
-                  int64_t index, ae_cut cut, ae_stream stream, const ae_noise *noise) {
-    const ae_kernels *kernels = team->model->kernels;
-    const ae_planes *input = ae_workspace_input(member->workspace, picture);
-    const ae_planes *target = ae_workspace_target(member->workspace, picture);
-    ae_sample_load(target, images, index, cut, kernels, member->room);
-    ae_noise_add(input, target, noise, stream, member->normals, kernels);
+void ae_team_load(const ae_team *team, ae_member *member, int picture, const ae_task *task,
+                  const ae_draw *draw) {
+    ae_task_load(ae_workspace_input(member->workspace, picture),
+                 ae_workspace_target(member->workspace, picture), task, draw, member->room,
+                 member->normals, team->model->kernels);
+}
+
+ae_criterion ae_team_criterion(const ae_task *task, ae_loss loss) {
+    return (ae_criterion){.loss = loss, .is_masked = task->mask.share > 0};
 }
 
 /* Loads the sample at `position` as picture number `picture`. */
 static void load_sample(const ae_team *team, ae_member *member, int picture, const ae_step *step,
                         int64_t position) {
     const uint32_t sample = step->order[position];
-    const int64_t image = sample / step->sampling.crops;
-    const ae_stream stream = {step->sampling.seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample};
-    const ae_cut cut =
-        ae_sample_draw(&step->sampling, ae_images_place(&step->images, image), step->epoch, sample);
-    ae_team_load(team, member, picture, &step->images, image, cut, stream, &step->noise);
+    ae_draw draw = {.image = sample / step->sampling.crops,
+                    .stream = {step->sampling.seed, AE_RANDOM_TRAIN_NOISE, step->epoch, sample}};
+    draw.cut = ae_sample_draw(&step->sampling, ae_images_place(&step->task.images, draw.image),
+                              step->epoch, sample);
+    ae_team_load(team, member, picture, &step->task, &draw);
 }
 
 /* losses[count] = those of the images from `position` on, their gradients added to the block's. */
@@ -114,7 +116,7 @@ static void train_together(double *losses, const ae_team *team, ae_member *membe
     const double loaded_s = ae_now_s();
     ae_network_forward(member->workspace, team->model->packed, count);
     ae_network_backward(losses, member->workspace, team->model->packed, count,
-                        (ae_criterion){.loss = step->loss});
+                        ae_team_criterion(&step->task, step->loss));
     for (int p = 0; p < count; ++p) ae_machine_passed_image();
     ae_watchdog_progress();
     member->load_s += loaded_s - begin_s;

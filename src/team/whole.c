@@ -51,15 +51,14 @@ static ae_planes lay_out(ae_whole *whole, int memory, const ae_image_place *plac
     return ae_planes_view(whole->memory[memory], channels, place->height, place->width, 0);
 }
 
-void ae_whole_load(ae_whole *whole, const ae_images *images, int64_t index, ae_stream stream,
-                   const ae_noise *noise) {
-    const ae_kernels *kernels = whole->model->kernels;
-    const ae_image_place *place = ae_images_place(images, index);
-    whole->clean = lay_out(whole, 0, place, images->channels);
-    whole->input = lay_out(whole, 1, place, images->channels);
-    ae_sample_load(&whole->clean, images, index, (ae_cut){0}, kernels, NULL);
-    ae_noise_add(&whole->input, &whole->clean, noise, stream, whole->memory[2], kernels);
-    whole->output = lay_out(whole, 2, place, images->channels);
+void ae_whole_load(ae_whole *whole, const ae_task *task, int64_t index, ae_stream stream) {
+    const ae_image_place *place = ae_images_place(&task->images, index);
+    const ae_draw draw = {.image = index, .stream = stream};
+    whole->target = lay_out(whole, 0, place, task->images.channels);
+    whole->input = lay_out(whole, 1, place, task->images.channels);
+    ae_task_load(&whole->input, &whole->target, task, &draw, NULL, whole->memory[2],
+                 whole->model->kernels);
+    whole->output = lay_out(whole, 2, place, task->images.channels);
 }
 
 bool ae_whole_apply(ae_whole *whole) {
@@ -68,6 +67,6 @@ bool ae_whole_apply(ae_whole *whole) {
 
 double ae_whole_loss(ae_whole *whole, ae_loss loss) {
     const ae_kernels *kernels = whole->model->kernels;
-    return loss == AE_LOSS_L1 ? kernels->loss_l1(&whole->input, &whole->output, &whole->clean)
-                              : kernels->loss_mse(&whole->input, &whole->output, &whole->clean);
+    return loss == AE_LOSS_L1 ? kernels->loss_l1(&whole->input, &whole->output, &whole->target)
+                              : kernels->loss_mse(&whole->input, &whole->output, &whole->target);
 }

@@ -85,7 +85,7 @@ ae_status ae_evaluation_fail(const ae_plan *plan, int64_t epoch, int64_t faults,
 typedef struct loop {
     ae_evaluation *evaluation;
     int64_t begin, end; /* the rank's run of images */
-    ae_noise noise;
+    ae_task task;
     bool is_first;   /* of the levels of noise: its images' own figures are kept, */
     bool with_input; /* those of the input too */
 } loop;
@@ -100,16 +100,23 @@ typedef struct passed {
     const ae_planes *input, *output, *target;
 } passed;
 
+/* What the network is shown of the test images, and is to return. */
+static ae_task test_task(const ae_evaluation *e, ae_noise noise) {
+    return (ae_task){.images = ae_dataset_test(e->dataset),
+                     .others = ae_dataset_test_others(e->dataset),
+                     .noise = noise};
+}
+
 /* Loads a test image into the memory for whole ones, or the member's. */
-static passed load_image(const ae_evaluation *e, ae_member *member, int64_t index,
-                         const ae_noise *noise) {
-    const ae_images images = ae_dataset_test(e->dataset);
+static passed load_image(const ae_evaluation *e, ae_member *member, const ae_task *task,
+                         int64_t index) {
+    const ae_draw draw = {.image = index, .stream = noise_stream(index)};
     ae_whole *whole = e->whole;
     if (whole) {
-        ae_whole_load(whole, &images, index, noise_stream(index), noise);
-        return (passed){&whole->input, &whole->output, &whole->clean};
+        ae_whole_load(whole, task, index, draw.stream);
+        return (passed){&whole->input, &whole->output, &whole->target};
     }
-    ae_team_load(e->team, member, 0, &images, index, (ae_cut){0}, noise_stream(index), noise);
+    ae_team_load(e->team, member, 0, task, &draw);
     return (passed){ae_workspace_input(member->workspace, 0),
                     ae_workspace_output(member->workspace, 0),
                     ae_workspace_target(member->workspace, 0)};
@@ -180,7 +187,7 @@ static int add_figures(const loop *l, int64_t *sums, int64_t index, const passed
 static void evaluate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
     const loop *l = context;
     const ae_evaluation *e = l->evaluation;
-    const passed p = load_image(e, member, index, &l->noise);
+    const passed p = load_image(e, member, &l->task, index);
     if (!forward_image(e, member)) return;
     int faults = add_figures(l, sums, index, &p);
     sums[SUM_LOSS] += ae_fixed_from(loss_of_image(e, member), AE_FIXED_K,
@@ -285,7 +292,7 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
     *stop = false;
     for (int level = 0; level == 0 || level < levels; ++level) {
         int64_t sums[SUMS] = {0};
-        l.noise = ae_plan_test_noise(e->plan, epoch, level);
+        l.task = test_task(e, ae_plan_test_noise(e->plan, epoch, level));
         l.is_first = level == 0;
         l.with_input = l.is_first && e->input_levels != levels;
         ae_status status = evaluate_level(&l, sums, epoch, complete, stop);
@@ -304,17 +311,16 @@ ae_status ae_evaluation_test(ae_evaluation *evaluation, ae_epoch_row *row, int64
 
 void ae_evaluation_pictures(const ae_evaluation *evaluation, float *images, int64_t count,
                             ae_picture kind, int64_t epoch) {
-    const ae_images all = ae_dataset_test(evaluation->dataset);
-    const ae_noise noise = kind == AE_PICTURE_NOISY
-                               ? ae_noise_of_test(evaluation->plan->settings, 0)
-                               : ae_plan_test_noise(evaluation->plan, epoch, 0);
+    const ae_task task = test_task(
+        evaluation, kind == AE_PICTURE_NOISY ? ae_noise_of_test(evaluation->plan->settings, 0)
+                                             : ae_plan_test_noise(evaluation->plan, epoch, 0));
     for (int64_t n = 0; n < count; ++n) {
         ae_member *member = &evaluation->team->members[0];
-        const passed p = load_image(evaluation, member, n, &noise);
+        const passed p = load_image(evaluation, member, &task, n);
         if (kind == AE_PICTURE_OUTPUT) forward_image(evaluation, member);
         ae_planes_to_dense(images, kind == AE_PICTURE_CLEAN   ? p.target
                                    : kind == AE_PICTURE_NOISY ? p.input
                                                               : p.output);
-        images += pixels_of(&all, n) * all.channels;
+        images += pixels_of(&task.images, n) * task.images.channels;
     }
 }

@@ -108,6 +108,16 @@ ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch, int level) {
     return ae_noise_of_test(plan->settings, level);
 }
 
+ae_task ae_plan_train_task(const ae_plan *plan, const ae_dataset *dataset, int64_t epoch) {
+    ae_task task = {.images = ae_dataset_train(dataset),
+                    .others = ae_dataset_train_others(dataset),
+                    .noise = ae_plan_train_noise(plan, epoch),
+                    .mask = ae_mask_of(plan->settings)};
+    if (plan->settings->train.target == AE_TARGET_OTHER && task.others.count == 0)
+        task.target_noise = task.noise;
+    return task;
+}
+
 int ae_plan_levels(const ae_plan *plan, int64_t epoch) {
     return is_pretraining(plan, epoch) ? 0 : ae_noise_levels(plan->settings);
 }

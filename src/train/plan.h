@@ -36,6 +36,10 @@ ae_noise ae_plan_train_noise(const ae_plan *plan, int64_t epoch);
 ae_noise ae_plan_test_noise(const ae_plan *plan, int64_t epoch, int level);
 int ae_plan_levels(const ae_plan *plan, int64_t epoch);
 
+/* What the network is shown, and is to return, of the training images of an epoch, those kept for
+ * validation among them. Of the data set's loaded images. */
+ae_task ae_plan_train_task(const ae_plan *plan, const ae_dataset *dataset, int64_t epoch);
+
 /* Are all test images of the samples' shape? */
 bool ae_plan_test_fits(const ae_plan *plan);
 

@@ -194,12 +194,11 @@ static ae_step next_step(const ae_trainer *trainer) {
     const ae_plan *plan = &trainer->plan;
     const ae_position *position = &trainer->state.position;
     const ae_shard shard = ae_plan_shard(plan, position);
-    return (ae_step){.images = ae_dataset_train(trainer->dataset),
+    return (ae_step){.task = ae_plan_train_task(plan, trainer->dataset, position->epoch),
                      .order = trainer->order,
                      .shard = shard,
                      .sampling = plan->sampling,
                      .epoch = (uint32_t)position->epoch,
-                     .noise = ae_plan_train_noise(plan, position->epoch),
                      .loss = (ae_loss)plan->settings->train.loss,
                      .bound = ae_fixed_bound(AE_FIXED_K, shard.batch_images)};
 }

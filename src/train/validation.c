@@ -9,7 +9,7 @@
 /* What a loop over images needs to know. */
 typedef struct loop {
     const ae_evaluation *evaluation;
-    ae_noise noise;
+    ae_task task;
 } loop;
 
 /* Sums over validation images. */
@@ -21,20 +21,22 @@ enum {
     VALIDATION_SUMS
 };
 
-/* Image `index` of the training split, with noise that depends on the image alone. */
+/* Image `index` of the training split, with noise and masks that depend on the image alone. */
 static void validate_image(ae_member *member, int64_t *sums, int64_t index, void *context) {
     const loop *l = context;
     const ae_evaluation *e = l->evaluation;
-    ae_images images = ae_dataset_train(e->dataset);
-    ae_stream stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index};
-    const ae_cut cut = ae_sample_middle(&e->plan->sampling, ae_images_place(&images, index));
-    ae_team_load(e->team, member, 0, &images, index, cut, stream, &l->noise);
+    const ae_plan *plan = e->plan;
+    const ae_criterion criterion = ae_team_criterion(&l->task, (ae_loss)plan->settings->train.loss);
+    const ae_draw draw = {
+        .image = index,
+        .cut = ae_sample_middle(&plan->sampling, ae_images_place(&l->task.images, index)),
+        .stream = {.purpose = AE_RANDOM_VALIDATION_NOISE, .sample = (uint32_t)index}};
+    ae_team_load(e->team, member, 0, &l->task, &draw);
     ae_network_forward(member->workspace, e->team->model->packed, 1);
     int faults = 0;
-    const ae_criterion criterion = {.loss = (ae_loss)e->plan->settings->train.loss};
     const double loss = ae_network_loss(member->workspace, 0, criterion);
     sums[VALIDATION_LOSS] += ae_fixed_from(
-        loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, e->plan->validation_images), &faults);
+        loss, AE_FIXED_K, ae_fixed_bound(AE_FIXED_K, plan->validation_images), &faults);
     sums[VALIDATION_IMAGES] += 1;
     sums[VALIDATION_FAULTS] += faults != 0;
 }
@@ -53,7 +55,8 @@ ae_status ae_evaluation_validate(ae_evaluation *evaluation, ae_position *positio
                                  bool *is_best, ae_clock *clock, bool *complete, bool *stop) {
     const ae_plan *plan = evaluation->plan;
     const int64_t count = plan->validation_images, first = plan->train_images;
-    loop l = {.evaluation = evaluation, .noise = ae_plan_train_noise(plan, position->epoch)};
+    loop l = {.evaluation = evaluation,
+              .task = ae_plan_train_task(plan, evaluation->dataset, position->epoch)};
     int64_t sums[VALIDATION_SUMS] = {0}, begin, end;
     *loss = NAN;
     *is_best = *stop = false;

@@ -28,12 +28,12 @@ static ae_comm *comm;
 static void train(ae_team *team, int64_t *sums, const ae_images *images, int rank, int size) {
     uint32_t order[IMAGES];
     for (uint32_t i = 0; i < IMAGES; ++i) order[i] = IMAGES - 1 - i;
-    const ae_step step = {.images = *images,
+    const ae_noise noise = {.sigma = {0.1, 0.1}, .clamp_min = -1, .clamp_max = 1};
+    const ae_step step = {.task = {.images = *images, .noise = noise},
                           .order = order,
                           .shard = ae_order_shard(IMAGES, IMAGES, BLOCK, 0, rank, size),
                           .sampling = {.seed = 7, .crops = 1},
                           .epoch = 3,
-                          .noise = {.sigma = {0.1, 0.1}, .clamp_min = -1, .clamp_max = 1},
                           .loss = AE_LOSS_MSE,
                           .bound = ae_fixed_bound(AE_FIXED_K, IMAGES)};
     ae_team_train(team, &step, sums);

@@ -36,11 +36,9 @@ static void train(int64_t *sums, const float *parameters, double bound, const ae
     assert_non_null(model.packed);
     ae_model_take(&model, parameters);
     assert_int_equal(ae_team_create(&team, &model, picture, IMAGES, 1), AE_OK);
-    const ae_step step = {.images = {.samples = pixels,
-                                     .places = places,
-                                     .count = IMAGES,
-                                     .channels = 3,
-                                     .high = UINT8_MAX},
+    const ae_images images = {
+        .samples = pixels, .places = places, .count = IMAGES, .channels = 3, .high = UINT8_MAX};
+    const ae_step step = {.task = {.images = images},
                           .order = order,
                           .shard = {0, IMAGES, 1, 1, IMAGES},
                           .sampling = {.crops = 1},
