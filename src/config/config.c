@@ -181,14 +181,18 @@ static ae_status refuse_pair(const ae_config *config, int index, const char *rel
                    config->origins[other].where);
 }
 
-/* AE_ERROR_USAGE: "WHERE: is VALUE, but noise.kind is KIND (WHERE): CURE". */
-static ae_status refuse_level(const ae_config *config, int index, const char *cure) {
-    const int kind = AE_OPTION(noise, kind);
-    char value[AE_VALUE_SIZE], word[AE_VALUE_SIZE];
+/* AE_ERROR_USAGE: "WHERE: is VALUE, but OTHER is VALUE (WHERE): CURE". */
+static ae_status refuse_beside(const ae_config *config, int index, int other, const char *cure) {
+    char value[AE_VALUE_SIZE], beside[AE_VALUE_SIZE];
     ae_config_value(config, index, value);
-    ae_config_value(config, kind, word);
-    return ae_fail(AE_ERROR_USAGE, "%s: is %s, but noise.kind is %s (%s): %s",
-                   config->origins[index].where, value, word, config->origins[kind].where, cure);
+    ae_config_value(config, other, beside);
+    return ae_fail(AE_ERROR_USAGE, "%s: is %s, but %s is %s (%s): %s", config->origins[index].where,
+                   value[0] ? value : "empty", ae_config_name(other), beside[0] ? beside : "empty",
+                   config->origins[other].where, cure);
+}
+
+static ae_status refuse_level(const ae_config *config, int index, const char *cure) {
+    return refuse_beside(config, index, AE_OPTION(noise, kind), cure);
 }
 
 /* Is the option's level, from `low` to `high`, one of the kind of noise? */
@@ -221,6 +225,48 @@ static ae_status check_noise(const ae_config *config) {
     return AE_OK;
 }
 
+/* Do the paths of others go with those of the images that they are others to? */
+static ae_status check_others(const ae_config *config) {
+    const ae_settings *settings = &config->settings;
+    const int other = AE_OPTION(data, other), other_test = AE_OPTION(data, other_test);
+    const int64_t source = settings->data.source;
+    const bool has_test = settings->data.test[0], has_other_test = settings->data.other_test[0];
+    if (!settings->data.other[0])
+        return has_other_test ? refuse_beside(config, other_test, other, "set that too, or neither")
+                              : AE_OK;
+    if (settings->train.target != AE_TARGET_OTHER)
+        return refuse_beside(config, other, AE_OPTION(train, target),
+                             "set that to other, or leave this out");
+    if (source != AE_SOURCE_IDX && source != AE_SOURCE_HDF5 && source != AE_SOURCE_PICTURES)
+        return refuse_beside(config, other, AE_OPTION(data, source),
+                             "set that to idx, hdf5 or pictures, or leave this out");
+    if (has_test && !has_other_test)
+        return refuse_beside(config, other_test, AE_OPTION(data, test),
+                             "set it to what those are compared with: where they are clean, to the "
+                             "same");
+    if (!has_test && has_other_test)
+        return refuse_beside(config, other_test, AE_OPTION(data, test),
+                             "leave it out: data.test_fraction keeps images of data.train and "
+                             "their others");
+    return AE_OK;
+}
+
+/* Is there a target to train to? */
+static ae_status check_target(const ae_config *config) {
+    const ae_settings *settings = &config->settings;
+    const int target = AE_OPTION(train, target);
+    const bool has_noise = settings->noise.sigma[1] > 0 || settings->noise.level[1] > 0;
+    if (settings->train.target == AE_TARGET_CLEAN) return check_others(config);
+    if (settings->train.pretrain_epochs > 0)
+        return refuse_beside(config, AE_OPTION(train, pretrain_epochs), target,
+                             "there are no clean images for those epochs; set it to 0");
+    if (settings->train.target == AE_TARGET_OTHER && !settings->data.other[0] && !has_noise)
+        return refuse_beside(config, target, AE_OPTION(noise, sigma),
+                             "without noise an image is compared with itself; set that above 0, or "
+                             "data.other to other images");
+    return check_others(config);
+}
+
 /* What the options must be to each other. */
 static ae_status check_pairs(const ae_config *config) {
     const ae_settings *settings = &config->settings;
@@ -243,7 +289,8 @@ static ae_status check_pairs(const ae_config *config) {
                        "%s: there is no epoch to train; allowed: at least 1 of "
                        "train.pretrain_epochs and train.epochs together",
                        ae_config_where(config, AE_OPTION(train, epochs)));
-    return check_noise(config);
+    ae_status status = check_target(config);
+    return status == AE_OK ? check_noise(config) : status;
 }
 
 ae_status ae_config_create(ae_config **config, const char *path, const char *text, size_t size,

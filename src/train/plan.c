@@ -43,6 +43,17 @@ static ae_status choose_picture(ae_plan *plan, const ae_config *config) {
                    plan->picture.width);
 }
 
+/* Has a masked pixel others to be filled in with? */
+static ae_status check_mask(const ae_plan *plan, const ae_config *config) {
+    if (plan->settings->train.target != AE_TARGET_MASKED ||
+        plan->picture.height * plan->picture.width > 1)
+        return AE_OK;
+    return ae_fail(AE_ERROR_USAGE,
+                   "%s = masked fills in a pixel from those around it, and samples have one each: "
+                   "take larger ones",
+                   ae_config_where(config, AE_OPTION(train, target)));
+}
+
 /* How many samples an epoch has. */
 static ae_status count_samples(ae_plan *plan, const ae_config *config) {
     const int64_t crops = plan->settings->data.crops;
@@ -85,6 +96,7 @@ ae_status ae_plan_make(ae_plan *plan, ae_comm *comm, const ae_config *config,
                       .images = *images,
                       .total_epochs = settings->train.pretrain_epochs + settings->train.epochs};
     ae_status status = choose_picture(plan, config);
+    if (status == AE_OK) status = check_mask(plan, config);
     if (status == AE_OK) status = split_validation(plan, config);
     if (status == AE_OK) status = count_samples(plan, config);
     if (status != AE_OK) return status;
@@ -215,6 +227,34 @@ static const char *source_of(const ae_settings *settings) {
     return settings->data.train;
 }
 
+/* What outputs are compared with, where that isn't clean images; and what figures then are. */
+static void print_target(const ae_plan *plan) {
+    const ae_settings *settings = plan->settings;
+    const ae_mask mask = ae_mask_of(settings);
+    const ae_noise noise = ae_noise_of_test(settings, 0);
+    if (settings->train.target == AE_TARGET_CLEAN) return;
+    if (settings->data.other[0]) {
+        ae_say("target   the images of %s, one by one; of test images those of %s",
+               settings->data.other,
+               settings->data.test[0] ? settings->data.other_test : settings->data.other);
+        return;
+    }
+    if (settings->train.target == AE_TARGET_OTHER) {
+        ae_say("target   the same images with noise of their own");
+        return;
+    }
+    ae_say("target   the noisy images themselves, at %lld masked values of each, filled in from %d "
+           "x %d pixels around",
+           (long long)ae_mask_count(&mask, plan->picture), mask.window, mask.window);
+    if (plan->validation_images > 0)
+        ae_say("validate against noisy pixels at fixed masks: which epoch is better, it tells; how "
+               "far outputs are from clean images, it doesn't");
+    if (ae_noise_is_none(&noise))
+        ae_say(
+            "test     against the test images as they are, without noise put on them: where they "
+            "are noisy, PSNR and SSIM don't tell how clean outputs are");
+}
+
 void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *model) {
     const ae_settings *settings = plan->settings;
     const ae_placement *placement = &plan->placement;
@@ -238,6 +278,7 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
            (long long)settings->train.epochs, ae_noise_text(noise, &training),
            (long long)plan->block, (long long)plan->steps_per_epoch,
            (long long)settings->train.batch);
+    print_target(plan);
     char range[64];
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,
              (long long)most);
@@ -281,7 +322,8 @@ void ae_plan_print_memory(const ae_plan *plan, const ae_model *model, int moment
                     (double)message_bytes + (double)plan->samples * (double)sizeof(uint32_t);
     double results = (double)plan->test_images * 5 * sizeof(double);
     ae_say("memory   %.1f MB a rank and %.1f MB of images a node; %.1f MB of figures on rank 0",
-           a_rank / 1e6, (double)plan->images.bytes / 1e6, results / 1e6);
+           a_rank / 1e6, (double)(plan->images.bytes + plan->images.others_bytes) / 1e6,
+           results / 1e6);
     ae_say("message  %.1f kB a step", (double)message_bytes / 1e3);
     ae_say("total    %lld steps", (long long)(plan->steps_per_epoch * plan->total_epochs));
 }

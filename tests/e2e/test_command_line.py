@@ -11,7 +11,7 @@ import support
 from support import Run, run, write_config
 
 RANKS = 4
-SECTIONS = {"run", "data", "model", "train", "noise", "optimizer", "schedule", "output"}
+SECTIONS = {"run", "data", "model", "train", "noise", "mask", "optimizer", "schedule", "output"}
 
 
 def lines_once(text):

@@ -61,12 +61,15 @@ NUMBERS = {
 FRACTION = {"data.test_fraction": 0.5}
 # The same, of a run with photons.
 PHOTONS = {"noise.kind": "speckle", "noise.level": 31, "noise.test_level": 29}
+# The same, of a run whose targets are masked.
+MASKED = {"train.target": "other", "mask.percent": 3, "mask.window": 5, "mask.fill": "median"}
 # Values that go with another option's.
 FOLLOW = {"noise.sigma": ["noise.test_sigma"], "noise.level": ["noise.test_level"]}
 
 # Options of which another value is taken: see test_taken_...
 TAKEN = ["run.dir", "run.resume", "run.time_limit", "run.stall_seconds", "run.slow_percent",
-         "data.dir", "data.train", "data.test", "data.cache", "train.patience",
+         "data.dir", "data.train", "data.test", "data.other", "data.other_test", "data.cache",
+         "train.patience",
          "output.checkpoint_epochs", "output.checkpoint_steps",
          "output.checkpoint_minutes", "output.keep", "output.test_epochs", "output.reconstructions",
          "output.reconstruction_epochs"]
@@ -123,7 +126,7 @@ def tree(folder):
 
 def test_every_option_has_its_entry(template):
     """A new option belongs into one of the tables above."""
-    entries = [*NUMBERS, *FRACTION, *PHOTONS, *TAKEN, *CONTENT, *GROWS]
+    entries = [*NUMBERS, *FRACTION, *PHOTONS, *MASKED, *TAKEN, *CONTENT, *GROWS]
     options = set(stored(template / "run")) - {"description"}
     assert sorted(entries) == sorted(options)
 
@@ -161,6 +164,15 @@ def test_noise_refused_by_name(tmp_path, name):
     was = "poisson" if name == "noise.kind" else 30
     for option in [name, *FOLLOW.get(name, [])]:
         assert_refused(done, USAGE, f"\n    {option} was {was}, is {PHOTONS[name]}\n")
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masks_refused_by_name(tmp_path, name):
+    write_config(tmp_path, {"train.target": "masked", "train.pretrain_epochs": 0})
+    run(tmp_path, "small.ini", ranks=None)
+    was = stored(tmp_path / "run")[name]
+    done = go_on(tmp_path, {name: MASKED[name]}, expect=None)
+    assert_refused(done, USAGE, f"\n    {name} was {was}, is {MASKED[name]}\n")
 
 
 @pytest.mark.parametrize("epochs", [1, 0])
@@ -249,12 +261,14 @@ def test_taken_data_dir(folder, template):
     assert_taken(folder, {"data.dir": "moved"}, template)
 
 
-@pytest.mark.parametrize("name", ["data.train", "data.test"])
+@pytest.mark.parametrize("name", ["data.train", "data.test", "data.other", "data.other_test"])
 def test_taken_data_paths(tmp_path, name):
     """The same images elsewhere; and they are read, not what they were before."""
     support.write_idx(tmp_path / "images", count=150)
     options = {"data.source": "idx", "data.train": "images", "data.test": "images",
-               "train.epochs": 2, "model.layers": GREY}
+               "train.epochs": 2, "train.pretrain_epochs": 0, "model.layers": GREY}
+    if "other" in name:
+        options |= {"train.target": "other", "data.other": "images", "data.other_test": "images"}
     config = write_config(tmp_path, options)
     run(tmp_path, config)
     before = numbers(tmp_path / "run")

@@ -45,6 +45,8 @@ static const bounds table[] = {
     {"train.skip_steps", WHOLE(0, 1000000000)},
     {"train.validation_images", WHOLE(0, 10000000)},
     {"train.patience", WHOLE(0, 1000000)},
+    {"mask.percent", ABOVE(0, 100)},
+    {"mask.window", WHOLE(3, 31)},
     {"noise.clamp_min", -1000, 1000, "a number from -1000 to 1000, or the word none", false, false},
     {"noise.clamp_max", -1000, 1000, "a number from -1000 to 1000, or the word none", false, false},
     {"optimizer.lr", ABOVE(0, 1000)},
@@ -169,10 +171,20 @@ static void test_documented(void **state) {
 }
 
 static bool may_be_empty(const char *name) {
-    static const char *const names[] = {"train.init_from", "data.train", "data.test", "data.cache"};
+    static const char *const names[] = {"train.init_from", "data.train", "data.test", "data.other",
+                                        "data.cache"};
     for (size_t n = 0; n < sizeof names / sizeof *names; ++n)
         if (strcmp(name, names[n]) == 0) return true;
     return false;
+}
+
+/* All else that is needed for a path. */
+static const char *beside_path(const char *name) {
+    if (strcmp(name, "data.other") == 0)
+        return "[data]\nsource = hdf5\n[train]\ntarget = other\n[noise]\nsigma = 1\n";
+    if (strcmp(name, "data.other_test") == 0)
+        return "[data]\nsource = hdf5\nother = a\ntest = b\n[train]\ntarget = other\n";
+    return "";
 }
 
 /* Paths of 1 to 1023 bytes, or of none where that means something; layers of up to 16383. */
@@ -182,15 +194,16 @@ static void test_texts(void **state) {
     for (int i = 0; i < AE_OPTION_COUNT; ++i) {
         if (!ae_option_is_text(ae_option_at(i))) continue;
         const size_t size = strcmp(ae_config_name(i), "model.layers") == 0 ? 16384 : 1024;
+        const char *beside = beside_path(ae_config_name(i));
         memset(text, 'x', sizeof text);
         text[size] = '\0';
-        assert_false(takes("", ae_config_name(i), text));
+        assert_false(takes(beside, ae_config_name(i), text));
         text[size - 1] = '\0';
-        assert_true(takes("", ae_config_name(i), text));
+        assert_true(takes(beside, ae_config_name(i), text));
         text[1] = '\0';
-        assert_true(takes("", ae_config_name(i), text));
+        assert_true(takes(beside, ae_config_name(i), text));
         text[0] = '\0';
-        assert_int_equal(takes("", ae_config_name(i), text), may_be_empty(ae_config_name(i)));
+        assert_int_equal(takes(beside, ae_config_name(i), text), may_be_empty(ae_config_name(i)));
     }
 }
 
@@ -308,8 +321,11 @@ static void test_choices(void **state) {
         const ae_option *option = ae_option_at(i);
         if (option->kind != AE_OPTION_CHOICE) continue;
         for (int c = 0; c < AE_CHOICES_MAX && option->choices[c]; ++c) {
-            const bool is_kind = i == AE_OPTION(noise, kind) && c != AE_NOISE_GAUSSIAN;
-            const char *needs = is_kind ? any_noise : "";
+            const bool is_noisy = (i == AE_OPTION(noise, kind) && c != AE_NOISE_GAUSSIAN) ||
+                                  (i == AE_OPTION(train, target) && c == AE_TARGET_OTHER);
+            const char *needs = !is_noisy                       ? ""
+                                : i == AE_OPTION(train, target) ? "[noise]\nsigma = 1\n"
+                                                                : any_noise;
             char word[64];
             assert_true(takes(needs, option->name, option->choices[c]));
             snprintf(word, sizeof word, "%ss", option->choices[c]);

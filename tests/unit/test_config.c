@@ -129,11 +129,11 @@ static void test_unknown_names(void **state) {
     (void)state;
     REFUSE("[run]\n[trian]\nbatch = 1\n", PATH ":2: ", "unknown section [trian]",
            "nearest is [train]",
-           "allowed: run, data, model, train, noise, optimizer, schedule, output");
+           "allowed: run, data, model, train, noise, mask, optimizer, schedule, output");
     REFUSE("[]\n", PATH ":1: ", "unknown section []");
     REFUSE("[train]\n# one\nepoch = 3\n", PATH ":3: ", "unknown key epoch in [train]",
            "nearest is [train] epochs",
-           "allowed in [train]: pretrain_epochs, epochs, batch, block, loss");
+           "allowed in [train]: pretrain_epochs, epochs, batch, block, target, loss");
     REFUSE("[train]\nlr = 3\n", "unknown key lr in [train]", "nearest is [optimizer] lr");
     REFUSE("[noise]\nSIGMA = 3\n", "unknown key SIGMA in [noise]", "nearest is [noise] sigma");
     REFUSE_SET("train.bach=5", "--set: unknown key bach in [train]", "nearest is [train] batch");
@@ -285,6 +285,44 @@ static void test_pairs(void **state) {
     ae_config_destroy(&config);
 }
 
+static void test_targets(void **state) {
+    (void)state;
+    ae_config *config = accept("[train]\ntarget = masked\n[mask]\nfill = median\n", NULL);
+    assert_int_equal(ae_config_settings(config)->train.target, AE_TARGET_MASKED);
+    assert_int_equal(ae_config_settings(config)->mask.fill, AE_MASK_FILL_MEDIAN);
+    assert_int_equal(ae_config_settings(config)->mask.window, 11);
+    assert_true(ae_config_settings(config)->mask.percent == 0.2);
+    check_round_trip(config);
+    ae_config_destroy(&config);
+    REFUSE("[train]\ntarget = masked\npretrain_epochs = 2\n", PATH ":3: [train] pretrain_epochs: ",
+           "is 2, but train.target is masked (" PATH
+           ":2: [train] target): there are no clean images");
+    REFUSE("[train]\ntarget = other\n", PATH ":2: [train] target: is other, but noise.sigma is 0",
+           "an image is compared with itself; set that above 0, or data.other");
+    config = accept("[train]\ntarget = other\n[noise]\nkind = poisson\nlevel = 9\n", NULL);
+    ae_config_destroy(&config);
+}
+
+#define OTHER "[train]\ntarget = other\n[data]\nsource = hdf5\nother = a.h5:/a\n"
+
+static void test_others(void **state) {
+    (void)state;
+    REFUSE("[data]\nsource = idx\nother = a\n", PATH ":3: [data] other: is a, but train.target is ",
+           "clean (train.target (default)): set that to other, or leave this out");
+    REFUSE("[data]\nother = a\n[train]\ntarget = other\n", "is a, but data.source is deadleaves",
+           "set that to idx, hdf5 or pictures, or leave this out");
+    REFUSE("[data]\nother_test = a\n", PATH ":2: [data] other_test: is a, but data.other is empty",
+           "set that too, or neither");
+    REFUSE(OTHER "test = b\n",
+           "data.other_test (default): is empty, but data.test is b (" PATH ":6: ",
+           "what those are compared with: where they are clean, to the same");
+    REFUSE(OTHER "other_test = b\n", "other_test: is b, but data.test is empty", "leave it out");
+    ae_config *config = accept(OTHER "test = b\nother_test = c\n", NULL);
+    ae_config_destroy(&config);
+    config = accept(OTHER "test_fraction = 0.1\n", NULL);
+    ae_config_destroy(&config);
+}
+
 static void test_round_trip_of_reals(void **state) {
     (void)state;
     static const char *const texts[] = {"0.1",
@@ -393,6 +431,8 @@ int main(void) {
         cmocka_unit_test(test_no_clamp),
         cmocka_unit_test(test_kinds_of_noise),
         cmocka_unit_test(test_range_of_sigma),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_others),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_round_trip_of_reals),
         cmocka_unit_test(test_table),
