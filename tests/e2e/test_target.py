@@ -176,9 +176,9 @@ def test_others_that_do_not_match(tmp_path):
                   second=second[1:])
     refuse_others(tmp_path, "'stack.h5:/clean' has 21 images, and 'stack.h5:/test', whose others they "
                   "are (data.other_test), 20", clean=second[:21])
-    refuse_others(tmp_path, "image 0 (from 0) of 'stack.h5:/second' has 12 x 11 pixels, and image 0 "
+    refuse_others(tmp_path, "image 0 (from 0) of 'stack.h5:/second' has 11 x 12 pixels, and image 0 "
                   "(from 0) of 'stack.h5:/train', whose other it is (data.other), 12 x 12",
-                  second=second[:, :, 1:], clean=second[:TESTS])
+                  second=second[:, 1:], clean=second[:TESTS])
     refuse_others(tmp_path, "the images of 'stack.h5:/second' have 1 channels of 8 bits, and those of "
                   "'stack.h5:/train', whose others they are (data.other), 1 of 32-bit floats",
                   second=second.astype(np.uint8), clean=second[:TESTS].astype(np.uint8))
