@@ -120,3 +120,16 @@ def test_too_many(tmp_path):
                    "none of the 160 training images")
     one_left = run(tmp_path, "--check", "--set", "train.validation_images=159", config)
     assert "1 to train on, 159 to validate with" in one_left.stdout
+
+
+def test_noise_is_that_of_training(tmp_path):
+    """Not that of tests."""
+    frozen = {**OPTIONS, "optimizer.name": "sgd", "optimizer.lr": 1e-30, "train.pretrain_epochs": 0,
+              "train.epochs": 1}
+    losses = set()
+    for index, sigmas in enumerate([(0.3, 0), (0.3, 0.3), (0, 0.3)]):
+        run(tmp_path, write_config(tmp_path, {**frozen, "noise.sigma": sigmas[0],
+                                              "noise.test_sigma": sigmas[1], "run.dir": f"run{index}"}),
+            ranks=None)
+        losses.add((sigmas[0], columns(tmp_path / f"run{index}")[0][0]))
+    assert len(losses) == 2 and len({loss for _, loss in losses}) == 2
