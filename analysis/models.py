@@ -5,9 +5,10 @@ usage: models.py FOLDER [NAME...] [--set SECTION.KEY=VALUE]... [--ranks N] [--sh
 
 Each recipe NAME (configs/NAME.ini; default: all that have a row) is trained in FOLDER/NAME, or goes
 on there; one that is done isn't trained again. Its row tells what the test images gave at each level
-of noise, the seed, the hash of the parameters, and the minutes that training took. Where configs/models/NAME.h5 is there,
-its parameters must be those of FOLDER/NAME/model.h5 to the bit, or this ends with code 1. --ship
-puts the trained networks there, and the table into configs/models/README.md.
+of noise after the last epoch, the seed, the hash of model.h5's parameters, which are those of the
+epoch with the lowest validation loss, and the minutes that training took. Where configs/models has
+NAME.h5, its parameters must be those of FOLDER/NAME/model.h5 to the bit, or this ends with code 1.
+--ship puts the trained networks there, and the table into configs/models/README.md.
 """
 
 import argparse
@@ -43,6 +44,8 @@ def same(path, other):
 
 
 def row(name, folder):
+    with h5py.File(folder / "model.h5", "r") as file:
+        digest = file["parameters"].attrs["hash"]
     with h5py.File(folder / "results.h5", "r") as file:
         epochs, levels, config = file["epochs"], file["levels"], file["config"].attrs
         sigmas, psnr, ssim = levels["sigma"][()], levels["psnr_db"][-1], levels["ssim"][-1]
@@ -53,7 +56,7 @@ def row(name, folder):
                 " / ".join(f"{value:.4f}" for value in ssim),
                 str(config["run.seed"]), str(len(epochs["epoch"])),
                 f"{epochs['seconds'][()].sum() / 60:.1f}",
-                f"`{epochs['parameters_hash'].asstr()[-1]}`"]
+                f"`{digest}`"]
 
 
 def rows_of(text):
