@@ -94,7 +94,7 @@ static const ae_column start_columns[] = {
      "Which of the equal kernels ran"},
     {"job_id", AE_H5_TEXT, 0, GIVEN(job_id), "text", "Job", "The batch system's number, or empty"},
     {"data_hash", AE_H5_TEXT, 0, GIVEN(data_hash), "text", "Hash of the images",
-     "XXH3-128 of all records"},
+     "XXH3-128 of all records; where there are others (data.other), of that and theirs"},
     {"from_epoch", AE_H5_INT64, 0, GIVEN(from_epoch), "1", "Went on from epoch",
      "Whole epochs done before this start"},
     {"from_step", AE_H5_INT64, 0, GIVEN(from_step), "1", "Went on from step",
