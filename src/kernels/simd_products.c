@@ -3,6 +3,10 @@
 
 enum { PRODUCT_LANES = PRODUCT_VECS * VEC };
 
+static int at_most(int n, int most) {
+    return n < most ? n : most;
+}
+
 /* Channels rounded up to whole blocks of lanes. */
 static int lanes_of(int channels) {
     return (int)ae_lane_channels(channels);
@@ -15,34 +19,52 @@ static int columns_of(int columns) {
 
 /* ---- planes to pixels, and back ---- */
 
+/* pixels[k][0..VEC-1] = column x + k of row h of channels [c, c + VEC), k < VEC; zeros outside of
+ * the image and in lanes that are no channels. Planes are too many for the processor to see which
+ * line it needs next: the next row's are asked for. */
+INLINE void turn_block(float *pixels, int step, const ae_planes *in, int c, int h, int x) {
+    const float *row = ae_planes_row(in, c, h) + x;
+    const int left = in->width - x, channels = in->channels - c;
+    vec v[VEC];
+    if (left >= VEC && channels >= VEC) {
+#pragma GCC unroll 16
+        for (int k = 0; k < VEC; ++k) {
+            v[k] = vec_load(row + k * (ptrdiff_t)in->plane_stride);
+            __builtin_prefetch(row + k * (ptrdiff_t)in->plane_stride + in->row_stride);
+        }
+    } else {
+        const vec_mask mask = vec_first(left <= 0 ? 1 : left < VEC ? left : VEC);
+#pragma GCC unroll 16
+        for (int k = 0; k < VEC; ++k)
+            v[k] = left <= 0 || k >= channels
+                       ? vec_set(0)
+                       : vec_keep(mask, vec_load(row + k * (ptrdiff_t)in->plane_stride));
+    }
+    vec_transpose(v);
+#pragma GCC unroll 16
+    for (int k = 0; k < VEC; ++k) vec_store(pixels + k * step, v[k]);
+}
+
 /* pixels[row][x][lanes] = rows [row, row + count) and columns [column, column + columns) of the
  * image, zeros outside of it and in lanes that are no channels; columns are rounded up to whole
  * vectors, and pixels lie `step` floats apart. */
 static void turn_to_pixels(float *pixels, int step, const ae_planes *in, int row, int count,
                            int column, int columns) {
     const int lanes = lanes_of(in->channels);
-    for (int h = row; h < row + count; ++h)
-        for (int x = column; x < column + columns; x += VEC, pixels += VEC * step) {
-            const int left = in->width - x; /* columns of the image */
-            const bool is_empty = h < 0 || h >= in->height || left <= 0;
-            const vec_mask mask = vec_first(is_empty ? 1 : left < VEC ? left : VEC);
-            for (int c = 0; c < lanes; c += VEC) {
-                vec v[VEC];
-#pragma GCC unroll 16
-                for (int k = 0; k < VEC; ++k)
-                    v[k] = is_empty || c + k >= in->channels
-                               ? vec_set(0)
-                               : vec_keep(mask, vec_load(ae_planes_row(in, c + k, h) + x));
-                vec_transpose(v);
-#pragma GCC unroll 16
-                for (int k = 0; k < VEC; ++k) vec_store(pixels + k * step + c, v[k]);
-            }
+    const ptrdiff_t pitch = (ptrdiff_t)columns_of(columns) * step;
+    for (int h = row; h < row + count; ++h, pixels += pitch) {
+        if (h < 0 || h >= in->height) {
+            memset(pixels, 0, (size_t)pitch * sizeof *pixels);
+            continue;
         }
+        for (int c = 0; c < lanes; c += VEC)
+            for (int x = 0; x < columns; x += VEC)
+                turn_block(pixels + (ptrdiff_t)x * step + c, step, in, c, h, column + x);
+    }
 }
 
-INLINE vec vec_epilogue(const ae_epilogue *epilogue, vec v, const float *gate) {
-    const vec slope = vec_set(epilogue->slope);
-    switch (epilogue->kind) {
+INLINE vec vec_epilogue(ae_epilogue_kind kind, vec slope, vec v, const float *gate) {
+    switch (kind) {
     case AE_EPILOGUE_RELU:
         return vec_relu(v);
     case AE_EPILOGUE_LEAKY:
@@ -57,26 +79,52 @@ INLINE vec vec_epilogue(const ae_epilogue *epilogue, vec v, const float *gate) {
     return v;
 }
 
+/* Columns [x, x + VEC) of row h of channels [c, c + VEC) = epilogue(pixels[column][lane]). */
+INLINE void turn_block_back(const ae_planes *out, const float *pixels, int step, int c, int h,
+                            int x, const ae_epilogue *epilogue, ae_epilogue_kind kind) {
+    const bool has_gate = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
+    const float *gate = has_gate ? ae_planes_row(epilogue->gate, c, h) + x : NULL;
+    const ptrdiff_t gate_stride = has_gate ? epilogue->gate->plane_stride : 0;
+    const vec slope = vec_set(epilogue->slope);
+    const int left = out->width - x;
+    const vec_mask mask = vec_first(left < VEC ? left : VEC);
+    float *row = ae_planes_row(out, c, h) + x;
+    vec v[VEC];
+#pragma GCC unroll 16
+    for (int k = 0; k < VEC; ++k) v[k] = vec_load(pixels + k * step);
+    vec_transpose(v);
+#pragma GCC unroll 16
+    for (int k = 0; k < VEC; ++k) {
+        if (c + k >= out->channels) return;
+        vec_store(row, vec_keep(mask, vec_epilogue(kind, slope, v[k], gate)));
+        row += out->plane_stride;
+        gate += gate_stride;
+    }
+}
+
+INLINE void turn_row_back(const ae_planes *out, const float *pixels, int h, int column, int columns,
+                          const ae_epilogue *epilogue, ae_epilogue_kind kind) {
+    const int step = lanes_of(out->channels), end = at_most(column + columns, out->width);
+    for (int c = 0; c < out->channels; c += VEC)
+        for (int x = column; x < end; x += VEC)
+            turn_block_back(out, pixels + (ptrdiff_t)(x - column) * step + c, step, c, h, x,
+                            epilogue, kind);
+}
+
 /* Row h of the image from `column` on = epilogue(pixels[x][lanes]), `columns` of them or up to the
  * image's end; columns beyond the width stay zero. */
 static void turn_to_planes(const ae_planes *out, const float *pixels, int h, int column,
                            int columns, const ae_epilogue *epilogue) {
-    const int lanes = lanes_of(out->channels);
-    for (int x = column; x < column + columns && x < out->width; x += VEC, pixels += VEC * lanes) {
-        const int left = out->width - x;
-        const vec_mask mask = vec_first(left < VEC ? left : VEC);
-        for (int c = 0; c < out->channels; c += VEC) {
-            vec v[VEC];
-#pragma GCC unroll 16
-            for (int k = 0; k < VEC; ++k) v[k] = vec_load(pixels + k * lanes + c);
-            vec_transpose(v);
-            for (int k = 0; k < VEC && c + k < out->channels; ++k) {
-                const float *gate =
-                    epilogue->gate ? ae_planes_row(epilogue->gate, c + k, h) + x : NULL;
-                vec_store(ae_planes_row(out, c + k, h) + x,
-                          vec_keep(mask, vec_epilogue(epilogue, v[k], gate)));
-            }
-        }
+    switch (epilogue->kind) {
+#define TURN_ROW_BACK(kind)                                                                        \
+    case kind:                                                                                     \
+        turn_row_back(out, pixels, h, column, columns, epilogue, kind);                            \
+        break;
+        TURN_ROW_BACK(AE_EPILOGUE_NONE)
+        TURN_ROW_BACK(AE_EPILOGUE_RELU)
+        TURN_ROW_BACK(AE_EPILOGUE_LEAKY)
+        TURN_ROW_BACK(AE_EPILOGUE_GATE)
+        TURN_ROW_BACK(AE_EPILOGUE_LEAKY_GATE)
     }
 }
 
@@ -178,8 +226,4 @@ static void multiply_some(const product *p, int row, int lane, int rows, int lan
     functions[rows][lanes > AE_LANES](p, p->factors + row * p->factor_stride,
                                       p->vectors + lane / AE_LANES * p->block_stride,
                                       p->sums + row * p->sum_stride + lane);
-}
-
-static int at_most(int n, int most) {
-    return n < most ? n : most;
 }
