@@ -202,12 +202,11 @@ static void pack_tiles(float *packed, const float *weight, int out, int in, int 
 
 static void pack_pixels(float *packed, const float *weight, int out, int in, int taps,
                         ptrdiff_t out_stride, ptrdiff_t in_stride, int direction) {
-    const size_t a_tap = (size_t)in * ae_lane_channels(out);
-    memset(packed, 0, (size_t)taps * a_tap * sizeof *packed);
-    for (int tap = 0; tap < taps; ++tap, packed += a_tap)
-        for (int ic = 0; ic < in; ++ic)
-            for (int oc = 0; oc < out; ++oc)
-                packed[ae_lane_weight(in, oc, ic)] =
+    memset(packed, 0, (size_t)taps * (size_t)in * ae_lane_channels(out) * sizeof *packed);
+    for (int oc = 0; oc < out; ++oc)
+        for (int tap = 0; tap < taps; ++tap)
+            for (int ic = 0; ic < in; ++ic)
+                packed[ae_lane_weight(taps * in, oc, tap * in + ic)] =
                     weight[oc * out_stride + ic * in_stride + direction * tap];
 }
 

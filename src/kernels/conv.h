@@ -57,10 +57,10 @@ bool ae_conv_is_adjoint(const ae_conv *conv, bool backward);
 int ae_conv_shift(const ae_conv *conv, bool backward);
 
 /* Packed weights as today's paths read them (ae_kernels): [c][i][j][o], of pairs
- * [component][c][j][o], of pixels and tiles [tap or component][o / 16][c][o % 16] with o rounded
- * up to ae_lane_channels(o). */
-static inline size_t ae_lane_weight(int in_channels, int oc, int ic) { /* within a component */
-    return ((size_t)(oc / AE_LANES) * (size_t)in_channels + (size_t)ic) * AE_LANES +
+ * [component][c][j][o], of pixels [o / 16][tap][c][o % 16], of tiles
+ * [component][o / 16][c][o % 16], these with o rounded up to ae_lane_channels(o). */
+static inline size_t ae_lane_weight(int count, int oc, int i) { /* [oc / 16][i < count][oc % 16] */
+    return ((size_t)(oc / AE_LANES) * (size_t)count + (size_t)i) * AE_LANES +
            (size_t)(oc % AE_LANES);
 }
 size_t ae_conv_packed(const ae_conv *conv);

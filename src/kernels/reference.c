@@ -55,30 +55,29 @@ static float correlate_pixel(float sum, const ae_planes *out, const ae_planes *i
 }
 
 /* The same with many channels, (kh, kw) before ic. */
-static float correlate_many(float sum, const ae_planes *out, const ae_planes *in,
-                            const float *weights, int oc, int oh, int ow, const ae_conv *conv,
-                            int shift) {
-    const size_t a_tap = (size_t)in->channels * ae_lane_channels(out->channels);
-    for (int kh = 0; kh < conv->kernel; ++kh)
-        for (int kw = 0; kw < conv->kernel; ++kw, weights += a_tap)
-            for (int ic = 0; ic < in->channels; ++ic) {
+static float correlate_many(float sum, const ae_planes *in, const float *weights, int oc, int oh,
+                            int ow, const ae_conv *conv, int shift) {
+    const int k = conv->kernel, count = k * k * in->channels;
+    for (int kh = 0, i = 0; kh < k; ++kh)
+        for (int kw = 0; kw < k; ++kw)
+            for (int ic = 0; ic < in->channels; ++ic, ++i) {
                 float pixel = pixel_at(in, ic, conv->stride * oh + kh - shift,
                                        conv->stride * ow + kw - shift);
-                sum = fmaf(weights[ae_lane_weight(in->channels, oc, ic)], pixel, sum);
+                sum = fmaf(weights[ae_lane_weight(count, oc, i)], pixel, sum);
             }
     return sum;
 }
 
 /* The adjoint of a correlation of stride 2, with many channels. */
-static float spread_many(float sum, const ae_planes *out, const ae_planes *in, const float *weights,
-                         int oc, int oh, int ow, const ae_conv *conv) {
-    const size_t a_tap = (size_t)in->channels * ae_lane_channels(out->channels);
-    for (int kh = 0; kh < conv->kernel; ++kh)
-        for (int kw = 0; kw < conv->kernel; ++kw, weights += a_tap) {
+static float spread_many(float sum, const ae_planes *in, const float *weights, int oc, int oh,
+                         int ow, const ae_conv *conv) {
+    const int k = conv->kernel, count = k * k * in->channels;
+    for (int kh = 0; kh < k; ++kh)
+        for (int kw = 0; kw < k; ++kw) {
             const int h = oh - kh + conv->padding, w = ow - kw + conv->padding;
             if (h % 2 != 0 || w % 2 != 0) continue;
             for (int ic = 0; ic < in->channels; ++ic)
-                sum = fmaf(weights[ae_lane_weight(in->channels, oc, ic)],
+                sum = fmaf(weights[ae_lane_weight(count, oc, (kh * k + kw) * in->channels + ic)],
                            pixel_at(in, ic, h / 2, w / 2), sum);
         }
     return sum;
@@ -115,9 +114,9 @@ static void convolve_image(const ae_planes *out, const ae_planes *in, const ae_c
                 if (algorithm == AE_CONV_PAIRS)
                     sum = winograd_pixel(sum, out, in, weights, oc, oh, ow, shift);
                 else if (algorithm == AE_CONV_PIXELS && spreads)
-                    sum = spread_many(sum, out, in, weights, oc, oh, ow, conv);
+                    sum = spread_many(sum, in, weights, oc, oh, ow, conv);
                 else if (algorithm == AE_CONV_PIXELS)
-                    sum = correlate_many(sum, out, in, weights, oc, oh, ow, conv, shift);
+                    sum = correlate_many(sum, in, weights, oc, oh, ow, conv, shift);
                 else if (spreads)
                     sum = spread_pixel(sum, out, in, weights, oc, oh, ow, conv->kernel,
                                        conv->padding);

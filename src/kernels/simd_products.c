@@ -1,8 +1,6 @@
 /* Images turned from planes to pixels of channels, and products of small matrices, for simd.c: what
  * is done with many channels has them in the lanes of a vector. */
 
-enum { PRODUCT_LANES = PRODUCT_VECS * VEC };
-
 static int at_most(int n, int most) {
     return n < most ? n : most;
 }
@@ -47,10 +45,10 @@ INLINE void turn_block(float *pixels, int step, const ae_planes *in, int c, int 
 
 /* pixels[row][x][lanes] = rows [row, row + count) and columns [column, column + columns) of the
  * image, zeros outside of it and in lanes that are no channels; columns are rounded up to whole
- * vectors, and pixels lie `step` floats apart. */
+ * vectors, and pixels lie `step` floats apart, which are fewer lanes or more. */
 static void turn_to_pixels(float *pixels, int step, const ae_planes *in, int row, int count,
                            int column, int columns) {
-    const int lanes = lanes_of(in->channels);
+    const int lanes = at_most(lanes_of(in->channels), step);
     const ptrdiff_t pitch = (ptrdiff_t)columns_of(columns) * step;
     for (int h = row; h < row + count; ++h, pixels += pitch) {
         if (h < 0 || h >= in->height) {
@@ -130,49 +128,62 @@ static void turn_to_planes(const ae_planes *out, const float *pixels, int h, int
 
 /* ---- products ---- */
 
-/* sums[r][lane] = factors[r] * vectors[lane], summed over `lines` lines of `count` pairs of them,
- * and `last` in the last line, in one chain of multiply-adds, which may go on from the sums that
- * there are; or in a chain a line, which are then added. Vectors come in blocks of AE_LANES lanes.
- * Strides are in floats. */
+/* sums[r][lane] = factors[r] * vectors[lane], summed over `sets` sets of `lines` lines of `count`
+ * pairs of them, and `last` in a set's last line, in one chain of multiply-adds, which begins with
+ * begin[lane] (NULL: 0) or goes on from the sums that there are; or in a chain a line, which are
+ * then added. Vectors come in blocks of AE_LANES lanes. Strides are in floats. */
 typedef struct product {
     float *sums;
-    const float *factors, *vectors;
+    const float *begin, *factors, *vectors;
     ptrdiff_t sum_stride, factor_stride; /* from row to row */
     ptrdiff_t block_stride;              /* from a block of vectors' lanes to the next */
     ptrdiff_t factor_step, vector_step;  /* from pair to pair */
     ptrdiff_t factor_line, vector_line;  /* from line to line */
-    int lines, count, last;
+    ptrdiff_t factor_set, vector_set;    /* from set to set */
+    int sets, lines, count, last;
     enum { CHAIN_BEGINS, CHAIN_GOES_ON, CHAIN_A_LINE } chain;
 } product;
 
-/* Where vector v from a block's beginning on is. */
-INLINE ptrdiff_t block_offset(int v, ptrdiff_t block_stride) {
-    return v * VEC / AE_LANES * block_stride + v * VEC % AE_LANES;
+enum { PRODUCT_LANES = PRODUCT_VECS * VEC };
+
+/* Lanes are made in one, two or three units; in three, of fewer rows, which are as many sums. */
+enum {
+    UNIT_VECS = PRODUCT_VECS / 2,
+    UNIT_LANES = UNIT_VECS * VEC,
+    UNITS = 3,
+    WIDE_ROWS = 2 * PRODUCT_ROWS / 3,
+    VECS_MAX = UNITS * UNIT_VECS
+};
+
+typedef vec product_sums[PRODUCT_ROWS][VECS_MAX];
+
+/* Where the vectors' lanes from `lane` on are. */
+INLINE ptrdiff_t lane_offset(int lane, ptrdiff_t block_stride) {
+    return lane / AE_LANES * block_stride + lane % AE_LANES;
 }
 
-typedef vec product_sums[PRODUCT_ROWS][PRODUCT_VECS];
-
 INLINE void multiply_pair(product_sums sum, const float *factor, ptrdiff_t factor_stride,
-                          const float *vector, ptrdiff_t block_stride, int rows, int vecs) {
-    vec x[PRODUCT_VECS];
-#pragma GCC unroll 4
-    for (int v = 0; v < vecs; ++v) x[v] = vec_load(vector + block_offset(v, block_stride));
+                          const float *vector, const ptrdiff_t offsets[VECS_MAX], int rows,
+                          int vecs) {
+    vec x[VECS_MAX];
+#pragma GCC unroll 8
+    for (int v = 0; v < vecs; ++v) x[v] = vec_load(vector + offsets[v]);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
         const vec f = vec_set(factor[r * factor_stride]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v) sum[r][v] = vec_fma(f, x[v], sum[r][v]);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[r][v]);
 }
 
 INLINE void load_sums(product_sums sum, const float *sums, ptrdiff_t stride, int rows, int vecs) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v)
             sum[r][v] = sums ? vec_load(sums + r * stride + v * VEC) : vec_set(0);
 }
@@ -182,48 +193,81 @@ INLINE void store_sums(float *sums, ptrdiff_t stride, product_sums sum, bool add
                        int vecs) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v) {
             float *at = sums + r * stride + v * VEC;
             vec_store(at, adds ? vec_add(vec_load(at), sum[r][v]) : sum[r][v]);
         }
 }
 
-INLINE void multiply(const product *p, const float *factor, const float *vector, float *sums,
-                     int rows, int vecs) {
+/* Rows [row, row + rows) of the lanes from `lane` on. */
+INLINE void multiply(const product *p, int row, int lane, int rows, int vecs) {
+    const float *f_set = p->factors + row * p->factor_stride;
+    float *sums = p->sums + row * p->sum_stride + lane;
+    const bool goes_on = p->chain == CHAIN_GOES_ON;
+    const float *x_set = p->vectors + lane_offset(lane, p->block_stride);
+    ptrdiff_t offsets[VECS_MAX]; /* of each vector from the first */
     product_sums sum;
-    load_sums(sum, p->chain == CHAIN_GOES_ON ? sums : NULL, p->sum_stride, rows, vecs);
-    for (int line = 0; line < p->lines; ++line) {
-        const float *f = factor + line * p->factor_line, *x = vector + line * p->vector_line;
-        const int count = line < p->lines - 1 ? p->count : p->last;
-        for (int i = 0; i < count; ++i, f += p->factor_step, x += p->vector_step)
-            multiply_pair(sum, f, p->factor_stride, x, p->block_stride, rows, vecs);
-        if (p->chain != CHAIN_A_LINE) continue;
-        store_sums(sums, p->sum_stride, sum, line > 0, rows, vecs);
-        load_sums(sum, NULL, 0, rows, vecs);
+#pragma GCC unroll 8
+    for (int v = 0; v < vecs; ++v)
+        offsets[v] =
+            lane_offset(lane + v * VEC, p->block_stride) - lane_offset(lane, p->block_stride);
+    if (goes_on)
+        load_sums(sum, sums, p->sum_stride, rows, vecs);
+    else
+        load_sums(sum, p->begin ? p->begin + lane : NULL, 0, rows, vecs);
+    for (int set = p->sets; set > 0; --set, f_set += p->factor_set, x_set += p->vector_set) {
+        const float *f_line = f_set, *x_line = x_set;
+        for (int line = p->lines; line > 0; --line) {
+            const float *f = f_line, *x = x_line;
+            for (int i = line > 1 ? p->count : p->last; i > 0; --i) {
+                multiply_pair(sum, f, p->factor_stride, x, offsets, rows, vecs);
+                f += p->factor_step;
+                x += p->vector_step;
+            }
+            f_line += p->factor_line;
+            x_line += p->vector_line;
+            if (p->chain != CHAIN_A_LINE) continue;
+            store_sums(sums, p->sum_stride, sum, line < p->lines, rows, vecs);
+            load_sums(sum, NULL, 0, rows, vecs);
+        }
     }
     if (p->chain != CHAIN_A_LINE) store_sums(sums, p->sum_stride, sum, false, rows, vecs);
 }
 
-typedef void product_function(const product *p, const float *factor, const float *vector,
-                              float *sums);
+typedef void product_function(const product *p, int row, int lane);
 
-#define PRODUCTS(rows)                                                                             \
-    static void multiply_narrow_##rows(const product *p, const float *factor, const float *vector, \
-                                       float *sums) {                                              \
-        multiply(p, factor, vector, sums, rows, AE_LANES / VEC);                                   \
-    }                                                                                              \
-    static void multiply_wide_##rows(const product *p, const float *factor, const float *vector,   \
-                                     float *sums) {                                                \
-        multiply(p, factor, vector, sums, rows, PRODUCT_VECS);                                     \
+#define PRODUCT(rows, units)                                                                       \
+    static void multiply_##rows##_##units(const product *p, int row, int lane) {                   \
+        multiply(p, row, lane, rows, (units)*UNIT_VECS);                                           \
     }
+#define PRODUCTS(rows) PRODUCT(rows, 1) PRODUCT(rows, 2)
+#define WIDE_PRODUCTS(rows) PRODUCT(rows, 3)
 EACH_PRODUCT(PRODUCTS)
+EACH_WIDE_PRODUCT(WIDE_PRODUCTS)
 
-/* `rows` rows of `lanes` lanes, at most PRODUCT_ROWS of PRODUCT_LANES. */
-static void multiply_some(const product *p, int row, int lane, int rows, int lanes) {
-#define PRODUCT_ENTRY(rows) [rows] = {multiply_narrow_##rows, multiply_wide_##rows},
-    static product_function *const functions[PRODUCT_ROWS + 1][2] = {EACH_PRODUCT(PRODUCT_ENTRY)};
-    functions[rows][lanes > AE_LANES](p, p->factors + row * p->factor_stride,
-                                      p->vectors + lane / AE_LANES * p->block_stride,
-                                      p->sums + row * p->sum_stride + lane);
+/* Units of lanes to make together of those that are left, in rows of so many. */
+static int units_of(int lanes, int rows) {
+    const int left = (lanes + UNIT_LANES - 1) / UNIT_LANES;
+    if (left == UNITS || (rows <= WIDE_ROWS && left > UNITS + 1)) return UNITS;
+    return at_most(left, 2);
+}
+
+/* Rows that so many units are made in at most. */
+static int rows_of_units(int units) {
+    return units == UNITS ? WIDE_ROWS : PRODUCT_ROWS;
+}
+
+/* `rows` rows of `units` units of lanes from `lane` on, in groups as equal as may be. */
+static void multiply_rows(const product *p, int rows, int lane, int units) {
+#define PRODUCT_ENTRY(rows) {multiply_##rows##_1, multiply_##rows##_2},
+#define WIDE_ENTRY(rows) [rows - 1][UNITS - 1] = multiply_##rows##_3,
+    static product_function *const functions[PRODUCT_ROWS][UNITS] = {
+        EACH_PRODUCT(PRODUCT_ENTRY) EACH_WIDE_PRODUCT(WIDE_ENTRY)};
+    const int most = rows_of_units(units);
+    for (int row = 0, groups = (rows + most - 1) / most; groups > 0; --groups) {
+        const int count = (rows - row + groups - 1) / groups;
+        functions[count - 1][units - 1](p, row, lane);
+        row += count;
+    }
 }

@@ -333,10 +333,7 @@ static size_t tiles_scratch(int in_channels, int out_channels, int width, int ke
 
 static void multiply_tiles(const product *p, int tiles, int lanes) {
     for (int lane = 0; lane < lanes; lane += PRODUCT_LANES)
-        for (int tile = 0, count; tile < tiles; tile += count) {
-            count = share_of(tiles - tile);
-            multiply_some(p, tile, lane, count, at_most(lanes - lane, PRODUCT_LANES));
-        }
+        multiply_rows(p, tiles, lane, at_most(lanes - lane, PRODUCT_LANES) / UNIT_LANES);
 }
 
 static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images,
@@ -365,6 +362,7 @@ static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images
                                .vector_step = AE_LANES,
                                .factor_line = chain,
                                .vector_line = chain * AE_LANES,
+                               .sets = 1,
                                .lines = lines,
                                .count = chain,
                                .last = in->channels - (lines - 1) * chain,
@@ -426,14 +424,12 @@ static void add_tiles(float *strip, const tile_components *pairs, int lane, bool
                            .block_stride = AE_LANES,
                            .factor_step = a_lanes,
                            .vector_step = b_lanes,
+                           .sets = 1,
                            .lines = 1,
                            .count = pairs->tiles,
                            .last = pairs->tiles,
                            .chain = goes_on ? CHAIN_GOES_ON : CHAIN_BEGINS};
-        for (int a = 0, count; a < pairs->as; a += count) {
-            count = share_of(pairs->as - a);
-            multiply_some(&p, a, lane, count, at_most(pairs->bs - lane, PRODUCT_LANES));
-        }
+        multiply_rows(&p, pairs->as, lane, units_of(at_most(pairs->bs - lane, PRODUCT_LANES), 1));
     }
 }
 
