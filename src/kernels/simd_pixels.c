@@ -203,14 +203,32 @@ static void add_band(float *sums, bool begins, const pixel_rows *small, const pi
         }
 }
 
+/* kernels[lane][taps] = sums[tap * GROUP_FLOATS + lane] of VEC lanes; up to VEC - 1 floats behind
+ * them are overwritten. Each vector of taps ends among those of the next lane, which is why the
+ * last taps come first, and lanes in order. */
+static void turn_taps(float *kernels, const float *sums, int taps) {
+    for (int tap = (taps - 1) / VEC * VEC; tap >= 0; tap -= VEC) {
+        vec v[VEC];
+#pragma GCC unroll 16
+        for (int k = 0; k < VEC; ++k)
+            v[k] = tap + k < taps ? vec_load(sums + (tap + k) * GROUP_FLOATS) : vec_set(0);
+        vec_transpose(v);
+#pragma GCC unroll 16
+        for (int k = 0; k < VEC; ++k) vec_store(kernels + k * taps + tap, v[k]);
+    }
+}
+
 /* gradient[as][bs][taps] += the groups' sums. */
 static void add_groups(float *gradient, const float *sums, int as, int bs, int taps) {
+    float kernels[VEC * AE_KERNEL_MAX * AE_KERNEL_MAX + VEC];
     for (pair_group g = {0}; next_group(&g, as, bs); sums += taps * GROUP_FLOATS)
         for (int i = 0; i < g.rows; ++i)
-            for (int j = 0; j < at_most(bs - g.b, g.units * UNIT_LANES); ++j)
-                for (int tap = 0; tap < taps; ++tap)
-                    gradient[((g.a + i) * bs + g.b + j) * taps + tap] +=
-                        sums[tap * GROUP_FLOATS + i * g.units * UNIT_LANES + j];
+            for (int lane = 0; lane < g.units * UNIT_LANES && g.b + lane < bs; lane += VEC) {
+                const int count = taps * at_most(bs - g.b - lane, VEC);
+                float *sum = gradient + ((g.a + i) * bs + g.b + lane) * taps;
+                turn_taps(kernels, sums + i * g.units * UNIT_LANES + lane, taps);
+                for (int n = 0; n < count; ++n) sum[n] += kernels[n];
+            }
 }
 
 /* Floats from pixel to pixel where many are read for one channel: an odd number of a cache's lines,
