@@ -10,32 +10,41 @@
 
 enum { CHUNK = 64 }; /* blocks of random words made at a time */
 
-/* One function for each kind of epilogue, so that a row's loop has no decision but the pixel's. */
-#define APPLY(name, a_kind)                                                                        \
-    static void name(const ae_planes *planes, const ae_epilogue *given) {                          \
-        const ae_epilogue epilogue = {.kind = a_kind, .slope = given->slope};                      \
-        const ae_planes *gates = given->gate ? given->gate : planes;                               \
-        for (int c = 0; c < planes->channels; ++c)                                                 \
-            for (int h = 0; h < planes->height; ++h) {                                             \
-                float *x = ae_planes_row(planes, c, h);                                            \
-                const float *gate = ae_planes_row(gates, c, h);                                    \
-                _Pragma("omp simd") for (int w = 0; w < planes->width; ++w) x[w] =                 \
-                    ae_epilogue_value(x[w], &epilogue, gate[w]);                                   \
-            }                                                                                      \
+static inline void apply_kind(float *restrict x, const float *restrict gate, ae_epilogue_kind kind,
+                              float slope, int count) {
+    const ae_epilogue epilogue = {.kind = kind, .slope = slope};
+    for (int l = 0; l < count; ++l) x[l] = ae_epilogue_value(x[l], &epilogue, gate ? gate[l] : 0);
+}
+
+/* x[count] = epilogue(x); the gate's are those beside them. */
+static void apply_row(float *x, const float *gate, const ae_epilogue *epilogue, int count) {
+    switch (epilogue->kind) {
+    case AE_EPILOGUE_RELU:
+        apply_kind(x, NULL, AE_EPILOGUE_RELU, 0, count);
+        break;
+    case AE_EPILOGUE_LEAKY:
+        apply_kind(x, NULL, AE_EPILOGUE_LEAKY, epilogue->slope, count);
+        break;
+    case AE_EPILOGUE_GATE:
+        apply_kind(x, gate, AE_EPILOGUE_GATE, 0, count);
+        break;
+    case AE_EPILOGUE_LEAKY_GATE:
+        apply_kind(x, gate, AE_EPILOGUE_LEAKY_GATE, epilogue->slope, count);
+        break;
+    case AE_EPILOGUE_NONE:
+        break;
     }
-APPLY(apply_relu, AE_EPILOGUE_RELU)
-APPLY(apply_leaky, AE_EPILOGUE_LEAKY)
-APPLY(apply_gate, AE_EPILOGUE_GATE)
-APPLY(apply_leaky_gate, AE_EPILOGUE_LEAKY_GATE)
+}
+
+/* Row h of channel c, of planes that have their values but for the epilogue. */
+static void apply_to_row(const ae_planes *planes, int c, int h, const ae_epilogue *epilogue) {
+    apply_row(ae_planes_row(planes, c, h),
+              epilogue->gate ? ae_planes_row(epilogue->gate, c, h) : NULL, epilogue, planes->width);
+}
 
 static void apply(const ae_planes *planes, const ae_epilogue *epilogue) {
-    static void (*const appliers[])(const ae_planes *, const ae_epilogue *) = {
-        [AE_EPILOGUE_RELU] = apply_relu,
-        [AE_EPILOGUE_LEAKY] = apply_leaky,
-        [AE_EPILOGUE_GATE] = apply_gate,
-        [AE_EPILOGUE_LEAKY_GATE] = apply_leaky_gate,
-    };
-    if (epilogue->kind != AE_EPILOGUE_NONE) appliers[epilogue->kind](planes, epilogue);
+    for (int c = 0; c < planes->channels; ++c)
+        for (int h = 0; h < planes->height; ++h) apply_to_row(planes, c, h, epilogue);
 }
 
 static void add(const ae_planes *out, const ae_planes *a, const ae_planes *b, float sign) {
@@ -76,13 +85,16 @@ static void unshuffle(const ae_planes *out, const ae_planes *in) {
         }
 }
 
+/* Row h of channel c. */
+static void shuffle_row(const ae_planes *out, const ae_planes *in, int c, int h) {
+    const int even = 4 * c + h % 2 * 2;
+    join_rows(ae_planes_row(out, c, h), ae_planes_row(in, even, h / 2),
+              ae_planes_row(in, even + 1, h / 2), out->width);
+}
+
 static void shuffle(const ae_planes *out, const ae_planes *in) {
     for (int c = 0; c < out->channels; ++c)
-        for (int h = 0; h < out->height; ++h) {
-            const int even = 4 * c + h % 2 * 2;
-            join_rows(ae_planes_row(out, c, h), ae_planes_row(in, even, h / 2),
-                      ae_planes_row(in, even + 1, h / 2), out->width);
-        }
+        for (int h = 0; h < out->height; ++h) shuffle_row(out, in, c, h);
 }
 
 /* Which of four pixels, in the order (i, j), max_pool takes. */

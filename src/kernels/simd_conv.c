@@ -232,25 +232,31 @@ enum { TAPS_MAX = AE_KERNEL_MAX * AE_KERNEL_MAX };
 
 /* ---- stride 2 ---- */
 
-/* An image of height x width unshuffled, [4 c + 2 i + j][y][x] = [c][2 y + i][2 x + j], in scratch
- * with zeros around: so a stride of 2 becomes one of 1. */
+/* An image of height x width unshuffled, [4 c + 2 i + j][y][x] = [c][2 y + i][2 x + j], in scratch:
+ * so a stride of 2 becomes one of 1. */
 static size_t unshuffled_floats(int channels, int height, int width) {
     return ae_planes_floats(4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
 }
 
 static ae_planes unshuffled_view(float *scratch, int channels, int height, int width) {
-    memset(scratch, 0, unshuffled_floats(channels, height, width) * sizeof *scratch);
     return ae_planes_view(scratch, 4 * channels, (height + 1) / 2, (width + 1) / 2, 1);
+}
+
+/* That of an image, with zeros around. */
+static ae_planes unshuffled(float *scratch, const ae_planes *in) {
+    const ae_planes parts = unshuffled_view(scratch, in->channels, in->height, in->width);
+    memset(scratch, 0, unshuffled_floats(in->channels, in->height, in->width) * sizeof *scratch);
+    unshuffle(&parts, in);
+    return parts;
 }
 
 /* A correlation of stride 2 is one of stride 1 on what it reads, unshuffled. */
 static void correlate_strided(task *t, const ae_conv *conv, float *scratch) {
-    const ae_planes parts = unshuffled_view(scratch, t->in->channels, t->in->height, t->in->width);
+    const ae_planes parts = unshuffled(scratch, t->in);
     tap taps[TAPS_MAX];
     ae_planes first = parts;
     first.channels = t->in->channels;
     first.plane_stride = 4 * parts.plane_stride;
-    unshuffle(&parts, t->in);
     for (int i = 0; i < t->weight_count; ++i) {
         const int down = i / conv->kernel - conv->padding, right = i % conv->kernel - conv->padding;
         const ptrdiff_t part = 2 * parity_of(down) + parity_of(right);
@@ -288,8 +294,11 @@ static void spread_strided(task *t, const ae_conv *conv, float *scratch) {
         t->taps = taps;
         run(t, false);
     }
-    shuffle(out, &parts);
-    apply(out, epilogue);
+    for (int c = 0; c < out->channels; ++c)
+        for (int h = 0; h < out->height; ++h) {
+            shuffle_row(out, &parts, c, h);
+            apply_to_row(out, c, h, epilogue);
+        }
 }
 
 /* By planes in the lanes of vectors. */

@@ -196,9 +196,8 @@ static void gradient_direct(float *gradient, const ae_planes *small, const ae_pl
 static void gradient_strided(float *gradient, const ae_planes *small, const ae_planes *large,
                              int kernel, int padding, float *scratch) {
     const strip all = whole(small);
-    const ae_planes parts = unshuffled_view(scratch, large->channels, large->height, large->width);
+    const ae_planes parts = unshuffled(scratch, large);
     scratch += unshuffled_floats(large->channels, large->height, large->width);
-    unshuffle(&parts, large);
     for (int index = 0; index < kernel * kernel; ++index) {
         const int down = index / kernel - padding, right = index % kernel - padding;
         const int part = 2 * parity_of(down) + parity_of(right);
