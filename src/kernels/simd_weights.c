@@ -10,16 +10,14 @@ typedef struct strip {
 
 typedef enum row_sum { ROW_ALONE, ROW_PLUS, ROW_MINUS } row_sum;
 
-/* sums[i][j] = the sum over all pixels of channel a + i of `small` times the pixels of tap j; i <
- * as, j < taps. The taps' pixels are those of one channel of the larger image at row[x + j * step]
- * each, alone, or with other[x + j * step] added or subtracted: neighbouring columns (step 1), or
- * channels.
+/* lanes[i][j] = the lanes' sums over all pixels of channel a + i of `small` times the pixels of tap
+ * j; i < as, j < taps. The taps' pixels are those of one channel of the larger image at row[x + j *
+ * step] each, alone, or with other[x + j * step] added or subtracted: neighbouring columns (step
+ * 1), or channels.
  */
-INLINE void gradient_tile(float *sums, const strip *small, int a, const float *row,
+INLINE void gradient_tile(float *lanes, const strip *small, int a, const float *row,
                           const float *other, ptrdiff_t large_stride, ptrdiff_t step, row_sum kind,
                           int as, int taps) {
-    enum { ROOM = TILE_GRADIENT * TILE_TAPS + 7 };
-    _Alignas(64) float lanes[ROOM / 8 * 8 * AE_LANES];
     const ptrdiff_t channel = small->channel_stride;
     for (int half = 0; half < AE_LANES; half += VEC) {
         const float *s = small->data + a * channel + half, *p = row + half, *q = other + half;
@@ -61,25 +59,28 @@ INLINE void gradient_tile(float *sums, const strip *small, int a, const float *r
             for (int j = 0; j < taps; ++j)
                 vec_store(lanes + (i * taps + j) * AE_LANES + half, sum[i][j]);
     }
-    const int used = as * taps * AE_LANES, padded = (as * taps + 7) / 8 * 8 * AE_LANES;
-    for (int l = used; l < padded; ++l) lanes[l] = 0;
-    float padded_sums[ROOM / 8 * 8];
-    sum_lanes(padded_sums, lanes, as * taps);
-    for (int i = 0; i < as * taps; ++i) sums[i] = padded_sums[i];
 }
 
-/* The same for all channels of `small` in tiles of constant size: sums[a][b][j]. */
-INLINE void gradient_channels(float *sums, const strip *small, int channels, const float *row,
-                              const float *other, ptrdiff_t large_stride, ptrdiff_t step,
-                              row_sum kind, int taps) {
+/* Sums of `channels` channels of TILE_TAPS taps at most, with what rounds them up for sum_lanes. */
+static int tap_sums(int channels) {
+    return (channels * TILE_TAPS + 7) / 8 * 8;
+}
+
+/* sums[a][j] = the same, the lanes' sums added, for all channels of `small` in tiles of constant
+ * size; lanes[tap_sums(channels)][AE_LANES] are aligned, and needed no more then. */
+INLINE void gradient_channels(float *sums, float *lanes, const strip *small, int channels,
+                              const float *row, const float *other, ptrdiff_t large_stride,
+                              ptrdiff_t step, row_sum kind, int taps) {
+    const ptrdiff_t channel = taps * AE_LANES;
     int a = 0;
     for (; a + TILE_GRADIENT <= channels; a += TILE_GRADIENT)
-        gradient_tile(sums + a * taps, small, a, row, other, large_stride, step, kind,
+        gradient_tile(lanes + a * channel, small, a, row, other, large_stride, step, kind,
                       TILE_GRADIENT, taps);
     for (; a + 3 <= channels; a += 3)
-        gradient_tile(sums + a * taps, small, a, row, other, large_stride, step, kind, 3, taps);
+        gradient_tile(lanes + a * channel, small, a, row, other, large_stride, step, kind, 3, taps);
     for (; a < channels; ++a)
-        gradient_tile(sums + a * taps, small, a, row, other, large_stride, step, kind, 1, taps);
+        gradient_tile(lanes + a * channel, small, a, row, other, large_stride, step, kind, 1, taps);
+    sum_lanes(sums, lanes, channels * taps);
 }
 
 /* sums = upper + lower row of each pair, differences = upper - lower, dense in rows of whole lane
@@ -105,7 +106,9 @@ static void gradient_pairs(float *gradient, const ae_planes *small, const ae_pla
     const int groups = (small->width + AE_LANES - 1) / AE_LANES;
     const ptrdiff_t row = groups * AE_LANES, channel = row * count;
     const float *upper = ae_planes_row(small, 0, 0);
-    float *sums = scratch + 2 * channel * as; /* [b][component][a][kw] */
+    const int component = tap_sums(as);
+    float *lanes = scratch + 2 * channel * as;
+    float *sums = lanes + component * AE_LANES; /* [b][component][a][kw] */
     pair_rows(scratch, scratch + channel * as, small);
     const strip strips[AE_WINOGRAD_COMPONENTS] = {
         {upper, small->plane_stride, 2 * small->row_stride, count, groups},
@@ -116,22 +119,22 @@ static void gradient_pairs(float *gradient, const ae_planes *small, const ae_pla
         for (int b = 0; b < bs; ++b) {
             const float *plus = ae_planes_row(large, b, winograd[c].plus - padding) - padding;
             const float *other = ae_planes_row(large, b, winograd[c].other - padding) - padding;
-            float *out = sums + (b * AE_WINOGRAD_COMPONENTS + c) * as * 3;
+            float *out = sums + (b * AE_WINOGRAD_COMPONENTS + c) * component;
             if (c == 1)
-                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, 1,
+                gradient_channels(out, lanes, &strips[c], as, plus, other, 2 * large->row_stride, 1,
                                   ROW_PLUS, 3);
             else
-                gradient_channels(out, &strips[c], as, plus, other, 2 * large->row_stride, 1,
+                gradient_channels(out, lanes, &strips[c], as, plus, other, 2 * large->row_stride, 1,
                                   ROW_MINUS, 3);
         }
     for (int a = 0; a < as; ++a)
         for (int b = 0; b < bs; ++b, gradient += 9)
             for (int kw = 0; kw < 3; ++kw) {
-                const float *s = sums + (b * AE_WINOGRAD_COMPONENTS * as + a) * 3 + kw;
-                float both = 0.5f * (s[3 * as] + s[6 * as]);
+                const float *s = sums + b * AE_WINOGRAD_COMPONENTS * component + a * 3 + kw;
+                float both = 0.5f * (s[component] + s[2 * component]);
                 gradient[kw] += s[0] + both;
-                gradient[3 + kw] += 0.5f * (s[3 * as] - s[6 * as]);
-                gradient[6 + kw] += both + s[9 * as];
+                gradient[3 + kw] += 0.5f * (s[component] - s[2 * component]);
+                gradient[6 + kw] += both + s[3 * component];
             }
 }
 
@@ -151,30 +154,33 @@ static strip whole(const ae_planes *small) {
  * gradient is [as][bs][taps]. */
 static void gradient_tap(float *gradient, const strip *small, int as, int bs,
                          const tap_pixels *pixels, int index, int taps, float *scratch) {
+    float *sums = scratch + tap_sums(as) * AE_LANES;
     for (int b = 0, count; b < bs; b += count) {
         const float *row = pixels->first + b * pixels->channel_stride;
         count = bs - b < TILE_TAPS ? 1 : TILE_TAPS;
         if (count == TILE_TAPS)
-            gradient_channels(scratch, small, as, row, row, pixels->row_stride,
+            gradient_channels(sums, scratch, small, as, row, row, pixels->row_stride,
                               pixels->channel_stride, ROW_ALONE, TILE_TAPS);
         else
-            gradient_channels(scratch, small, as, row, row, pixels->row_stride, 0, ROW_ALONE, 1);
+            gradient_channels(sums, scratch, small, as, row, row, pixels->row_stride, 0, ROW_ALONE,
+                              1);
         for (int a = 0; a < as; ++a)
             for (int j = 0; j < count; ++j)
-                gradient[(a * bs + b + j) * taps + index] += scratch[a * count + j];
+                gradient[(a * bs + b + j) * taps + index] += sums[a * count + j];
     }
 }
 
 /* The same by the TILE_TAPS taps from `index` on that are neighbours in a row. */
 static void gradient_columns(float *gradient, const strip *small, int as, int bs,
                              const tap_pixels *pixels, int index, int taps, float *scratch) {
+    float *sums = scratch + tap_sums(as) * AE_LANES;
     for (int b = 0; b < bs; ++b) {
         const float *row = pixels->first + b * pixels->channel_stride;
-        gradient_channels(scratch, small, as, row, row, pixels->row_stride, 1, ROW_ALONE,
+        gradient_channels(sums, scratch, small, as, row, row, pixels->row_stride, 1, ROW_ALONE,
                           TILE_TAPS);
         for (int a = 0; a < as; ++a)
             for (int j = 0; j < TILE_TAPS; ++j)
-                gradient[(a * bs + b) * taps + index + j] += scratch[a * TILE_TAPS + j];
+                gradient[(a * bs + b) * taps + index + j] += sums[a * TILE_TAPS + j];
     }
 }
 
@@ -213,12 +219,13 @@ static void gradient_strided(float *gradient, const ae_planes *small, const ae_p
 static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     const int out_height = ae_conv_side(conv, height), out_width = ae_conv_side(conv, width);
     const bool t = conv->transposed;
-    const size_t smalls = (size_t)(t ? conv->in_channels : conv->out_channels);
+    const int smalls = t ? conv->in_channels : conv->out_channels;
     const int larges = t ? conv->out_channels : conv->in_channels;
     const int small_height = t ? height : out_height, small_width = t ? width : out_width;
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
-    size_t floats = smalls * TILE_TAPS; /* a tile's sums */
-    if (algorithm == AE_CONV_TILES) {   /* forward and back, whose images differ in size */
+    const size_t sums = (size_t)tap_sums(smalls);
+    size_t floats = sums * (AE_LANES + 1); /* the lanes', and of them */
+    if (algorithm == AE_CONV_TILES) {      /* forward and back, whose images differ in size */
         const size_t forward =
             tiles_scratch(conv->in_channels, conv->out_channels, out_width, conv->kernel);
         const size_t back =
@@ -230,7 +237,8 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     if (algorithm == AE_CONV_PAIRS) {
         const size_t pairs = ((size_t)small_height + 1) / 2;
         const size_t row = ((size_t)small_width + AE_LANES - 1) / AE_LANES * AE_LANES;
-        floats = 2 * smalls * pairs * row + AE_WINOGRAD_COMPONENTS * smalls * (size_t)larges * 3;
+        floats = 2 * (size_t)smalls * pairs * row +
+                 sums * (AE_LANES + AE_WINOGRAD_COMPONENTS * (size_t)larges);
     }
     if (conv->stride > 1)
         floats += unshuffled_floats(larges, t ? out_height : height, t ? out_width : width);
