@@ -47,7 +47,7 @@ def draw(path, pictures, clean, part):
         axis.imshow(picture[row:row + side, column:column + side], interpolation="nearest")
         axis.set_title(f"{name}, {psnr_db(picture, clean):.1f} dB")
         axis.set_axis_off()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
 
 
 def main():
