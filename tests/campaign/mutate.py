@@ -42,7 +42,7 @@ SUBJECTS = {
     "config": "config|bad_input|command_line|option_effects|paths",
     "comm": "comm|hosts|images|placement|positions|quota|replicas|unlike_ranks",
     "kernels": "kernels|bounds|elementwise|pytorch|same_bits",
-    "team": "gradient|golden|noise|same_bits", "h5": "io|faults|results|schema",
+    "team": "gradient|golden|mask|noise|same_bits|target|task", "h5": "io|faults|results|schema",
     "picture": "picture_(bad|list|read|samples|write)",
     "data": "data|bad_input|cifar10|images|passing_faults",
     "nn": "network|golden|gradient|graph|optimizer|pytorch|weights", "metrics": "metrics|pytorch",

@@ -8,6 +8,10 @@ import time
 import pytest
 import support
 
+sys.path.insert(0, str(support.ROOT / "tests" / "campaign"))
+
+from mutations import read_list
+
 SCRIPT = support.ROOT / "tests" / "campaign" / "mutate.py"
 TREE = {
     "CMakeLists.txt": """
@@ -147,3 +151,12 @@ def test_bad_list(tree):
     (tree / "list").write_text("src/base/tiny.c: what\n* old\n")
     done, text = mutate(tree)
     assert done.returncode == 1 and "'* old'" in text
+
+
+def test_the_list_fits_the_source():
+    """The text that each fault of the project's own list replaces stands once in its file."""
+    faults = list(read_list(SCRIPT.with_name("mutations.txt")))
+    unfit = [f"{fault.file}: {fault.old}" for fault in faults
+             if fault.put_into((support.ROOT / fault.file).read_text()) is None]
+    assert not unfit and len(faults) > 100
+    assert faults[0].put_into("another text") is None
