@@ -227,25 +227,35 @@ static const char *source_of(const ae_settings *settings) {
     return settings->data.train;
 }
 
+static void print_others(const ae_settings *settings) {
+    const bool has_test = settings->data.test[0];
+    const char *inputs = has_test ? settings->data.test : settings->data.train;
+    const char *targets = has_test ? settings->data.other_test : settings->data.other;
+    ae_say("target   the images of %s, one by one; of test images those of %s",
+           settings->data.other, targets);
+    if (strcmp(targets, inputs) != 0)
+        ae_say("test     against these: where they are noisy, PSNR and SSIM don't tell how clean "
+               "outputs are");
+}
+
 /* What outputs are compared with, where that isn't clean images; and what figures then are. */
 static void print_target(const ae_plan *plan) {
     const ae_settings *settings = plan->settings;
     const ae_mask mask = ae_mask_of(settings);
+    const int64_t masked = ae_mask_count(&mask, plan->picture);
     const ae_noise noise = ae_noise_of_test(settings, 0);
     if (settings->train.target == AE_TARGET_CLEAN) return;
     if (settings->data.other[0]) {
-        ae_say("target   the images of %s, one by one; of test images those of %s",
-               settings->data.other,
-               settings->data.test[0] ? settings->data.other_test : settings->data.other);
+        print_others(settings);
         return;
     }
     if (settings->train.target == AE_TARGET_OTHER) {
         ae_say("target   the same images with noise of their own");
         return;
     }
-    ae_say("target   the noisy images themselves, at %lld masked values of each, filled in from %d "
-           "x %d pixels around",
-           (long long)ae_mask_count(&mask, plan->picture), mask.window, mask.window);
+    ae_say("target   the noisy images themselves, at %lld masked value%s of each, filled in from "
+           "%d x %d pixels around",
+           (long long)masked, plural(masked), mask.window, mask.window);
     if (plan->validation_images > 0)
         ae_say("validate against noisy pixels at fixed masks: which epoch is better, it tells; how "
                "far outputs are from clean images, it doesn't");

@@ -106,7 +106,7 @@ def test_outputs_are_compared_with_the_others(tmp_path):
     arrays = write_stack(tmp_path)
     done, folder = trained(tmp_path, {**OTHER, "output.reconstructions": TESTS})
     assert ("target   the images of stack.h5:/second, one by one; of test images those of "
-            "stack.h5:/clean\n") in done.stdout
+            f"stack.h5:/clean\n{AGAINST_THESE}") in done.stdout
     low, high = arrays["train"].min(), arrays["train"].max()  # the range of the images themselves
     with h5py.File(folder / "results.h5", "r") as file:
         shown = {name: file["reconstructions"][name][:, 0] for name in ("clean", "noisy")}
@@ -235,6 +235,7 @@ def test_targets_have_noise_of_their_own(tmp_path):
 MASKED = {"train.target": "masked", "mask.percent": 2}
 CANT_TELL = "validate against noisy pixels at fixed masks"
 AS_THEY_ARE = "test     against the test images as they are"
+AGAINST_THESE = "test     against these: where they are noisy"
 
 
 def test_masks_are_of_the_sample(tmp_path):
@@ -259,6 +260,11 @@ def test_what_figures_tell_is_said_where_it_is_so(tmp_path):
     write_stack(tmp_path)
     said = trained(tmp_path, {**MASKED, "noise.test_sigma": 0.1})[0].stdout
     assert CANT_TELL not in said and AS_THEY_ARE not in said
+    assert AGAINST_THESE not in trained(tmp_path, {**OTHER, "data.other_test": "stack.h5:/test"})[0].stdout
+    assert AGAINST_THESE in trained(tmp_path, {**OTHER, "data.test": "", "data.other_test": "",
+                                               "data.test_fraction": 0.2, "data.train_images": 40,
+                                               "data.test_images": 9})[0].stdout
+    assert "at 1 masked value of each" in trained(tmp_path, {**MASKED, "mask.percent": 0.2})[0].stdout
     assert "target " not in trained(tmp_path, {})[0].stdout
 
 
