@@ -49,7 +49,8 @@ def row(name, folder):
     with h5py.File(folder / "results.h5", "r") as file:
         epochs, levels, config = file["epochs"], file["levels"], file["config"].attrs
         sigmas, psnr, ssim = levels["sigma"][()], levels["psnr_db"][-1], levels["ssim"][-1]
-        images = pathlib.Path(config["data.test"]).name or config["data.source"]
+        is_of_files = config["data.source"] == "pictures"
+        images = pathlib.Path(config["data.test"]).name if is_of_files else config["data.source"]
         return [f"`{name}.ini`", str(parameter_count(folder / "model.h5")), images,
                 " / ".join(f"{sigma:.3g}" for sigma in sigmas),
                 " / ".join(f"{value:.2f}" for value in psnr),

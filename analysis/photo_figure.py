@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws a picture with noise, and what a trained network makes of it.
 
-usage: photo_figure.py PICTURE.png MODEL.h5 OUT.png [--sigma S] [--part ROW COLUMN SIDE]
+usage: photo_figure.py PICTURE MODEL.h5 OUT.png [--sigma S] [--part ROW COLUMN SIDE]
 
 The noise is Gaussian, of standard deviation S of the pixel range (default: 25/255), added once and
 rounded to the picture's 8 bits; `ae_dist apply` then knows the noisy picture alone. PSNR is over the
@@ -21,8 +21,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def read(path):
-    """[row][column][3], from 0 to 1."""
-    return plt.imread(path)[..., :3].astype(np.float64)
+    """[row][column][3], from 0 to 1, of an 8-bit picture, grey or colour; a PNG may have 16 bits."""
+    pixels = plt.imread(path)
+    if pixels.ndim == 2:
+        pixels = np.dstack([pixels] * 3)
+    highest = 255 if pixels.dtype == np.uint8 else 1  # of PNG it makes floats
+    return pixels[..., :3].astype(np.float64) / highest
 
 
 def psnr_db(image, clean):
@@ -33,9 +37,9 @@ def denoise(noisy, model):
     """What the program makes of the noisy picture, [row][column][3] from 0 to 1."""
     with tempfile.TemporaryDirectory() as folder:
         plt.imsave(f"{folder}/noisy.png", noisy)
-        subprocess.run(["mpirun", "-np", "1", ROOT / "build" / "ae_dist", "apply", model,
-                        f"{folder}/noisy.png", "-o", f"{folder}/clean"], check=True,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        subprocess.run([ROOT / "build" / "ae_dist", "apply", model, f"{folder}/noisy.png", "-o",
+                        f"{folder}/clean"], check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL)
         return read(f"{folder}/clean/noisy.png")
 
 

@@ -25,7 +25,7 @@ def copy(tmp_path):
     (tmp_path / "build" / "ae_dist").symlink_to(Path(support.PROGRAM).resolve())
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     (tmp_path / "analysis").mkdir()
-    for name in ("recipes.py", "models.py"):
+    for name in ("recipes.py", "models.py", "photo_figure.py"):
         shutil.copy(ROOT / "analysis" / name, tmp_path / "analysis")
     return tmp_path
 
@@ -82,9 +82,11 @@ def test_models(copy):
     options = [word for option in TINY for word in ("--set", option)]
     readme = copy / "configs" / "models" / "README.md"
     before = readme.read_text()
-    shipped = script(copy, "models.py", "out", "denoise_5min", "--ranks", "2", "--ship", *options)
+    shipped = script(copy, "models.py", "out", "denoise_5min", "--ranks", "2", "--ship", *options,
+                     "--set", "data.test=photos")  # which these images aren't of
     assert shipped.returncode == 0, shipped.stderr
-    table = [line for line in readme.read_text().splitlines() if line.startswith("| `denoise_5min.ini` | 113 |")]
+    table = [line for line in readme.read_text().splitlines()
+             if line.startswith("| `denoise_5min.ini` | 113 | deadleaves |")]
     assert len(table) == 1 and table[0] in shipped.stdout
     assert readme.read_text().partition("<!--")[0] == before.partition("<!--")[0]
     again = script(copy, "models.py", "other", "denoise_5min", "--ranks", "1", *options)
@@ -92,6 +94,24 @@ def test_models(copy):
     other = script(copy, "models.py", "third", "denoise_5min", "--ranks", "1", *options, "--set",
                    "run.seed=1")
     assert other.returncode == 1 and "denoise_5min.h5 has other parameters" in other.stderr
+
+
+def test_photo_figure(copy):
+    """Of a grey picture as of three equal channels, and of a JPEG as of its pixels in a PNG."""
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+    grey = np.random.default_rng(0).integers(100, 156, (20, 24)).astype(np.uint8)
+    support.write_png(copy / "grey.png", grey)
+    support.write_png(copy / "same.png", np.dstack([grey] * 3))
+    pyplot.imsave(copy / "photo.jpg", np.dstack([grey, grey // 2, grey // 3]))
+    support.write_png(copy / "pixels.png", pyplot.imread(copy / "photo.jpg"))
+    for given in ("grey.png", "same.png", "photo.jpg", "pixels.png"):
+        done = script(copy, "photo_figure.py", given, ROOT / "configs" / "models" / "photo_grey.h5",
+                      f"figure_{given}.png")
+        assert done.returncode == 0, done.stderr
+    drawn = {path.name: path.read_bytes() for path in copy.glob("figure_*")}
+    assert drawn["figure_grey.png.png"] == drawn["figure_same.png.png"]
+    assert drawn["figure_photo.jpg.png"] == drawn["figure_pixels.png.png"]
+    assert len(set(drawn.values())) == 2
 
 
 # ---- what is shipped ----
