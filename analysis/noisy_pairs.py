@@ -3,9 +3,9 @@
 
 usage: noisy_pairs.py PICTURES... -o FILE.h5 [--sigma 25/255] [--copies 2] [--side N] [--grey] [--seed N]
 
-PICTURES are files that Pillow reads, or folders of them. FILE.h5 gets them as /clean, and as /noisy1,
-/noisy2 and so on with Gaussian noise of their own, which isn't clipped: floats of shape (image, channel,
-row, column), where 0 is black and 1 white, in the order of the files' names. With --side each picture is
+PICTURES are files of 8 bits that Pillow reads, or folders of them. FILE.h5 gets them as /clean, and as
+/noisy1, /noisy2 and so on with Gaussian noise of their own, which isn't clipped: floats of shape (image,
+channel, row, column), where 0 is black and 1 white, in the order of the files' names. With --side each picture is
 cut into squares of that side, from its upper left; else all must be of one size. A copy's noise depends
 on the seed, its number and the picture alone. To train on them (configs/noise2noise.ini):
 
@@ -16,6 +16,7 @@ on the seed, its number and the picture alone. To train on them (configs/noise2n
 """
 
 import argparse
+import math
 import pathlib
 import sys
 
@@ -27,7 +28,13 @@ from PIL import Image, UnidentifiedImageError
 def sigma_of(text):
     """0.1, or 25/255."""
     number, _, divisor = text.partition("/")
-    return float(number) / float(divisor or 1)
+    try:
+        sigma = float(number) / float(divisor or 1)
+    except (ValueError, ZeroDivisionError):
+        sigma = math.nan
+    if not 0 <= sigma < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0, such as 0.1 or 25/255")
+    return sigma
 
 
 def files_of(paths):
@@ -41,6 +48,8 @@ def files_of(paths):
 def read(path, is_grey):
     """Channel, row, column, in [0, 1]."""
     with Image.open(path) as image:
+        if image.mode[0] in "IF":  # Pillow would clip these to 0 and 255
+            raise OSError("its values have more than 8 bits: convert it to 8")
         pixels = np.asarray(image.convert("L" if is_grey else "RGB"), np.float32) / 255
     return pixels[None] if is_grey else pixels.transpose(2, 0, 1)
 

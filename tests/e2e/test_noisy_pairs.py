@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import ROOT, run, write_png
 
-pytest.importorskip("PIL")  # with which it reads pictures
+Image = pytest.importorskip("PIL.Image")  # with which it reads pictures
 
 
 def make(folder, *arguments, expect=0):
@@ -61,6 +61,14 @@ def test_refused(tmp_path):
     assert "1.png is of another size than those before it: set --side" in make(
         tmp_path, "pictures", expect=1)
     assert "0.png has no square of 31 pixels" in make(tmp_path, "pictures", "--side", "31", expect=1)
+    for sigma in ("grey", "1/0", "-0.1", "nan"):
+        assert "no number from 0, such as 0.1 or 25/255" in make(
+            tmp_path, "pictures", "--side", "30", f"--sigma={sigma}", expect=2)
+    for values in (np.full((40, 30), 40000, np.uint16), np.full((40, 30), 0.5, np.float32)):
+        Image.fromarray(values).save(tmp_path / "pictures" / "2.tif")
+        assert "2.tif: its values have more than 8 bits" in make(
+            tmp_path, "pictures", "--side", "30", expect=1)
+    (tmp_path / "pictures" / "2.tif").unlink()
     (tmp_path / "pictures" / "2.png").write_text("no picture")
     assert "2.png: cannot identify" in make(tmp_path, "pictures", "--side", "30", expect=1)
 
