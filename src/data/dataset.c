@@ -81,7 +81,7 @@ static ae_status describe_others(ae_dataset *others, const ae_dataset *like) {
     if (status == AE_OK) return ae_others_check(others, like);
     snprintf(message, sizeof message, "%s", ae_message());
     return ae_fail(status,
-                   "of data.other, as of data.train, and data.other_test, as of data.test: %s",
+                   "data.other or data.other_test: %s",
                    message);
 }
 

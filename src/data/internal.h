@@ -25,7 +25,8 @@ ae_image_place *ae_dataset_places(const ae_dataset *dataset);
 uint8_t *ae_dataset_records(const ae_dataset *dataset);
 
 /* Are they alike but for their pixels, so that each image of `others` can be the other to that of
- * `like` of its number? Of what was found of both. Local. AE_ERROR_DATA: no, and where not. */
+ * `like` of its number? Of what was found of both. Warns where they seem not to belong together.
+ * Local. AE_ERROR_DATA: no, and where not. */
 ae_status ae_others_check(const ae_dataset *others, const ae_dataset *like);
 
 #endif

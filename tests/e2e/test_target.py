@@ -179,10 +179,10 @@ def test_others_that_do_not_match(tmp_path):
     refuse_others(tmp_path, "image 0 (from 0) of 'stack.h5:/second' has 11 x 12 pixels, and image 0 "
                   "(from 0) of 'stack.h5:/train', whose other it is (data.other), 12 x 12",
                   second=second[:, 1:], clean=second[:TESTS])
-    refuse_others(tmp_path, "the images of 'stack.h5:/second' have 1 channels of 8 bits, and those of "
+    refuse_others(tmp_path, "the images of 'stack.h5:/second' have 1 channel of 8 bits, and those of "
                   "'stack.h5:/train', whose others they are (data.other), 1 of 32-bit floats",
                   second=second.astype(np.uint8), clean=second[:TESTS].astype(np.uint8))
-    refuse_others(tmp_path, "of data.other, as of data.train, and data.other_test, as of data.test: ",
+    refuse_others(tmp_path, "data.other or data.other_test: ",
                   "'nothing.h5'", options={"data.other": "nothing.h5:/a"})
     assert not (tmp_path / "run").exists()
     second[3, 4, 5] = np.nan
@@ -210,6 +210,26 @@ def test_pictures_go_with_their_others(tmp_path):
     (tmp_path / "b" / "other07.png").unlink()
     assert_refused(run(tmp_path, "small.ini", expect=None), DATA, "'b' has 11 images, and 'a', whose "
                    "others they are (data.other), 12")
+
+
+def test_pictures_that_may_not_belong_together(tmp_path):
+    """In the order of names 10 is before 2; and an image has nothing to learn from itself."""
+    options = {**STACK, "data.source": "pictures", "data.train": "a", "data.test": "a",
+               "data.train_images": 0, "data.test_images": 0, "train.target": "other",
+               "train.batch": 4, "data.other_test": "a"}
+    for folder, form in (("a", "{:02}.png"), ("b", "p{}.png")):
+        (tmp_path / folder).mkdir()
+        for index in range(12):
+            pixels = np.random.default_rng(index).integers(0, 256, (12, 12), np.uint8)
+            support.write_png(tmp_path / folder / form.format(index), pixels)
+    unlike, _ = trained(tmp_path, {**options, "data.other": "b"})
+    assert unlike.text.count("ae_dist: warning: ") == 1
+    assert "'b/p10.png' is taken for the other (data.other) to 'a/02.png'" in unlike.text
+    alike, _ = trained(tmp_path, {**options, "data.other": "a"})
+    assert alike.text.count("ae_dist: warning: ") == 1
+    assert "data.other is data.train, 'a': without noise" in alike.text
+    noisy, _ = trained(tmp_path, {**options, "data.other": "a", "noise.sigma": 0.1})
+    assert "warning" not in noisy.text
 
 
 # ---- noise of its own, and masks ----
