@@ -54,7 +54,8 @@ class Run:
                 if h5py.check_string_dtype(column.dtype) is None
             }
             last = {name: file["provenance"][name][-1] for name in ("ranks", "threads")}
-            self.workers = f"{last['ranks']} ranks, {last['threads']} threads in all"
+            counts = (f"{last[name]} {name.rstrip('s') if last[name] == 1 else name}" for name in last)
+            self.workers = f"{', '.join(counts)} in all"
             inputs = file["test"].get("input_psnr_db")
             self.input_psnr_db = None if inputs is None else inputs[()]
             self.levels = {name: item[()] for name, item in file.get("levels", {}).items()}

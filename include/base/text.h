@@ -23,6 +23,11 @@ bool ae_text_is_odd_quote(uint32_t code);
  * copy is cut, between characters, to `size` bytes with the final NUL; size >= 1. */
 void ae_text_show(char *shown, size_t size, const char *text);
 
+/* "s" for a plural: 1 rank, 2 ranks. */
+static inline const char *ae_plural(int64_t count) {
+    return count == 1 ? "" : "s";
+}
+
 /* Room for ae_text_quote() of a text of so many bytes. */
 #define AE_TEXT_QUOTED_SIZE(bytes) (4 * (size_t)(bytes) + 3)
 

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "base/timer.h"
 #include "base/watchdog.h"
 #include "comm/placement.h"
@@ -394,13 +395,14 @@ static void say_plan(const command *c, const ae_placement *placement) {
     char noise[AE_NOISE_TEXT_SIZE] = "without noise";
     for (int64_t i = 0; i < c->inputs.count; ++i) before += c->owner[i] == DONE_BEFORE;
     if (!ae_noise_is_none(&file->noise)) ae_noise_text(noise, &file->noise);
-    ae_say("model    %s: %d channels, epoch %lld, %s, hash %s", file->path, file->channels,
-           (long long)file->epoch, noise, file->parameters_hash);
-    ae_say("files    %lld, of them %lld done before; %d ranks, %d threads, %s; tiles of %d, "
+    ae_say("model    %s: %d channel%s, epoch %lld, %s, hash %s", file->path, file->channels,
+           ae_plural(file->channels), (long long)file->epoch, noise, file->parameters_hash);
+    ae_say("files    %lld, of them %lld done before; %d rank%s, %d thread%s, %s; tiles of %d, "
            "%.0f MB a rank",
            (long long)c->inputs.count, (long long)before, ae_comm_size(c->comm),
-           placement->total_threads, c->model.kernels->name, ae_tiles_side(c->shop.tiles),
-           (double)c->options.memory / 1e6);
+           ae_plural(ae_comm_size(c->comm)), placement->total_threads,
+           ae_plural(placement->total_threads), c->model.kernels->name,
+           ae_tiles_side(c->shop.tiles), (double)c->options.memory / 1e6);
 }
 
 static void say_datasets(const command *c) {

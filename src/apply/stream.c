@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "h5/stack.h"
 #include "io/run_folder.h"
 
@@ -68,7 +69,7 @@ void ae_input_say_dataset(const ae_input *input, const char *axes, int channels)
     snprintf(sides, sizeof sides, "%lld x %lld (%s)", (long long)info.height, (long long)info.width,
              info.axes);
     ae_say("dataset  %s:%s: %lld %s picture%s of %s", input->path, input->dataset,
-           (long long)info.pictures, kind, info.pictures == 1 ? "" : "s", sides);
+           (long long)info.pictures, kind, ae_plural(info.pictures), sides);
     if (info.height <= THIN || info.width <= THIN)
         ae_warn("%s:%s has pictures of %s; if one of these sides is the channels, give it four "
                 "dimensions, a single picture too, and say with --axes which they are",

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "base/timer.h"
 #include "bench.h"
 #include "comm/placement.h"
@@ -193,7 +194,7 @@ void ae_bench_team_print(const ae_bench_team *team) {
         printf("and %d more, which --json tells\n", team->ranks - RANKS_SHOWN);
     printf("\nstep of %d rank%s, %d thread%s in all, batch %lld: %.0f images/s, %.1f %% of the "
            "ranks' peaks, %.1f %% of their images by themselves\n",
-           team->ranks, team->ranks == 1 ? "" : "s", team->threads, team->threads == 1 ? "" : "s",
+           team->ranks, ae_plural(team->ranks), team->threads, ae_plural(team->threads),
            (long long)team->batch, team->images_per_s, 100 * team->fraction_of_peak,
            100 * team->efficiency);
     printf("multiply-adds of an image: %.1f M, for which %.1f M multiplications are done\n",

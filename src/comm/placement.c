@@ -10,6 +10,7 @@
 #include "base/environment.h"
 #include "base/launcher.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "comm/cores.h"
 #include "comm/internal.h"
 #include "comm/quota.h"
@@ -165,10 +166,6 @@ static const char *binding(char *text, size_t size, bool numbered) {
     return text;
 }
 
-static const char *plural(int count) {
-    return count == 1 ? "" : "s";
-}
-
 static void warn_of_idle_cores(const ae_placement *placement) {
     char variables[256];
     const char *is = placement->idle_cores == 1 ? "core is" : "cores are";
@@ -192,13 +189,13 @@ void ae_placement_warn(const ae_placement *placement) {
         ae_warn("%s binds %d threads to %d core%s and none to %d more; unset it, or have mpirun "
                 "give each rank cores of its own: --map-by slot:PE=n --bind-to core",
                 binding(variables, sizeof variables, false)[0] ? variables : "OpenMP", threads,
-                cores, plural(cores), placement->empty_cores);
+                cores, ae_plural(cores), placement->empty_cores);
     else if (has_quota && threads > placement->quota_cores && threads > 1)
         ae_warn("%d threads share the time of %.3g core%s, the CPU quota of their control groups; "
                 "fewer ranks (mpirun -np), or a lower OMP_NUM_THREADS, are faster",
-                threads, placement->quota_cores, plural(placement->quota_cores == 1 ? 1 : 2));
+                threads, placement->quota_cores, ae_plural(placement->quota_cores == 1 ? 1 : 2));
     else if (threads > cores + (may_spread ? placement->idle_cores : 0))
         ae_warn("%d threads share %d core%s; fewer ranks (mpirun -np), or a lower OMP_NUM_THREADS, "
                 "are faster",
-                threads, cores, plural(cores));
+                threads, cores, ae_plural(cores));
 }

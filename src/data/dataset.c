@@ -80,9 +80,7 @@ static ae_status describe_others(ae_dataset *others, const ae_dataset *like) {
     ae_status status = describe(others);
     if (status == AE_OK) return ae_others_check(others, like);
     snprintf(message, sizeof message, "%s", ae_message());
-    return ae_fail(status,
-                   "data.other or data.other_test: %s",
-                   message);
+    return ae_fail(status, "data.other or data.other_test: %s", message);
 }
 
 /* `like`: NULL, or whose others it is. Collective. */

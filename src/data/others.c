@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/text.h"
 #include "data/internal.h"
 
 static const char *path_of(const ae_dataset *dataset, bool is_test) {
@@ -18,9 +19,9 @@ static ae_status check_kind(const ae_dataset *others, const ae_dataset *like) {
         AE_ERROR_DATA,
         "the images of '%s' have %d channel%s of %s, and those of '%s', whose others they "
         "are (data.other), %d of %s: give both the same numbers, of the same range",
-        path_of(others, false), its->train.shape.channels,
-        its->train.shape.channels == 1 ? "" : "s", ae_sample_name(its->type), path_of(like, false),
-        wanted->train.shape.channels, ae_sample_name(wanted->type));
+        path_of(others, false), its->train.shape.channels, ae_plural(its->train.shape.channels),
+        ae_sample_name(its->type), path_of(like, false), wanted->train.shape.channels,
+        ae_sample_name(wanted->type));
 }
 
 static ae_status refuse_size(const ae_dataset *others, const ae_dataset *like, int64_t number) {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/stop.h"
+#include "base/text.h"
 #include "base/watchdog.h"
 #include "data/source.h"
 #include "picture/picture.h"
@@ -107,8 +108,8 @@ static ae_status take_kind(ae_data_info *info, const header *h, const ae_setting
     const int channels = channels_of(h, settings);
     if (channels != info->train.shape.channels)
         return ae_fail(AE_ERROR_DATA,
-                       "'%s' has %d channels and '%s' has %d; data.channels = 1 makes all grey",
-                       path, channels, first, info->train.shape.channels);
+                       "'%s' has %d channel%s and '%s' has %d; data.channels = 1 makes all grey",
+                       path, channels, ae_plural(channels), first, info->train.shape.channels);
     if ((type == AE_SAMPLE_F32) != (info->type == AE_SAMPLE_F32))
         return ae_fail(AE_ERROR_DATA,
                        "'%s' holds %s and '%s' %s; convert them to integers, or to floating point",

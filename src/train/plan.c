@@ -6,6 +6,7 @@
 
 #include "base/build.h"
 #include "base/log.h"
+#include "base/text.h"
 
 /* ---- made ---- */
 
@@ -187,11 +188,6 @@ ae_status ae_plan_fail_diverged(const ae_plan *plan, int64_t epoch, int64_t step
 
 /* ---- told ---- */
 
-/* "1 rank", "2 ranks". */
-static const char *plural(int64_t count) {
-    return count == 1 ? "" : "s";
-}
-
 /* Fewest and most blocks of a full batch, or of the only one, that a rank has. */
 static void blocks_of_ranks(const ae_plan *plan, int64_t *fewest, int64_t *most) {
     *fewest = *most = shard_of(plan, 0, 0).blocks;
@@ -255,7 +251,7 @@ static void print_target(const ae_plan *plan) {
     }
     ae_say("target   the noisy images themselves, at %lld masked value%s of each, filled in from "
            "%d x %d pixels around",
-           (long long)masked, plural(masked), mask.window, mask.window);
+           (long long)masked, ae_plural(masked), mask.window, mask.window);
     if (plan->validation_images > 0)
         ae_say("validate against noisy pixels at fixed masks: which epoch is better, it tells; how "
                "far outputs are from clean images, it doesn't");
@@ -284,7 +280,7 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
     const ae_noise training = ae_noise_of_training(settings);
     ae_say("steps    %lld epoch%s on clean images, then %lld with %s, in blocks of %lld: "
            "%lld steps each, %lld images a step",
-           (long long)settings->train.pretrain_epochs, plural(settings->train.pretrain_epochs),
+           (long long)settings->train.pretrain_epochs, ae_plural(settings->train.pretrain_epochs),
            (long long)settings->train.epochs, ae_noise_text(noise, &training),
            (long long)plan->block, (long long)plan->steps_per_epoch,
            (long long)settings->train.batch);
@@ -294,14 +290,14 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
              (long long)most);
     ae_say("workers  %d rank%s x %d thread%s (%d in all) on %d core%s of %d host%s (%s); %s blocks "
            "of a step a rank; kernels %s",
-           ranks, plural(ranks), placement->threads, plural(placement->threads),
-           placement->total_threads, placement->total_cores, plural(placement->total_cores),
-           ae_comm_node_count(comm), plural(ae_comm_node_count(comm)), ae_comm_hosts(comm), range,
-           model->kernels->name);
+           ranks, ae_plural(ranks), placement->threads, ae_plural(placement->threads),
+           placement->total_threads, placement->total_cores, ae_plural(placement->total_cores),
+           ae_comm_node_count(comm), ae_plural(ae_comm_node_count(comm)), ae_comm_hosts(comm),
+           range, model->kernels->name);
     if (placement->quota_cores > 0)
         ae_say("quota    the time of %.3g core%s, by the CPU quota of the ranks' control groups "
                "(cgroups)",
-               placement->quota_cores, plural(placement->quota_cores == 1 ? 1 : 2));
+               placement->quota_cores, ae_plural(placement->quota_cores == 1 ? 1 : 2));
 }
 
 /* "3 x 32 x 32", "1 x different sizes". */
@@ -349,5 +345,5 @@ void ae_plan_warn(const ae_plan *plan) {
     if (placement->total_threads > blocks)
         ae_warn("a step has %lld block%s of images for %d threads, the others wait; raise "
                 "train.batch, lower train.block, or start fewer",
-                (long long)blocks, plural(blocks), placement->total_threads);
+                (long long)blocks, ae_plural(blocks), placement->total_threads);
 }
