@@ -187,7 +187,7 @@ def test_more_images_than_there_are(tmp_path, source, key, number, limit):
 FILE_FAULTS = {
     "unknown key": ("[train]\nbatchsize = 3\n",
                     ["x.ini:2", "unknown key batchsize in [train]", "the nearest is [train] batch;",
-                     "allowed in [train]: pretrain_epochs, epochs, batch, block, loss"]),
+                     "allowed in [train]: pretrain_epochs, epochs, batch, block, target, loss"]),
     "key of another section": ("[train]\nlr = 0.1\n", ["x.ini:2", "the nearest is [optimizer] lr"]),
     "unknown section": ("\n[optimiser]\nlr = 0.1\n",
                         ["x.ini:2", "unknown section [optimiser]", "the nearest is [optimizer]"]),

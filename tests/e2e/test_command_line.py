@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import threading
 
+import numpy as np
 import pytest
 import support
 from support import Run, run, write_config
@@ -86,11 +87,15 @@ BENCH = [path for path in SHIPPED if path.parent.name == "bench"]
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_configurations(tmp_path, path):
     """Each is valid, names its run after itself, and is the defaults with what it says."""
+    said = values(path.read_text())
+    if said.get("data.source") == "pictures":  # the networks' channels are those of the pictures
+        for folder in said["data.train"], said["data.test"]:
+            (tmp_path / folder).mkdir(parents=True)
+            support.write_png(tmp_path / folder / "one.png", np.zeros((8, 8, 3), np.uint8))
     (tmp_path / path.name).write_text("")
     defaults = values(run(tmp_path, "--print-config", path.name, ranks=None).stdout)
     found = values(run(tmp_path, "--print-config", path, ranks=None).stdout)
     assert found["run.dir"] == f"runs/{path.stem}"
-    said = values(path.read_text())
     changed = {key for key in found if found[key] != defaults[key]}
     changed -= {"noise.test_sigma", "noise.test_level"}  # which follow others
     assert changed <= said.keys() <= found.keys()
