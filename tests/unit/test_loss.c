@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "each_path.h"
 #include "rig.h"
 
 static float *copy(const float *values, size_t count) {
@@ -176,16 +177,6 @@ static void check_masked_loss(int path) {
     close_rig(&r);
 }
 
-static void for_each_path(void (*check)(int path)) {
-    for (int path = 0; path < ae_kernels_count(); ++path)
-        if (ae_kernels_at(path)) check(path);
-}
-
-#define ON_EACH_PATH(name)                                                                         \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        for_each_path(check_##name);                                                               \
-    }
 ON_EACH_PATH(differences)
 ON_EACH_PATH(losses)
 ON_EACH_PATH(masked_loss)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "each_path.h"
 #include "rig.h"
 
 #include "base/fixed.h"
@@ -278,16 +279,6 @@ static void test_range(void **state) {
     }
 }
 
-static void for_each_path(void (*check)(int path)) {
-    for (int path = 0; path < ae_kernels_count(); ++path)
-        if (ae_kernels_at(path)) check(path);
-}
-
-#define ON_EACH_PATH(name)                                                                         \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        for_each_path(check_##name);                                                               \
-    }
 ON_EACH_PATH(pack)
 ON_EACH_PATH(reuse)
 ON_EACH_PATH(path)

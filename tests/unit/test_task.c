@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "each_path.h"
 #include "team/task.h"
 
 enum { CHANNELS = 2, TALL = 19, WIDE = 23, SIDE = 17, VALUES = CHANNELS * SIDE * SIDE };
@@ -77,7 +78,8 @@ static loaded *load_plain(const ae_kernels *kernels) {
 }
 
 /* The other image's same pixels, whatever the noise on the input. */
-static void check_others(const ae_kernels *kernels) {
+static void check_others(int path) {
+    const ae_kernels *kernels = ae_kernels_at(path);
     loaded *plain = load_plain(kernels);
     for (int noisy = 0; noisy < 2; ++noisy) {
         const ae_task task = {.images = images_of(image),
@@ -97,7 +99,8 @@ static void check_others(const ae_kernels *kernels) {
 
 /* Noise of its own on the target: the input's isn't touched, neither is like the other, and it is
  * the noise of its stream. */
-static void check_target_noise(const ae_kernels *kernels) {
+static void check_target_noise(int path) {
+    const ae_kernels *kernels = ae_kernels_at(path);
     ae_task task = {.images = images_of(image), .noise = noise_of(0.5)};
     loaded *one = load(&task, kernels);
     task.target_noise = noise_of(0.5);
@@ -121,7 +124,8 @@ static void check_target_noise(const ae_kernels *kernels) {
 }
 
 /* The target's numbers are the noisy input from before; the noise is what it was without a mask. */
-static void check_mask(const ae_kernels *kernels) {
+static void check_mask(int path) {
+    const ae_kernels *kernels = ae_kernels_at(path);
     ae_task task = {.images = images_of(image), .noise = noise_of(0.5)};
     loaded *noisy = load(&task, kernels);
     task.mask = (ae_mask){0.02, 5, AE_MASK_FILL_UNIFORM};
@@ -139,12 +143,6 @@ static void check_mask(const ae_kernels *kernels) {
     free(l);
 }
 
-#define ON_EACH_PATH(name)                                                                         \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        for (int path = 0; path < ae_kernels_count(); ++path)                                      \
-            if (ae_kernels_at(path)) check_##name(ae_kernels_at(path));                            \
-    }
 ON_EACH_PATH(others)
 ON_EACH_PATH(target_noise)
 ON_EACH_PATH(mask)
