@@ -19,18 +19,14 @@ static inline void apply_kind(float *restrict x, const float *restrict gate, ae_
 /* x[count] = epilogue(x); the gate's are those beside them. */
 static void apply_row(float *x, const float *gate, const ae_epilogue *epilogue, int count) {
     switch (epilogue->kind) {
-    case AE_EPILOGUE_RELU:
-        apply_kind(x, NULL, AE_EPILOGUE_RELU, 0, count);
+#define APPLY_KIND(kind)                                                                           \
+    case kind:                                                                                     \
+        apply_kind(x, gate, kind, epilogue->slope, count);                                         \
         break;
-    case AE_EPILOGUE_LEAKY:
-        apply_kind(x, NULL, AE_EPILOGUE_LEAKY, epilogue->slope, count);
-        break;
-    case AE_EPILOGUE_GATE:
-        apply_kind(x, gate, AE_EPILOGUE_GATE, 0, count);
-        break;
-    case AE_EPILOGUE_LEAKY_GATE:
-        apply_kind(x, gate, AE_EPILOGUE_LEAKY_GATE, epilogue->slope, count);
-        break;
+        APPLY_KIND(AE_EPILOGUE_RELU)
+        APPLY_KIND(AE_EPILOGUE_LEAKY)
+        APPLY_KIND(AE_EPILOGUE_GATE)
+        APPLY_KIND(AE_EPILOGUE_LEAKY_GATE)
     case AE_EPILOGUE_NONE:
         break;
     }

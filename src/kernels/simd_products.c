@@ -82,7 +82,6 @@ INLINE void turn_block_back(const ae_planes *out, const float *pixels, int step,
                             int x, const ae_epilogue *epilogue, ae_epilogue_kind kind) {
     const bool has_gate = kind == AE_EPILOGUE_GATE || kind == AE_EPILOGUE_LEAKY_GATE;
     const float *gate = has_gate ? ae_planes_row(epilogue->gate, c, h) + x : NULL;
-    const ptrdiff_t gate_stride = has_gate ? epilogue->gate->plane_stride : 0;
     const vec slope = vec_set(epilogue->slope);
     const int left = out->width - x;
     const vec_mask mask = vec_first(left < VEC ? left : VEC);
@@ -96,7 +95,7 @@ INLINE void turn_block_back(const ae_planes *out, const float *pixels, int step,
         if (c + k >= out->channels) return;
         vec_store(row, vec_keep(mask, vec_epilogue(kind, slope, v[k], gate)));
         row += out->plane_stride;
-        gate += gate_stride;
+        if (has_gate) gate += epilogue->gate->plane_stride;
     }
 }
 
