@@ -441,8 +441,9 @@ static ae_status conclude(command *c, double begin_s) {
         say_notes(c);
         status = ae_report_write(c->options.out, &c->inputs,
                                  (const char(*)[AE_HASH_TEXT_SIZE])c->keys, &origin);
-        ae_say("done     %lld files, %.1f megapixel in %.1f s: %.1f megapixel/s",
-               (long long)c->counts[COUNT_DONE], pixels / 1e6, seconds, pixels / 1e6 / seconds);
+        ae_say("done     %lld file%s, %.1f megapixel in %.1f s: %.1f megapixel/s",
+               (long long)c->counts[COUNT_DONE], ae_plural(c->counts[COUNT_DONE]), pixels / 1e6,
+               seconds, pixels / 1e6 / seconds);
     }
     status = ae_comm_agree(c->comm, status);
     if (status != AE_OK || c->counts[COUNT_BROKEN] == 0) return status;

@@ -278,12 +278,16 @@ void ae_plan_print(const ae_plan *plan, const ae_comm *comm, const ae_model *mod
            (long long)plan->train_images, validation, (long long)plan->test_images);
     char noise[AE_NOISE_TEXT_SIZE];
     const ae_noise training = ae_noise_of_training(settings);
-    ae_say("steps    %lld epoch%s on clean images, then %lld with %s, in blocks of %lld: "
-           "%lld steps each, %lld images a step",
-           (long long)settings->train.pretrain_epochs, ae_plural(settings->train.pretrain_epochs),
-           (long long)settings->train.epochs, ae_noise_text(noise, &training),
-           (long long)plan->block, (long long)plan->steps_per_epoch,
-           (long long)settings->train.batch);
+    char clean[64] = "";
+    if (settings->train.pretrain_epochs > 0)
+        snprintf(clean, sizeof clean, "%lld epoch%s on clean images, then ",
+                 (long long)settings->train.pretrain_epochs,
+                 ae_plural(settings->train.pretrain_epochs));
+    ae_say("steps    %s%lld epoch%s with %s, in blocks of %lld: %lld steps each, %lld images a "
+           "step",
+           clean, (long long)settings->train.epochs, ae_plural(settings->train.epochs),
+           ae_noise_text(noise, &training), (long long)plan->block,
+           (long long)plan->steps_per_epoch, (long long)settings->train.batch);
     print_target(plan);
     char range[64];
     snprintf(range, sizeof range, fewest == most ? "%lld" : "%lld to %lld", (long long)fewest,
