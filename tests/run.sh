@@ -29,7 +29,7 @@ cd -- "$(dirname -- "$0")/.." && cd -- "$(pwd -P)" || exit
 unset OMP_NUM_THREADS OMP_THREAD_LIMIT AE_KERNELS
 ae_unbind
 ae_count_cores
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 targets=
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 : >"$scratch/summary"
@@ -74,11 +74,13 @@ add_results() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
-# Configures build folder $1 with the cmake arguments that follow, and builds it.
+# Configures build folder $1 with the cmake arguments that follow, and builds $targets there, or all.
 build() {
     directory=$1
     shift
-    ae_configure "$directory" "$@" && cmake --build "$directory" --parallel "$AE_CORES"
+    # shellcheck disable=SC2086 # a list
+    ae_configure "$directory" "$@" &&
+        cmake --build "$directory" --parallel "$AE_CORES" ${targets:+--target $targets}
 }
 
 # Builds the part $1 in build folder $2 with the cmake arguments $3, and runs the tests that the
@@ -149,7 +151,9 @@ run_tsan() {
         skip_part tsan "ThreadSanitizer (clang, libomp-dev, libclang-rt-dev) isn't there"
         return
     fi
+    targets="ae_dist faulty test_stop"
     run_part tsan build-tsan "--preset tsan" -R '^(unit\.stop|whole\..*)$'
+    targets=
 }
 
 run_fuzz() {
@@ -168,8 +172,10 @@ run_mpich() {
     # Ranks that wait spin; threads beside them would take a small machine's cores from them.
     OMP_NUM_THREADS=1
     export OMP_NUM_THREADS
+    targets="ae_dist faulty mpi_tests"
     run_part mpich build-mpich "-S . -B build-mpich -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
         -DMPI_C_COMPILER=mpicc.mpich -DMPI_EXECUTABLE_SUFFIX=.mpich" -L "mpi|whole"
+    targets=
     unset OMP_NUM_THREADS
 }
 
