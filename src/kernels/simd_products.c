@@ -17,47 +17,56 @@ static int columns_of(int columns) {
 
 /* ---- planes to pixels, and back ---- */
 
-/* pixels[k][0..VEC-1] = column x + k of row h of channels [c, c + VEC), k < VEC; zeros outside of
- * the image and in lanes that are no channels. Planes are too many for the processor to see which
- * line it needs next: the next row's are asked for. */
-INLINE void turn_block(float *pixels, int step, const ae_planes *in, int c, int h, int x) {
+/* pixels[k][0..VEC-1] = column x + k of row h of channels [c, c + VEC), k < count; zeros in lanes
+ * that are no channels. Planes are too many for the processor to see which line it needs next: the
+ * next row's are asked for. */
+INLINE void turn_block(float *pixels, int step, const ae_planes *in, int c, int h, int x,
+                       int count) {
     const float *row = ae_planes_row(in, c, h) + x;
-    const int left = in->width - x, channels = in->channels - c;
+    const ptrdiff_t plane = in->plane_stride;
+    const int channels = in->channels - c;
     vec v[VEC];
-    if (left >= VEC && channels >= VEC) {
+    if (count >= VEC && channels >= VEC) {
 #pragma GCC unroll 16
         for (int k = 0; k < VEC; ++k) {
-            v[k] = vec_load(row + k * (ptrdiff_t)in->plane_stride);
-            __builtin_prefetch(row + k * (ptrdiff_t)in->plane_stride + in->row_stride);
+            v[k] = vec_load(row + k * plane);
+            __builtin_prefetch(row + k * plane + in->row_stride);
         }
-    } else {
-        const vec_mask mask = vec_first(left <= 0 ? 1 : left < VEC ? left : VEC);
+        vec_transpose(v);
 #pragma GCC unroll 16
-        for (int k = 0; k < VEC; ++k)
-            v[k] = left <= 0 || k >= channels
-                       ? vec_set(0)
-                       : vec_keep(mask, vec_load(row + k * (ptrdiff_t)in->plane_stride));
+        for (int k = 0; k < VEC; ++k) vec_store(pixels + k * step, v[k]);
+        return;
     }
+#pragma GCC unroll 16
+    for (int k = 0; k < VEC; ++k) v[k] = k < channels ? vec_load(row + k * plane) : vec_set(0);
     vec_transpose(v);
 #pragma GCC unroll 16
-    for (int k = 0; k < VEC; ++k) vec_store(pixels + k * step, v[k]);
+    for (int k = 0; k < VEC; ++k)
+        if (k < count) vec_store(pixels + k * step, v[k]);
 }
 
 /* pixels[row][x][lanes] = rows [row, row + count) and columns [column, column + columns) of the
- * image, zeros outside of it and in lanes that are no channels; columns are rounded up to whole
- * vectors, and pixels lie `step` floats apart, which are fewer lanes or more. */
+ * image, zeros outside of it and in lanes that are no channels; rows are columns_of(columns) pixels
+ * apart, and pixels `step` floats, which are fewer lanes or more. The zeros around the image in
+ * memory aren't read, and rows from their beginning on, where vectors don't cross a cache's lines.
+ */
 static void turn_to_pixels(float *pixels, int step, const ae_planes *in, int row, int count,
                            int column, int columns) {
     const int lanes = at_most(lanes_of(in->channels), step);
     const ptrdiff_t pitch = (ptrdiff_t)columns_of(columns) * step;
+    const int left = at_most(column < 0 ? -column : 0, columns), first = column + left;
+    const int inside = at_most(in->width - first, columns - left);
     for (int h = row; h < row + count; ++h, pixels += pitch) {
-        if (h < 0 || h >= in->height) {
-            memset(pixels, 0, (size_t)pitch * sizeof *pixels);
-            continue;
-        }
+        const bool is_outside = h < 0 || h >= in->height || inside <= 0;
+        float *at = pixels + (ptrdiff_t)(is_outside ? columns : left) * step;
+        memset(pixels, 0, (size_t)(at - pixels) * sizeof *pixels);
+        if (is_outside) continue;
         for (int c = 0; c < lanes; c += VEC)
-            for (int x = 0; x < columns; x += VEC)
-                turn_block(pixels + (ptrdiff_t)x * step + c, step, in, c, h, column + x);
+            for (int x = 0; x < inside; x += VEC)
+                turn_block(at + (ptrdiff_t)x * step + c, step, in, c, h, first + x,
+                           at_most(inside - x, VEC));
+        at += (ptrdiff_t)inside * step;
+        memset(at, 0, (size_t)(columns - left - inside) * (size_t)step * sizeof *pixels);
     }
 }
 
