@@ -17,9 +17,16 @@ static int columns_of(int columns) {
 
 /* ---- planes to pixels, and back ---- */
 
+/* Planes are too many for the processor to see which of their lines it needs next: it is asked for
+ * those of a row that comes so much later that they are there then. */
+enum { ROWS_AHEAD = 4 };
+
+INLINE void ask_for_row(const float *row, const ae_planes *planes) {
+    __builtin_prefetch(row + ROWS_AHEAD * (ptrdiff_t)planes->row_stride);
+}
+
 /* pixels[k][0..VEC-1] = column x + k of row h of channels [c, c + VEC), k < count; zeros in lanes
- * that are no channels. Planes are too many for the processor to see which line it needs next: the
- * next row's are asked for. */
+ * that are no channels. */
 INLINE void turn_block(float *pixels, int step, const ae_planes *in, int c, int h, int x,
                        int count) {
     const float *row = ae_planes_row(in, c, h) + x;
@@ -30,7 +37,7 @@ INLINE void turn_block(float *pixels, int step, const ae_planes *in, int c, int 
 #pragma GCC unroll 16
         for (int k = 0; k < VEC; ++k) {
             v[k] = vec_load(row + k * plane);
-            __builtin_prefetch(row + k * plane + in->row_stride);
+            ask_for_row(row + k * plane, in);
         }
         vec_transpose(v);
 #pragma GCC unroll 16
@@ -102,6 +109,8 @@ INLINE void turn_block_back(const ae_planes *out, const float *pixels, int step,
 #pragma GCC unroll 16
     for (int k = 0; k < VEC; ++k) {
         if (c + k >= out->channels) return;
+        ask_for_row(row, out);
+        if (has_gate) ask_for_row(gate, epilogue->gate);
         vec_store(row, vec_keep(mask, vec_epilogue(kind, slope, v[k], gate)));
         row += out->plane_stride;
         if (has_gate) gate += epilogue->gate->plane_stride;
