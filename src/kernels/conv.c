@@ -151,21 +151,25 @@ static void pack_pairs(float *packed, const float *weight, int out, int in, ptrd
             }
 }
 
+/* A number for each of two channels of output. */
+enum { PACKED_TOGETHER = 2 };
+typedef double both __attribute__((vector_size(PACKED_TOGETHER * sizeof(double))));
+
 /* The sum of weights `first`, first + 2 ... of a line times the powers of a square. */
-static double powers(const double *g, int kernel, int first, double square) {
+static both powers(const both *g, int kernel, int first, double square) {
     int last = first + (kernel - 1 - first) / 2 * 2;
-    double sum = g[last];
+    both sum = g[last];
     while ((last -= 2) >= 0) sum = g[last] + square * sum;
     return sum;
 }
 
 /* The six components of a line of `kernel` weights. */
-static void components_of_line(double u[AE_TILE_SIDE], const double *g, int kernel) {
+static void components_of_line(both u[AE_TILE_SIDE], const both *g, int kernel) {
     const double a = AE_TILE_A, a2 = AE_TILE_A2, of_a = 2 * a2 * (a2 - AE_TILE_B2);
     const double b = AE_TILE_B, b2 = AE_TILE_B2, of_b = 2 * b2 * (b2 - AE_TILE_A2);
-    const double even_a = powers(g, kernel, 0, a2), odd_a = a * powers(g, kernel, 1, a2);
-    const double even_b = powers(g, kernel, 0, b2), odd_b = b * powers(g, kernel, 1, b2);
-    u[0] = g[0] / AE_TILE_PRODUCT;
+    const both even_a = powers(g, kernel, 0, a2), odd_a = a * powers(g, kernel, 1, a2);
+    const both even_b = powers(g, kernel, 0, b2), odd_b = b * powers(g, kernel, 1, b2);
+    u[0] = g[0] / (double)AE_TILE_PRODUCT;
     u[1] = (even_a + odd_a) / of_a;
     u[2] = (even_a - odd_a) / of_a;
     u[3] = (even_b + odd_b) / of_b;
@@ -173,12 +177,15 @@ static void components_of_line(double u[AE_TILE_SIDE], const double *g, int kern
     u[5] = g[kernel - 1];
 }
 
-/* u = the components of a kernel whose weights are `direction` apart from g on. */
-static void components_of_tile(double u[AE_TILE_COMPONENTS], const float *g, int kernel,
-                               int direction) {
-    double down[AE_TILE_SIDE][AE_TILE_SIDE], line[AE_TILE_SIDE];
+/* u = the components of two kernels whose weights are `direction` apart from g and `other` on. */
+static void components_of_tile(both u[AE_TILE_COMPONENTS], const float *g, const float *other,
+                               int kernel, int direction) {
+    both down[AE_TILE_SIDE][AE_TILE_SIDE], line[AE_TILE_SIDE];
     for (int j = 0; j < kernel; ++j) {
-        for (int i = 0; i < kernel; ++i) line[i] = (double)g[direction * (i * kernel + j)];
+        for (int i = 0; i < kernel; ++i) {
+            const int at = direction * (i * kernel + j);
+            line[i] = (both){(double)g[at], (double)other[at]};
+        }
         components_of_line(down[j], line, kernel);
     }
     for (int k = 0; k < AE_TILE_SIDE; ++k) {
@@ -187,16 +194,32 @@ static void components_of_tile(double u[AE_TILE_COMPONENTS], const float *g, int
     }
 }
 
+/* lanes[component] = those of the kernels of `count` <= AE_LANES channels of output, the first
+ * one's weights at g; zeros for channels that there aren't. */
+static void components_of_lanes(float lanes[AE_TILE_COMPONENTS][AE_LANES], const float *g,
+                                int count, int kernel, ptrdiff_t out_stride, int direction) {
+    memset(lanes, 0, AE_TILE_COMPONENTS * sizeof *lanes);
+    for (int oc = 0; oc < count; oc += PACKED_TOGETHER, g += PACKED_TOGETHER * out_stride) {
+        both u[AE_TILE_COMPONENTS];
+        const int together = count - oc < PACKED_TOGETHER ? 1 : PACKED_TOGETHER;
+        components_of_tile(u, g, g + (together - 1) * out_stride, kernel, direction);
+        for (int k = 0; k < AE_TILE_COMPONENTS; ++k)
+            for (int o = 0; o < together; ++o) lanes[k][oc + o] = (float)u[k][o];
+    }
+}
+
 static void pack_tiles(float *packed, const float *weight, int out, int in, int kernel,
                        ptrdiff_t out_stride, ptrdiff_t in_stride, int direction) {
     const size_t component = (size_t)in * ae_lane_channels(out);
-    memset(packed, 0, AE_TILE_COMPONENTS * component * sizeof *packed);
-    for (int ic = 0; ic < in; ++ic)
-        for (int oc = 0; oc < out; ++oc) {
-            double u[AE_TILE_COMPONENTS];
-            components_of_tile(u, weight + oc * out_stride + ic * in_stride, kernel, direction);
-            for (int k = 0; k < AE_TILE_COMPONENTS; ++k)
-                packed[(size_t)k * component + ae_lane_weight(in, oc, ic)] = (float)u[k];
+    for (int oc = 0; oc < out; oc += AE_LANES)
+        for (int ic = 0; ic < in; ++ic) {
+            float lanes[AE_TILE_COMPONENTS][AE_LANES];
+            const int count = out - oc < AE_LANES ? out - oc : AE_LANES;
+            components_of_lanes(lanes, weight + oc * out_stride + ic * in_stride, count, kernel,
+                                out_stride, direction);
+            for (int k = 0; k < AE_TILE_COMPONENTS; ++k) /* whole lines, which lie far apart */
+                memcpy(packed + (size_t)k * component + ae_lane_weight(in, oc, ic), lanes[k],
+                       sizeof lanes[k]);
         }
 }
 
