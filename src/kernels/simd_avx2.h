@@ -91,10 +91,27 @@ static inline void vec_transpose(vec v[VEC]) {
     }
 }
 
-/* sums[0..7] += values[0..7] * scale, rounded to nearest even: one at a time, as AVX2 has no such
- * conversion. */
+/* sums[0..7] += values[0..7] * scale, rounded to nearest even. AVX2 has no such conversion; a sum
+ * of 1.5 * 2^52 and what is below 2^51 has its integer in the last bits. Larger ones are few. */
 static inline void add_rounded(int64_t *sums, const float *values, double scale) {
-    for (int i = 0; i < 8; ++i) sums[i] += _mm_cvtsd_si64(_mm_set_sd((double)values[i] * scale));
+    const __m256d limit = _mm256_set1_pd(0x1p51), shift = _mm256_set1_pd(0x1.8p52);
+    const __m256d sign = _mm256_set1_pd(-0.0), factor = _mm256_set1_pd(scale);
+    const __m256d low = _mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(values)), factor);
+    const __m256d high = _mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(values + 4)), factor);
+    const __m256d largest =
+        _mm256_max_pd(_mm256_andnot_pd(sign, low), _mm256_andnot_pd(sign, high));
+    if (_mm256_movemask_pd(_mm256_cmp_pd(largest, limit, _CMP_LT_OQ)) != 0xf) {
+        for (int i = 0; i < 8; ++i)
+            sums[i] += _mm_cvtsd_si64(_mm_set_sd((double)values[i] * scale));
+        return;
+    }
+    const __m256d halves[2] = {low, high};
+    for (int h = 0; h < 2; ++h) {
+        __m256i *at = (__m256i *)(sums + 4 * h);
+        const __m256i shifted = _mm256_castpd_si256(_mm256_add_pd(halves[h], shift));
+        const __m256i number = _mm256_sub_epi64(shifted, _mm256_castpd_si256(shift));
+        _mm256_storeu_si256(at, _mm256_add_epi64(_mm256_loadu_si256(at), number));
+    }
 }
 
 /* Numbers of 32 bits in the lower halves of 64-bit lanes; the upper halves may hold anything. */

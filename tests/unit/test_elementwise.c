@@ -238,12 +238,16 @@ static void test_add_fixed(void **state) {
     a[5] = b[5] = 77;
     const double bound = ae_fixed_bound(AE_FIXED_K, 100);
     values[1] = 1.5f, values[2] = -0x1p-41f, values[3] = 0x1.8p-40f;
+    values[8] = 0x1p11f, values[17] = -0x1p11f; /* a path may take them another way from here on */
+    values[24] = nextafterf(0x1p11f, 0), values[25] = -values[24];
     assert_int_equal(reference->add_fixed(a, values, N, AE_FIXED_K, bound), 0);
     assert_int_equal(tested->add_fixed(b, values, N, AE_FIXED_K, bound), 0);
     assert_true(same_bits(a, b, sizeof a));
     assert_true(a[1] == 3ll << 39);
     assert_true(a[2] == 0); /* a tie, to even */
     assert_true(a[3] == 2);
+    assert_true(b[8] == 1ll << 51 && b[17] == -b[8]);
+    assert_true(b[24] == (1ll << 51) - (1ll << 27) && b[25] == -b[24]);
     const float bad[] = {NAN, INFINITY, -INFINITY, 2e5f, -2e5f};
     for (int i = 0; i < 5; ++i) {
         values[N - 1] = bad[i];
