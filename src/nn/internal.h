@@ -32,8 +32,9 @@ struct ae_network {
     ae_parameter parameter[2 * AE_NODES_MAX];
     ae_node_weights weights[AE_NODES_MAX];
     bool needs_gradient[AE_NODES_MAX + 1]; /* images that parameters lie behind */
-    bool is_gated[AE_NODES_MAX + 1]; /* images whose ReLU's gate is the work of their only reader,
-                                        a convolution */
+    int gate_node[AE_NODES_MAX + 1]; /* whose work an image's ReLU's gate is: its first reader's,
+                                        which is gone back through last, if that is a convolution;
+                                        -1: its own node's */
 };
 
 /* One thread's memory. */
@@ -53,14 +54,12 @@ struct ae_workspace {
     ae_planes *image[AE_NODES_MAX + 1];    /* the network's input, then each node's output */
     ae_planes *gradient[AE_NODES_MAX + 1]; /* of the loss by the same; before the activation once
                                               its node is come to. None of the input's */
-    ae_planes *part;                       /* a second reader's, of a gradient */
     bool is_written[AE_NODES_MAX + 1];     /* by a reader, in this pass */
-    float *spare;                          /* of the parts: [pictures][spare_floats] */
-    size_t spare_floats;
-    float *scratch;       /* of the kernels */
-    float *sums;          /* [size], the block's gradient so far */
-    ae_pass_times *times; /* borrowed, NULL: none are taken */
-    double marked_s;      /* when the passes began, or were done with a node last */
+    float *spare;                          /* a second reader's part of a picture's gradient */
+    float *scratch;                        /* of the kernels */
+    float *sums;                           /* [size], the block's gradient so far */
+    ae_pass_times *times;                  /* borrowed, NULL: none are taken */
+    double marked_s; /* when the passes began, or were done with a node last */
 };
 
 /* The gain of a node's initial weights. */

@@ -55,24 +55,24 @@ static void add_chain(ae_network *network) {
 
 static void find_readers(ae_network *network) {
     const ae_graph *graph = &network->graph;
-    int readers[AE_NODES_MAX + 1] = {0};
-    bool by_conv[AE_NODES_MAX + 1] = {0};
-    readers[graph->count] = 1; /* the loss */
+    int first_reader[AE_NODES_MAX + 1]; /* -1: the loss */
+    for (int i = 0; i <= graph->count; ++i) first_reader[i] = -1;
     for (int n = 0; n < graph->count; ++n) {
         const ae_node *node = &graph->node[n];
         network->needs_gradient[n + 1] = node->kind == AE_NODE_CONV;
         for (int i = 0; i < node->inputs; ++i) {
             const int image = node->input[i];
-            readers[image] += 1;
-            by_conv[image] = node->kind == AE_NODE_CONV;
+            if (first_reader[image] < 0) first_reader[image] = n;
             network->needs_gradient[n + 1] |= network->needs_gradient[image];
         }
     }
+    network->gate_node[0] = -1;
     for (int n = 0; n < graph->count; ++n) {
         const ae_activation activation = graph->node[n].activation;
-        network->is_gated[n + 1] =
-            readers[n + 1] == 1 && by_conv[n + 1] &&
-            (activation == AE_ACTIVATION_RELU || activation == AE_ACTIVATION_LEAKY);
+        const int reader = first_reader[n + 1];
+        const bool is_gated = activation == AE_ACTIVATION_RELU || activation == AE_ACTIVATION_LEAKY;
+        const bool by_conv = reader >= 0 && graph->node[reader].kind == AE_NODE_CONV;
+        network->gate_node[n + 1] = is_gated && by_conv ? reader : -1;
     }
 }
 

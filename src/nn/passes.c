@@ -176,8 +176,8 @@ double ae_network_loss(ae_workspace *w, int p, ae_criterion criterion) {
 static ae_planes part_of(ae_workspace *w, int image, int p) {
     const ae_planes *gradient = &w->gradient[image][p];
     if (!w->is_written[image]) return *gradient;
-    return ae_planes_view(w->spare + (size_t)p * w->spare_floats, gradient->channels,
-                          gradient->height, gradient->width, w->network->halo);
+    return ae_planes_view(w->spare, gradient->channels, gradient->height, gradient->width,
+                          w->network->halo);
 }
 
 /* Adds a later reader's part. */
@@ -197,7 +197,7 @@ static void send(ae_workspace *w, int image, int p, const ae_planes *part) {
 static void undo_activation(ae_workspace *w, int n, int p) {
     const ae_node *node = &w->network->graph.node[n];
     const ae_planes *gradient = &w->gradient[n + 1][p], *image = &w->image[n + 1][p];
-    if (node->activation == AE_ACTIVATION_NONE || w->network->is_gated[n + 1]) return;
+    if (node->activation == AE_ACTIVATION_NONE || w->network->gate_node[n + 1] >= 0) return;
     if (node->activation == AE_ACTIVATION_SIGMOID) {
         w->kernels->sigmoid_gradient(gradient, image);
         return;
@@ -218,18 +218,37 @@ static void add_derivatives(ae_workspace *w, int n, int pictures) {
         w->kernels->sum_pixels(w->sums + network->parameter[at->bias].offset, &gradient[p]);
 }
 
+/* Adds a convolution's part of the gradient of what it reads, then `gate`, one picture after the
+ * other: so each finds its part in the cache. */
+static void add_conv_parts(ae_workspace *w, const float *weights, int n, int pictures,
+                           const ae_epilogue *gate) {
+    const ae_node *node = &w->network->graph.node[n];
+    const int image = node->input[0];
+    for (int p = 0; p < pictures; ++p) {
+        const ae_planes part = part_of(w, image, p);
+        ae_epilogue its = *gate;
+        if (its.gate) its.gate += p;
+        w->kernels->conv_backward(&part, &w->gradient[n + 1][p], 1, &node->conv, weights,
+                                  &no_epilogue, w->scratch);
+        add_part(w, image, p, &part);
+        w->kernels->apply(&w->gradient[image][p], &its);
+    }
+}
+
 static void backward_conv(ae_workspace *w, const float *packed, int n, int pictures) {
     const ae_node *node = &w->network->graph.node[n];
     const int image = node->input[0];
+    const float *weights = packed + w->packed.node[n].backward;
     add_derivatives(w, n, pictures);
     if (!w->network->needs_gradient[image]) return;
     ae_epilogue gate = no_epilogue;
-    if (w->network->is_gated[image])
+    if (w->network->gate_node[image] == n)
         gate = gate_of(&w->network->graph.node[image - 1], w->image[image]);
-    for (int p = 0; p < pictures; ++p) w->part[p] = part_of(w, image, p);
-    w->kernels->conv_backward(w->part, w->gradient[n + 1], pictures, &node->conv,
-                              packed + w->packed.node[n].backward, &gate, w->scratch);
-    for (int p = 0; p < pictures; ++p) add_part(w, image, p, &w->part[p]);
+    if (w->is_written[image])
+        add_conv_parts(w, weights, n, pictures, &gate);
+    else
+        w->kernels->conv_backward(w->gradient[image], w->gradient[n + 1], pictures, &node->conv,
+                                  weights, &gate, w->scratch);
 }
 
 /* Pixels that move, and no more. */

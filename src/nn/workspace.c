@@ -19,15 +19,14 @@ static float *take(arena *a, size_t floats) {
     return piece;
 }
 
-/* Views of planes for one picture: five of its own, and two for each node's image. */
-enum { VIEWS = 2 * (AE_NODES_MAX + 1) + 5 };
+/* Views of planes for one picture: four of its own, and two for each node's image. */
+enum { VIEWS = 2 * (AE_NODES_MAX + 1) + 4 };
 
 /* Makes `views`, [VIEWS][pictures], the workspace's. */
 static void use_views(ae_workspace *w, ae_planes *views, int pictures) {
     w->views = views;
     w->pictures = pictures;
-    ae_planes **const of_picture[] = {&w->input, &w->target, &w->output, &w->output_gradient,
-                                      &w->part};
+    ae_planes **const of_picture[] = {&w->input, &w->target, &w->output, &w->output_gradient};
     for (size_t v = 0; v < sizeof of_picture / sizeof *of_picture; ++v, views += pictures)
         *of_picture[v] = views;
     for (int n = 0; n <= AE_NODES_MAX; ++n, views += 2 * pictures) {
@@ -99,14 +98,14 @@ static void lay_out_rest(ae_workspace *w, arena *a, int height, int width) {
     const ae_graph *graph = &network->graph;
     ae_shape shapes[AE_NODES_MAX + 1];
     ae_graph_shapes(graph, shapes, ae_graph_side(graph, height), ae_graph_side(graph, width));
-    w->spare_floats = 0;
+    size_t spare = 0;
     for (int i = 1; i <= graph->count; ++i) {
         const size_t floats = ae_round_up_lanes(
             ae_planes_floats(shapes[i].channels, shapes[i].height, shapes[i].width, network->halo));
-        if (w->spare_floats < floats) w->spare_floats = floats;
+        if (spare < floats) spare = floats;
     }
     w->scratch = take(a, most_scratch(network, w->kernels, shapes));
-    w->spare = take(a, (size_t)w->pictures * w->spare_floats);
+    w->spare = take(a, spare);
     w->sums = take(a, network->size);
 }
 
@@ -117,7 +116,6 @@ static size_t workspace_floats(const ae_network *network, const ae_kernels *kern
     arena picture = {NULL, 0}, rest = {NULL, 0};
     use_views(&counted, views, 1);
     lay_out_picture(&counted, &picture, 0, height, width);
-    counted.pictures = pictures;
     lay_out_rest(&counted, &rest, height, width);
     return (size_t)pictures * picture.used + rest.used;
 }
