@@ -30,6 +30,8 @@ static int half_of(int d) {
 
 #include "kernels/simd_pixels.c"
 
+#include "kernels/simd_transforms.c"
+
 #include "kernels/simd_tiles.c"
 
 #include "kernels/simd_conv.c"
