@@ -15,6 +15,7 @@
 #define PRODUCT_VECS 2
 #define EACH_PRODUCT(make) make(1) make(2) make(3) make(4) make(5) make(6)
 #define EACH_WIDE_PRODUCT(make) make(1) make(2) make(3) make(4)
+#define EACH_CHAINED_PRODUCT(make) make(1) make(2) make(3)
 typedef __m256 vec;
 typedef __m256 vec_mask;
 

@@ -17,6 +17,7 @@
     make(1) make(2) make(3) make(4) make(5) make(6) make(7) make(8) make(9) make(10) make(11)      \
         make(12)
 #define EACH_WIDE_PRODUCT(make) make(1) make(2) make(3) make(4) make(5) make(6) make(7) make(8)
+#define EACH_CHAINED_PRODUCT(make) make(1) make(2) make(3) make(4) make(5) make(6)
 typedef __m512 vec;
 typedef __mmask16 vec_mask;
 

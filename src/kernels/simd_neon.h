@@ -18,6 +18,7 @@
 #define PRODUCT_VECS 4
 #define EACH_PRODUCT(make) make(1) make(2) make(3) make(4) make(5) make(6)
 #define EACH_WIDE_PRODUCT(make) make(1) make(2) make(3) make(4)
+#define EACH_CHAINED_PRODUCT(make) make(1) make(2) make(3)
 typedef float32x4_t vec;
 typedef uint32x4_t vec_mask;
 

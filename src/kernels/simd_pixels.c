@@ -65,9 +65,7 @@ static void make_pixels(const tap_task *t, const pixel_rows *out, int lane, int 
                        .vector_set = apart * k * tap,
                        .sets = rows.count,
                        .lines = in_one ? 1 : columns.count,
-                       .count = in_one ? columns.count * t->in_channels : t->in_channels,
-                       .last = in_one ? columns.count * t->in_channels : t->in_channels,
-                       .chain = CHAIN_BEGINS};
+                       .count = in_one ? columns.count * t->in_channels : t->in_channels};
     multiply_rows(&p, count, lane, units);
 }
 
@@ -197,8 +195,7 @@ static void add_band(float *sums, bool begins, const pixel_rows *small, const pi
                                .sets = 1,
                                .lines = rows,
                                .count = width,
-                               .last = width,
-                               .chain = begins ? CHAIN_BEGINS : CHAIN_GOES_ON};
+                               .goes_on = !begins};
             multiply_rows(&p, g.rows, g.b, g.units);
         }
 }

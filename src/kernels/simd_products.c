@@ -5,6 +5,13 @@ static int at_most(int n, int most) {
     return n < most ? n : most;
 }
 
+/* The first part of n, in as few parts of at most `most` as may be, which are as equal as may be.
+ */
+static int share_of(int n, int most) {
+    const int parts = (n + most - 1) / most;
+    return (n + parts - 1) / parts;
+}
+
 /* Channels rounded up to whole blocks of lanes. */
 static int lanes_of(int channels) {
     return (int)ae_lane_channels(channels);
@@ -146,9 +153,8 @@ static void turn_to_planes(const ae_planes *out, const float *pixels, int h, int
 /* ---- products ---- */
 
 /* sums[r][lane] = factors[r] * vectors[lane], summed over `sets` sets of `lines` lines of `count`
- * pairs of them, and `last` in a set's last line, in one chain of multiply-adds, which begins with
- * begin[lane] (NULL: 0) or goes on from the sums that there are; or in a chain a line, which are
- * then added. Vectors come in blocks of AE_LANES lanes. Strides are in floats. */
+ * pairs of them in one chain of multiply-adds, which begins with begin[lane] (NULL: 0) or goes on
+ * from the sums that there are. Vectors come in blocks of AE_LANES lanes. Strides are in floats. */
 typedef struct product {
     float *sums;
     const float *begin, *factors, *vectors;
@@ -157,8 +163,8 @@ typedef struct product {
     ptrdiff_t factor_step, vector_step;  /* from pair to pair */
     ptrdiff_t factor_line, vector_line;  /* from line to line */
     ptrdiff_t factor_set, vector_set;    /* from set to set */
-    int sets, lines, count, last;
-    enum { CHAIN_BEGINS, CHAIN_GOES_ON, CHAIN_A_LINE } chain;
+    int sets, lines, count;
+    bool goes_on;
 } product;
 
 enum { PRODUCT_LANES = PRODUCT_VECS * VEC };
@@ -205,31 +211,29 @@ INLINE void load_sums(product_sums sum, const float *sums, ptrdiff_t stride, int
             sum[r][v] = sums ? vec_load(sums + r * stride + v * VEC) : vec_set(0);
 }
 
-/* The sums that there are are added, or aren't. */
-INLINE void store_sums(float *sums, ptrdiff_t stride, product_sums sum, bool adds, int rows,
-                       int vecs) {
+INLINE void store_sums(float *sums, ptrdiff_t stride, product_sums sum, int rows, int vecs) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-        for (int v = 0; v < vecs; ++v) {
-            float *at = sums + r * stride + v * VEC;
-            vec_store(at, adds ? vec_add(vec_load(at), sum[r][v]) : sum[r][v]);
-        }
+        for (int v = 0; v < vecs; ++v) vec_store(sums + r * stride + v * VEC, sum[r][v]);
+}
+
+/* offsets[v] = where vector v is from the one at `lane`. */
+INLINE void find_offsets(ptrdiff_t offsets[VECS_MAX], int lane, ptrdiff_t block_stride, int vecs) {
+#pragma GCC unroll 8
+    for (int v = 0; v < vecs; ++v)
+        offsets[v] = lane_offset(lane + v * VEC, block_stride) - lane_offset(lane, block_stride);
 }
 
 /* Rows [row, row + rows) of the lanes from `lane` on. */
 INLINE void multiply(const product *p, int row, int lane, int rows, int vecs) {
     const float *f_set = p->factors + row * p->factor_stride;
     float *sums = p->sums + row * p->sum_stride + lane;
-    const bool goes_on = p->chain == CHAIN_GOES_ON;
     const float *x_set = p->vectors + lane_offset(lane, p->block_stride);
-    ptrdiff_t offsets[VECS_MAX]; /* of each vector from the first */
+    ptrdiff_t offsets[VECS_MAX];
     product_sums sum;
-#pragma GCC unroll 8
-    for (int v = 0; v < vecs; ++v)
-        offsets[v] =
-            lane_offset(lane + v * VEC, p->block_stride) - lane_offset(lane, p->block_stride);
-    if (goes_on)
+    find_offsets(offsets, lane, p->block_stride, vecs);
+    if (p->goes_on)
         load_sums(sum, sums, p->sum_stride, rows, vecs);
     else
         load_sums(sum, p->begin ? p->begin + lane : NULL, 0, rows, vecs);
@@ -237,19 +241,16 @@ INLINE void multiply(const product *p, int row, int lane, int rows, int vecs) {
         const float *f_line = f_set, *x_line = x_set;
         for (int line = p->lines; line > 0; --line) {
             const float *f = f_line, *x = x_line;
-            for (int i = line > 1 ? p->count : p->last; i > 0; --i) {
+            for (int i = p->count; i > 0; --i) {
                 multiply_pair(sum, f, p->factor_stride, x, offsets, rows, vecs);
                 f += p->factor_step;
                 x += p->vector_step;
             }
             f_line += p->factor_line;
             x_line += p->vector_line;
-            if (p->chain != CHAIN_A_LINE) continue;
-            store_sums(sums, p->sum_stride, sum, line < p->lines, rows, vecs);
-            load_sums(sum, NULL, 0, rows, vecs);
         }
     }
-    if (p->chain != CHAIN_A_LINE) store_sums(sums, p->sum_stride, sum, false, rows, vecs);
+    store_sums(sums, p->sum_stride, sum, rows, vecs);
 }
 
 typedef void product_function(const product *p, int row, int lane);
@@ -275,16 +276,120 @@ static int rows_of_units(int units) {
     return units == UNITS ? WIDE_ROWS : PRODUCT_ROWS;
 }
 
-/* `rows` rows of `units` units of lanes from `lane` on, in groups as equal as may be. */
+/* `rows` rows of `units` units of lanes from `lane` on. */
 static void multiply_rows(const product *p, int rows, int lane, int units) {
 #define PRODUCT_ENTRY(rows) {multiply_##rows##_1, multiply_##rows##_2},
 #define WIDE_ENTRY(rows) [rows - 1][UNITS - 1] = multiply_##rows##_3,
     static product_function *const functions[PRODUCT_ROWS][UNITS] = {
         EACH_PRODUCT(PRODUCT_ENTRY) EACH_WIDE_PRODUCT(WIDE_ENTRY)};
     const int most = rows_of_units(units);
-    for (int row = 0, groups = (rows + most - 1) / most; groups > 0; --groups) {
-        const int count = (rows - row + groups - 1) / groups;
+    for (int row = 0, count; row < rows; row += count) {
+        count = share_of(rows - row, most);
         functions[count - 1][units - 1](p, row, lane);
-        row += count;
     }
+}
+
+/* ---- products in chains ---- */
+
+/* sums[r][lane] = factors[r][i] * vectors[i][lane], summed over i < count in chains of `chain`
+ * multiply-adds, which begin with 0 and are then added. Vectors come in blocks of AE_LANES lanes.
+ * Strides are in floats. */
+typedef struct chained_product {
+    float *sums;
+    const float *factors, *vectors;
+    ptrdiff_t sum_stride, factor_stride; /* from row to row */
+    ptrdiff_t block_stride;              /* from a block of vectors' lanes to the next */
+    int count, chain;
+} chained_product;
+
+/* Sums and totals both keep to registers: some processors multiply nothing while they store. */
+enum { CHAINED_ROWS = PRODUCT_ROWS / 2, CHAINED_VECS = PRODUCT_VECS };
+
+typedef vec chained_sums[CHAINED_ROWS][CHAINED_VECS];
+
+/* Goes on with the sums' chains by `count` pairs. */
+INLINE void chain_pairs(chained_sums sum, const float *const factors[CHAINED_ROWS],
+                        const float *vectors, ptrdiff_t block_stride, int count, int rows,
+                        int vecs) {
+#pragma GCC unroll 8
+    for (int i = 0; i < count; ++i) {
+        vec x[CHAINED_VECS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vecs; ++v)
+            x[v] = vec_load(vectors + i * AE_LANES + lane_offset(v * VEC, block_stride));
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) {
+            const vec f = vec_set(factors[r][i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vecs; ++v) sum[r][v] = vec_fma(f, x[v], sum[r][v]);
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[r][v]);
+    }
+}
+
+INLINE void set_sums(chained_sums sum, float x, int rows, int vecs) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < vecs; ++v) sum[r][v] = vec_set(x);
+}
+
+/* Rows [row, row + rows). */
+INLINE void multiply_in_chains(const chained_product *p, int row, int rows, int vecs) {
+    enum { AT_ONCE = 8 };
+    const float *x = p->vectors, *f[CHAINED_ROWS];
+    float *sums = p->sums + row * p->sum_stride;
+    chained_sums sum, total;
+    set_sums(total, -0.0f, rows, vecs); /* plus a sum it is the sum */
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) f[r] = p->factors + (row + r) * p->factor_stride;
+    for (int left = p->count; left > 0; left -= p->chain) {
+        int pairs = at_most(left, p->chain);
+        set_sums(sum, 0, rows, vecs);
+        for (int count; pairs > 0; pairs -= count, x += count * AE_LANES) {
+            count = pairs < AT_ONCE ? 1 : AT_ONCE;
+            if (pairs >= AT_ONCE)
+                chain_pairs(sum, f, x, p->block_stride, AT_ONCE, rows, vecs);
+            else
+                chain_pairs(sum, f, x, p->block_stride, 1, rows, vecs);
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; ++r) f[r] += count;
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < vecs; ++v) total[r][v] = vec_add(total[r][v], sum[r][v]);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < vecs; ++v) vec_store(sums + r * p->sum_stride + v * VEC, total[r][v]);
+}
+
+typedef void chained_function(const chained_product *p, int first, int last);
+
+/* Rows [first, last), a multiple of so many. */
+#define CHAINED(rows, units)                                                                       \
+    static void multiply_in_chains_##rows##_##units(const chained_product *p, int first,           \
+                                                    int last) {                                    \
+        for (int row = first; row < last; row += rows)                                             \
+            multiply_in_chains(p, row, rows, (units)*UNIT_VECS);                                   \
+    }
+#define CHAINED_PRODUCTS(rows) CHAINED(rows, 1) CHAINED(rows, 2)
+EACH_CHAINED_PRODUCT(CHAINED_PRODUCTS)
+
+/* `rows` rows of `lanes` lanes, PRODUCT_LANES at most, in groups as equal as may be: larger ones,
+ * then those of a row less. */
+static void multiply_rows_in_chains(const chained_product *p, int rows, int lanes) {
+#define CHAINED_ENTRY(rows) {multiply_in_chains_##rows##_1, multiply_in_chains_##rows##_2},
+    static chained_function *const functions[CHAINED_ROWS][2] = {
+        EACH_CHAINED_PRODUCT(CHAINED_ENTRY)};
+    const int units = lanes / UNIT_LANES, groups = (rows + CHAINED_ROWS - 1) / CHAINED_ROWS;
+    const int larger = (rows + groups - 1) / groups, smaller = larger - 1;
+    const int split = smaller > 0 ? (rows - smaller * groups) * larger : rows;
+    functions[larger - 1][units - 1](p, 0, split);
+    if (split < rows) functions[smaller - 1][units - 1](p, split, rows);
 }

@@ -3,57 +3,62 @@
 
 enum {
     COMPONENTS = AE_TILE_COMPONENTS,
-    TILE_MAX = 4,    /* side of a tile's output, at most */
-    KERNEL_MAX = 5,  /* of a kernel */
-    BLOCK_TILES = 48 /* at a time, at most */
+    TILE_MAX = 4,   /* side of a tile's output, at most */
+    KERNEL_MAX = 5, /* of a kernel */
+    /* Components and products that a block's tiles have in memory at a time, so that most of it
+     * stays in a core's second-level cache: with fewer tiles, weights come from behind it more
+     * often. */
+    BLOCK_FLOATS = 108 * 1024
 };
 
-/* An image that is made, or whose gradient is read, in tiles. */
+/* Images that are made, or whose gradient is read, in tiles. */
 typedef struct tiling {
     int kernel, tile; /* sides of the kernel, and of a tile's output */
     int images, down, across;
+    int most; /* tiles at a time */
 } tiling;
 
 static int tiles_across(int n, int tile) {
     return (n + tile - 1) / tile;
 }
 
-static tiling tiling_of(const ae_planes *image, int images, int kernel) {
-    const int tile = ae_tile_outputs(kernel);
-    return (tiling){kernel, tile, images, tiles_across(image->height, tile),
-                    tiles_across(image->width, tile)};
+/* Tiles of a block, of so many lanes each: whole rows of products. */
+static int block_tiles(int lanes) {
+    const int groups = BLOCK_FLOATS / (COMPONENTS * PRODUCT_ROWS) / lanes;
+    return (groups > 0 ? groups : 1) * PRODUCT_ROWS;
 }
 
-/* A block of tiles: of each of `images` images from `image` on, `rows` rows of tiles of `columns`
- * each, from tile (row, column) on. */
+static tiling tiling_of(const ae_planes *image, int images, int kernel, int lanes) {
+    const int tile = ae_tile_outputs(kernel);
+    return (tiling){kernel,
+                    tile,
+                    images,
+                    tiles_across(image->height, tile),
+                    tiles_across(image->width, tile),
+                    block_tiles(lanes)};
+}
+
+/* A block of tiles: `rows` rows of tiles, numbered from image to image, of `columns` each. */
 typedef struct block {
-    int image, row, column, images, rows, columns;
+    int row, column, rows, columns;
 } block;
 
-/* The block behind `b`, in the order of images and of their rows of tiles: of several images where
- * they are whole. False at the end; begins with {0}. */
+/* The block behind `b`. False at the end; begins with {0}. */
 static bool next_block(block *b, const tiling *t) {
-    const int columns = at_most(t->across, BLOCK_TILES);
-    const int rows = at_most(t->down, BLOCK_TILES / columns);
-    const bool is_whole = columns == t->across && rows == t->down;
     b->column += b->columns;
-    if (b->rows > 0 && b->column >= t->across) {
+    if (b->column == t->across) {
         b->column = 0;
         b->row += b->rows;
     }
-    if (b->row >= t->down) {
-        b->row = 0;
-        b->image += b->images;
-    }
-    if (b->image >= t->images) return false;
-    b->images = is_whole ? at_most(t->images - b->image, BLOCK_TILES / (rows * columns)) : 1;
-    b->columns = at_most(t->across - b->column, columns);
-    b->rows = at_most(t->down - b->row, rows);
+    const int left = t->images * t->down - b->row;
+    if (left == 0) return false;
+    b->columns = share_of(t->across - b->column, t->most);
+    b->rows = b->columns < t->across ? 1 : share_of(left, t->most / t->across);
     return true;
 }
 
 static int tiles_of(const block *b) {
-    return b->images * b->rows * b->columns;
+    return b->rows * b->columns;
 }
 
 /* Floats from one component of so many tiles to the next: an odd number of a cache's lines, so that
@@ -124,43 +129,46 @@ static void turn_ring(const pixel_ring *ring, const ae_planes *in, int r, int ac
                        columns_read(across, ring->tile, ring->side));
 }
 
-/* The components of all tiles of the block, [k][tile][lanes], each from `side` x `side` pixels that
- * begin `shift` before the tile's own. */
-INLINE void block_components(float *components, const ae_planes *in, const tiling *t,
-                             const block *b, int side, int shift, transform_function *transform,
-                             float *pixels, float *columns) {
-    const int lanes = lanes_of(in->channels), count = columns_read(b->columns, t->tile, side);
+/* The components of `lanes` channels from c on of all tiles of the block, [k][tile][lanes], each
+ * from `side` x `side` pixels that begin `shift` before the tile's own. */
+INLINE void block_components(float *components, const ae_planes *in, int c, int lanes,
+                             const tiling *t, const block *b, int side, int shift,
+                             transform_function *transform, float *pixels, float *columns) {
+    const int count = columns_read(b->columns, t->tile, side);
     const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
-    for (int i = b->image; i < b->image + b->images; ++i)
-        for (int r = b->row; r < b->row + b->rows; ++r, components += b->columns * lanes) {
+    for (int row = b->row; row < b->row + b->rows; ++row, components += b->columns * lanes)
+        for (int lane = 0; lane < lanes; lane += AE_LANES) {
+            const ae_planes *image = &in[row / t->down];
+            const ae_planes channels =
+                ae_planes_channels(image, c + lane, at_most(image->channels - c - lane, AE_LANES));
+            const int r = row % t->down;
             pixel_ring ring = ring_at(pixels, t, side);
-            for (int c = 0; c < lanes; c += AE_LANES, ring.data += side * ring.row) {
-                const ae_planes channels =
-                    ae_planes_channels(&in[i], c, at_most(in->channels - c, AE_LANES));
-                const float *rows[SIDE];
-                if (b->column == 0) turn_ring(&ring, &channels, r, t->across, shift);
-                for (int y = 0; y < side; ++y)
-                    rows[y] = ring_row(&ring, r, y) + b->column * t->tile * AE_LANES;
-                column_components(columns, count * AE_LANES, rows, count, side, transform);
-                for (int k = 0; k < SIDE; ++k)
-                    row_components(components + k * SIDE * stride + c, stride, lanes,
-                                   columns + k * count * AE_LANES, b->columns, t->tile, side,
-                                   transform);
-            }
+            const float *rows[SIDE];
+            ring.data += (c + lane) / AE_LANES * side * ring.row;
+            if (b->column == 0) turn_ring(&ring, &channels, r, t->across, shift);
+            for (int y = 0; y < side; ++y)
+                rows[y] = ring_row(&ring, r, y) + b->column * t->tile * AE_LANES;
+            column_components(columns, count * AE_LANES, rows, count, side, transform);
+            for (int k = 0; k < SIDE; ++k)
+                row_components(components + k * SIDE * stride + lane, stride, lanes,
+                               columns + k * count * AE_LANES, b->columns, t->tile, side,
+                               transform);
         }
 }
 
-static void input_components(float *components, const ae_planes *in, const tiling *t,
-                             const block *b, int shift, float *pixels, float *columns) {
-    block_components(components, in, t, b, SIDE, shift, transform_input, pixels, columns);
+static void input_components(float *components, const ae_planes *in, int c, int lanes,
+                             const tiling *t, const block *b, int shift, float *pixels,
+                             float *columns) {
+    block_components(components, in, c, lanes, t, b, SIDE, shift, transform_input, pixels, columns);
 }
 
 static void gradient_components(float *components, const ae_planes *in, const tiling *t,
                                 const block *b, float *pixels, float *columns) {
+    const int lanes = lanes_of(in->channels);
     if (t->tile == 2)
-        block_components(components, in, t, b, 2, 0, transform_gradient, pixels, columns);
+        block_components(components, in, 0, lanes, t, b, 2, 0, transform_gradient, pixels, columns);
     else
-        block_components(components, in, t, b, 4, 0, transform_gradient, pixels, columns);
+        block_components(components, in, 0, lanes, t, b, 4, 0, transform_gradient, pixels, columns);
 }
 
 /* pixels[y][x][AE_LANES], rows `row` floats apart = the tile of output of products[k] of up to
@@ -211,24 +219,25 @@ static void output_row(const ae_planes *out, int tile, const block *b, int r, co
         turn_to_planes(out, pixels + (h - r * tile) * row, h, b->column * tile, columns, epilogue);
 }
 
-static void output_tiles(const ae_planes *out, int tile, const block *b, const float *products,
-                         const float *bias, const ae_epilogue *epilogue, float *pixels) {
-    const int lanes = lanes_of(out->channels);
+/* Of channels [c, c + lanes). */
+static void output_tiles(const ae_planes *out, int c, int lanes, const tiling *t, const block *b,
+                         const float *products, const float *bias, const ae_epilogue *epilogue,
+                         float *pixels) {
     const ptrdiff_t stride = component_floats(tiles_of(b), lanes);
-    for (int i = b->image; i < b->image + b->images; ++i)
-        for (int r = b->row; r < b->row + b->rows; ++r, products += b->columns * lanes)
-            for (int c = 0; c < lanes; c += AE_LANES) {
-                const int count = at_most(out->channels - c, AE_LANES);
-                const ae_planes channels = ae_planes_channels(&out[i], c, count);
-                ae_epilogue its = ae_epilogue_of(epilogue, i);
-                ae_planes gate;
-                if (its.gate) {
-                    gate = ae_planes_channels(its.gate, c, count);
-                    its.gate = &gate;
-                }
-                output_row(&channels, tile, b, r, products + c, stride, lanes,
-                           bias ? bias + c : NULL, &its, pixels);
+    for (int row = b->row; row < b->row + b->rows; ++row, products += b->columns * lanes)
+        for (int lane = 0; lane < lanes; lane += AE_LANES) {
+            const int image = row / t->down, first = c + lane;
+            const int count = at_most(out->channels - first, AE_LANES);
+            const ae_planes channels = ae_planes_channels(&out[image], first, count);
+            ae_epilogue its = ae_epilogue_of(epilogue, image);
+            ae_planes gate;
+            if (its.gate) {
+                gate = ae_planes_channels(its.gate, first, count);
+                its.gate = &gate;
             }
+            output_row(&channels, t->tile, b, row % t->down, products + lane, stride, lanes,
+                       bias ? bias + first : NULL, &its, pixels);
+        }
 }
 
 /* ---- the kernels ---- */
@@ -239,8 +248,9 @@ static ptrdiff_t rings_floats(int lanes, const tiling *t) {
 }
 
 /* Components down the columns of what a row of a block reads, or pixels of what it makes. */
-static ptrdiff_t columns_floats(void) {
-    return (ptrdiff_t)SIDE * columns_of(columns_read(BLOCK_TILES, TILE_MAX, SIDE)) * AE_LANES;
+static ptrdiff_t columns_floats(const tiling *t) {
+    const int tiles = at_most(t->across, t->most);
+    return (ptrdiff_t)SIDE * columns_of(columns_read(tiles, TILE_MAX, SIDE)) * AE_LANES;
 }
 
 /* Sums of products of all channels of the smaller image with PRODUCT_LANES of the larger one,
@@ -249,64 +259,110 @@ static ptrdiff_t strip_component(int as) {
     return component_floats(as, PRODUCT_LANES);
 }
 
-static size_t strips_floats(int as, int bs) {
+static ptrdiff_t strips_floats(int as, int bs) {
     const int strips = (bs + PRODUCT_LANES - 1) / PRODUCT_LANES;
-    return (size_t)(COMPONENTS * strip_component(as)) * (size_t)strips;
+    return COMPONENTS * strip_component(as) * strips;
 }
 
-/* Rings of what is read, or of both images, a row's columns, components of what is read and of what
- * made, and groups, for images of that width that are made, or whose gradient is read. */
-static size_t tiles_scratch(int in_channels, int out_channels, int width, int kernel) {
-    const tiling t = tiling_of(&(ae_planes){.width = width}, 1, kernel);
-    const int in = lanes_of(in_channels), out = lanes_of(out_channels);
-    const ptrdiff_t components =
-        COMPONENTS * (component_floats(BLOCK_TILES, in) + component_floats(BLOCK_TILES, out));
-    /* Of a plain convolution, and a transposed one. */
-    const size_t strips = strips_floats(out_channels, in_channels);
-    const size_t turned = strips_floats(in_channels, out_channels);
-    return (size_t)(rings_floats(in + out, &t) + columns_floats() + components) +
-           (strips > turned ? strips : turned);
+/* Lanes of a tile that a block has at a time: those of all channels of the image that is read, or
+ * of the smaller one, and of the other's PRODUCT_LANES. */
+static int lanes_at_once(int channels) {
+    return lanes_of(channels) + PRODUCT_LANES;
 }
 
-static void multiply_tiles(const product *p, int tiles, int lanes) {
-    for (int lane = 0; lane < lanes; lane += PRODUCT_LANES)
-        multiply_rows(p, tiles, lane, at_most(lanes - lane, PRODUCT_LANES) / UNIT_LANES);
+static ptrdiff_t components_floats(int channels, const tiling *t) {
+    return COMPONENTS * (component_floats(t->most, lanes_of(channels)) +
+                         component_floats(t->most, PRODUCT_LANES));
+}
+
+/* Rings of what is read, a row's columns, components of what is read and products, for images of
+ * that width that are made. */
+static ptrdiff_t convolution_floats(int channels, int width, int kernel) {
+    const ae_planes made = {.width = width};
+    const tiling t = tiling_of(&made, 1, kernel, lanes_at_once(channels));
+    return rings_floats(lanes_of(channels), &t) + columns_floats(&t) +
+           components_floats(channels, &t);
+}
+
+/* Rings of both images, a row's columns, strips, and components of both, for smaller images of that
+ * width with `as` channels. */
+static ptrdiff_t gradient_floats(int as, int bs, int width, int kernel) {
+    const ae_planes small = {.width = width};
+    const tiling t = tiling_of(&small, 1, kernel, lanes_at_once(as));
+    return rings_floats(lanes_of(as) + lanes_of(bs), &t) + columns_floats(&t) +
+           strips_floats(as, bs) + components_floats(as, &t);
+}
+
+/* Floats of all kernels of a convolution of images of `width`, which makes such of `out_width`. */
+static size_t tiles_scratch(const ae_conv *conv, int width, int out_width) {
+    const int in = conv->in_channels, out = conv->out_channels;
+    const ptrdiff_t floats[] = {convolution_floats(in, out_width, conv->kernel),
+                                convolution_floats(out, width, conv->kernel),
+                                conv->transposed
+                                    ? gradient_floats(in, out, width, conv->kernel)
+                                    : gradient_floats(out, in, out_width, conv->kernel)};
+    ptrdiff_t most = 0;
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; ++i)
+        if (most < floats[i]) most = floats[i];
+    return (size_t)most;
+}
+
+/* A convolution, forward or back. */
+typedef struct tile_task {
+    const ae_planes *out, *in;
+    const float *weights, *bias;
+    const ae_epilogue *epilogue;
+    int shift, chain;
+    tiling t;
+} tile_task;
+
+/* products[k][tile][lanes] of a component of so many tiles and the weights of lanes [lane, lane +
+ * lanes). */
+static void multiply_component(float *products, const float *components, const tile_task *task,
+                               int k, int tiles, int lane, int lanes) {
+    const int channels = task->in->channels;
+    const ptrdiff_t component = (ptrdiff_t)channels * lanes_of(task->out->channels);
+    const chained_product p = {
+        .sums = products + k * component_floats(tiles, lanes),
+        .factors = components + k * component_floats(tiles, lanes_of(channels)),
+        .vectors = task->weights + k * component + (ptrdiff_t)lane * channels,
+        .sum_stride = lanes,
+        .factor_stride = lanes_of(channels),
+        .block_stride = (ptrdiff_t)channels * AE_LANES,
+        .count = channels,
+        .chain = task->chain};
+    multiply_rows_in_chains(&p, tiles, lanes);
+}
+
+/* Makes channels [lane, lane + lanes) of a block. */
+static void make_lanes(const tile_task *task, const block *b, const float *components,
+                       float *products, int lane, int lanes, float *pixels) {
+    for (int k = 0; k < COMPONENTS; ++k)
+        multiply_component(products, components, task, k, tiles_of(b), lane, lanes);
+    output_tiles(task->out, lane, lanes, &task->t, b, products, task->bias, task->epilogue, pixels);
 }
 
 static void convolve_tiles(const ae_planes *out, const ae_planes *in, int images,
                            const float *weights, const float *bias, const ae_epilogue *epilogue,
                            int kernel, int shift, float *scratch) {
     const int in_lanes = lanes_of(in->channels), out_lanes = lanes_of(out->channels);
-    const int chain = at_most(ae_tile_chain(kernel), in->channels);
-    const int lines = (in->channels + chain - 1) / chain;
-    const tiling t = tiling_of(out, images, kernel);
-    float *columns = scratch + rings_floats(in_lanes, &t);
-    float *components = columns + columns_floats();
-    for (block b = {0}; next_block(&b, &t);) {
-        const int tiles = tiles_of(&b);
-        const ptrdiff_t in_stride = component_floats(tiles, in_lanes);
-        const ptrdiff_t out_stride = component_floats(tiles, out_lanes);
-        float *products = components + COMPONENTS * in_stride;
-        input_components(components, in, &t, &b, shift, scratch, columns);
-        for (int k = 0; k < COMPONENTS; ++k) {
-            const product p = {.sums = products + k * out_stride,
-                               .factors = components + k * in_stride,
-                               .vectors = weights + (ptrdiff_t)k * in->channels * out_lanes,
-                               .sum_stride = out_lanes,
-                               .factor_stride = in_lanes,
-                               .block_stride = (ptrdiff_t)in->channels * AE_LANES,
-                               .factor_step = 1,
-                               .vector_step = AE_LANES,
-                               .factor_line = chain,
-                               .vector_line = chain * AE_LANES,
-                               .sets = 1,
-                               .lines = lines,
-                               .count = chain,
-                               .last = in->channels - (lines - 1) * chain,
-                               .chain = CHAIN_A_LINE};
-            multiply_tiles(&p, tiles, out_lanes);
+    const tile_task task = {out,
+                            in,
+                            weights,
+                            bias,
+                            epilogue,
+                            shift,
+                            ae_tile_chain(kernel),
+                            tiling_of(out, images, kernel, lanes_at_once(in->channels))};
+    float *columns = scratch + rings_floats(in_lanes, &task.t);
+    float *components = columns + columns_floats(&task.t);
+    for (block b = {0}; next_block(&b, &task.t);) {
+        float *products = components + COMPONENTS * component_floats(tiles_of(&b), in_lanes);
+        input_components(components, in, 0, in_lanes, &task.t, &b, shift, scratch, columns);
+        for (int lane = 0, lanes; lane < out_lanes; lane += lanes) {
+            lanes = at_most(out_lanes - lane, PRODUCT_LANES);
+            make_lanes(&task, &b, components, products, lane, lanes, columns);
         }
-        output_tiles(out, t.tile, &b, products, bias, epilogue, columns);
     }
 }
 
@@ -342,58 +398,52 @@ INLINE void add_kernels(float *sums, ptrdiff_t stride, const float *strip, int a
         }
 }
 
-/* Of a block's tiles, the components of as and bs channels, [component][tile][lanes]. */
-typedef struct tile_components {
-    const float *factors, *vectors;
-    int tiles, as, bs;
-} tile_components;
-
-/* The strip of the lanes from `lane` on has the products of the tiles, which go on from what it
- * has, or begin. */
-static void add_tiles(float *strip, const tile_components *pairs, int lane, bool goes_on) {
-    const int a_lanes = lanes_of(pairs->as), b_lanes = lanes_of(pairs->bs);
+/* The strip of the `lanes` lanes of a block's vectors has the products of its tiles' factors, of
+ * `as` channels, and of these, which go on from what it has, or begin. */
+static void add_tiles(float *strip, const float *factors, int as, const float *vectors, int lanes,
+                      int tiles, bool goes_on) {
+    const int a_lanes = lanes_of(as);
     for (int k = 0; k < COMPONENTS; ++k) {
-        const product p = {.sums = strip + k * strip_component(pairs->as) - lane,
-                           .factors = pairs->factors + k * component_floats(pairs->tiles, a_lanes),
-                           .vectors = pairs->vectors + k * component_floats(pairs->tiles, b_lanes),
+        const product p = {.sums = strip + k * strip_component(as),
+                           .factors = factors + k * component_floats(tiles, a_lanes),
+                           .vectors = vectors + k * component_floats(tiles, lanes),
                            .sum_stride = PRODUCT_LANES,
                            .factor_stride = 1,
                            .block_stride = AE_LANES,
                            .factor_step = a_lanes,
-                           .vector_step = b_lanes,
+                           .vector_step = lanes,
                            .sets = 1,
                            .lines = 1,
-                           .count = pairs->tiles,
-                           .last = pairs->tiles,
-                           .chain = goes_on ? CHAIN_GOES_ON : CHAIN_BEGINS};
-        multiply_rows(&p, pairs->as, lane, units_of(at_most(pairs->bs - lane, PRODUCT_LANES), 1));
+                           .count = tiles,
+                           .goes_on = goes_on};
+        multiply_rows(&p, as, 0, units_of(lanes, PRODUCT_ROWS));
     }
 }
 
 static void gradient_tiles(float *sums, const ae_planes *small, const ae_planes *large, int images,
                            int kernel, int padding, float *scratch) {
     const int as = small->channels, bs = large->channels, taps = kernel * kernel;
-    const tiling t = tiling_of(small, images, kernel);
+    const tiling t = tiling_of(small, images, kernel, lanes_at_once(as));
     const int all = t.images * t.down * t.across;
     float *of_small = scratch, *of_large = of_small + rings_floats(lanes_of(as), &t);
     float *columns = of_large + rings_floats(lanes_of(bs), &t);
-    float *strips = columns + columns_floats(), *factors = strips + strips_floats(as, bs);
+    float *strips = columns + columns_floats(&t), *factors = strips + strips_floats(as, bs);
     int done = 0;
     for (block b = {0}; next_block(&b, &t);) {
         const int tiles = tiles_of(&b);
         float *vectors = factors + COMPONENTS * component_floats(tiles, lanes_of(as));
-        const tile_components pairs = {factors, vectors, tiles, as, bs};
         float *strip = strips;
         gradient_components(factors, small, &t, &b, of_small, columns);
-        input_components(vectors, large, &t, &b, padding, of_large, columns);
         done += tiles;
         for (int lane = 0; lane < bs; lane += PRODUCT_LANES) {
-            const int lanes = at_most(bs - lane, PRODUCT_LANES);
-            add_tiles(strip, &pairs, lane, done > tiles);
+            const int count = at_most(bs - lane, PRODUCT_LANES);
+            input_components(vectors, large, lane, lanes_of(count), &t, &b, padding, of_large,
+                             columns);
+            add_tiles(strip, factors, as, vectors, lanes_of(count), tiles, done > tiles);
             if (done == all && kernel == 3)
-                add_kernels(sums + lane * taps, (ptrdiff_t)bs * taps, strip, as, lanes, 3);
+                add_kernels(sums + lane * taps, (ptrdiff_t)bs * taps, strip, as, count, 3);
             if (done == all && kernel == 5)
-                add_kernels(sums + lane * taps, (ptrdiff_t)bs * taps, strip, as, lanes, 5);
+                add_kernels(sums + lane * taps, (ptrdiff_t)bs * taps, strip, as, count, 5);
             if (tiles < all) strip += COMPONENTS * strip_component(as); /* to be gone on with */
         }
     }

@@ -225,13 +225,7 @@ static size_t conv_scratch(const ae_conv *conv, int height, int width) {
     const ae_conv_algorithm algorithm = ae_conv_algorithm_of(conv);
     const size_t sums = (size_t)tap_sums(smalls);
     size_t floats = sums * (AE_LANES + 1); /* the lanes', and of them */
-    if (algorithm == AE_CONV_TILES) {      /* forward and back, whose images differ in size */
-        const size_t forward =
-            tiles_scratch(conv->in_channels, conv->out_channels, out_width, conv->kernel);
-        const size_t back =
-            tiles_scratch(conv->in_channels, conv->out_channels, width, conv->kernel);
-        return forward > back ? forward : back;
-    }
+    if (algorithm == AE_CONV_TILES) return tiles_scratch(conv, width, out_width);
     if (algorithm == AE_CONV_PIXELS)
         return pixels_scratch(conv, small_width, t ? out_width : width);
     if (algorithm == AE_CONV_PAIRS) {

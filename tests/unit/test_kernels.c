@@ -157,6 +157,19 @@ static void test_conv_bits(void **state) {
                 }
 }
 
+/* Tiles are made in blocks, as many tiles in each as channels allow: blocks that go on from one
+ * image to the next, and rows of tiles that take several. */
+static void test_conv_blocks(void **state) {
+    (void)state;
+    const int sizes[][2] = {{17, 40}, {5, 250}};
+    for (int k = 0; k < CONV_CASES && tested != reference; ++k)
+        for (int s = 0; s < 2; ++s) {
+            ae_conv conv = conv_case(k, 40, 24, s == 1);
+            if (conv.stride > 1 || (conv.kernel != 3 && conv.kernel != 5)) continue;
+            check_conv(&conv, sizes[s][0], sizes[s][1], IMAGES_MAX, AE_EPILOGUE_LEAKY_GATE, true);
+        }
+}
+
 static double inner(const ae_planes *a, const ae_planes *b) {
     double sum = 0;
     for (int c = 0; c < a->channels; ++c)
@@ -335,8 +348,8 @@ int main(int argc, char **argv) {
     if (!choose_path(argc, argv)) return 77;
     is_small = argc > 2 && strcmp(argv[2], "small") == 0;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv_bits), cmocka_unit_test(test_adjoint),
-        cmocka_unit_test(test_winograd_error), cmocka_unit_test(test_nonfinite_stays),
-        cmocka_unit_test(test_negative_zero_stays)};
+        cmocka_unit_test(test_conv_bits),       cmocka_unit_test(test_conv_blocks),
+        cmocka_unit_test(test_adjoint),         cmocka_unit_test(test_winograd_error),
+        cmocka_unit_test(test_nonfinite_stays), cmocka_unit_test(test_negative_zero_stays)};
     return cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
 }
