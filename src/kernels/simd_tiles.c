@@ -205,12 +205,23 @@ INLINE void row_output(float *pixels, ptrdiff_t row, const float *products, ptrd
         tile_output(pixels, row, products, stride, bias, channels, tile);
 }
 
+/* Asks for the memory of row r of the block's tiles, which lies in a piece a row and channel. */
+static void fetch_row(const ae_planes *image, int tile, const block *b, int r) {
+    const int first = b->column * tile, end = at_most(first + b->columns * tile, image->width);
+    for (int h = r * tile; h < at_most((r + 1) * tile, image->height); ++h)
+        for (int c = 0; c < image->channels; ++c)
+            for (int x = first; x < end; x += AE_LANES)
+                __builtin_prefetch(ae_planes_row(image, c, h) + x);
+}
+
 /* Of row r of the block's tiles, up to AE_LANES channels of an image. */
 static void output_row(const ae_planes *out, int tile, const block *b, int r, const float *products,
                        ptrdiff_t stride, int lanes, const float *bias, const ae_epilogue *epilogue,
                        float *pixels) {
     const int columns = b->columns * tile;
     const ptrdiff_t row = (ptrdiff_t)columns_of(columns) * AE_LANES;
+    fetch_row(out, tile, b, r);
+    if (epilogue->gate) fetch_row(epilogue->gate, tile, b, r);
     if (tile == 2)
         row_output(pixels, row, products, stride, lanes, bias, out->channels, b->columns, 2);
     else
