@@ -4,7 +4,8 @@
  * room for the columns rounded up to 16 and for a kernel's reach beyond them. The columns between
  * a row's width and the next row's beginning, and `halo` rows above and below each plane, are zero
  * and stay zero: a kernel that reads [-halo, width + halo) sees a zero-padded image, and a row of
- * whole 16-float vectors never runs into the next one. */
+ * whole 16-float vectors never runs into the next one. Behind a plane of whole 4 kB pages there are
+ * 16 zeros more. */
 #ifndef AE_KERNELS_PLANES_H
 #define AE_KERNELS_PLANES_H
 
@@ -31,7 +32,7 @@ typedef struct ae_planes {
     float *data; /* element (0, 0, 0) */
     int channels, height, width;
     int row_stride;   /* floats */
-    int plane_stride; /* floats */
+    int plane_stride; /* floats, a multiple of 16 */
 } ae_planes;
 
 /* Floats of memory for such an image. */

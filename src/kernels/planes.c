@@ -15,21 +15,32 @@ static int padded_height(int height, int halo) {
     return height + 2 * halo;
 }
 
+/* Floats behind a plane of whole pages, zeros. Without them a pixel's channels would lie in one set
+ * of the first-level cache, which holds eight or twelve lines. */
+static int gap(int height, int width, int halo) {
+    enum { PAGE = 4096 / sizeof(float) };
+    return padded_height(height, halo) * row_stride(width, halo) % PAGE == 0 ? AE_LANES : 0;
+}
+
+static int plane_stride(int height, int width, int halo) {
+    return padded_height(height, halo) * row_stride(width, halo) + gap(height, width, halo);
+}
+
 size_t ae_planes_floats(int channels, int height, int width, int halo) {
-    size_t stride = (size_t)row_stride(width, halo);
     /* A vector of zeros before the first row is its left border where there is no halo row; a row
      * behind the last is read, and not used, where rows are taken in pairs. */
-    return AE_LANES + ((size_t)channels * (size_t)padded_height(height, halo) + 1) * stride;
+    return AE_LANES + (size_t)channels * (size_t)plane_stride(height, width, halo) +
+           (size_t)row_stride(width, halo);
 }
 
 ae_planes ae_planes_view(float *memory, int channels, int height, int width, int halo) {
-    int stride = row_stride(width, halo);
+    const int stride = row_stride(width, halo);
     ae_planes planes = {.data = memory + AE_LANES + (ptrdiff_t)halo * stride,
                         .channels = channels,
                         .height = height,
                         .width = width,
                         .row_stride = stride,
-                        .plane_stride = padded_height(height, halo) * stride};
+                        .plane_stride = plane_stride(height, width, halo)};
     return planes;
 }
 
@@ -65,12 +76,13 @@ void ae_planes_clear_border(const ae_planes *planes, int halo) {
     const size_t stride = (size_t)planes->row_stride;
     const size_t beyond = (stride - (size_t)planes->width) * sizeof(float);
     const size_t rows = (size_t)halo * stride * sizeof(float);
+    const size_t behind = (size_t)gap(planes->height, planes->width, halo) * sizeof(float);
     memset(ae_planes_row(planes, 0, -halo) - AE_LANES, 0, AE_LANES * sizeof(float));
     for (int c = 0; c < planes->channels; ++c) {
         memset(ae_planes_row(planes, c, -halo), 0, rows);
         for (int h = 0; h < planes->height; ++h)
             memset(ae_planes_row(planes, c, h) + planes->width, 0, beyond);
-        memset(ae_planes_row(planes, c, planes->height), 0, rows);
+        memset(ae_planes_row(planes, c, planes->height), 0, rows + behind);
     }
 }
 
