@@ -45,7 +45,7 @@ child() { # NAME: the daemon itself, which timeout started
 # What makes a command one in the network of the hosts, if there is one.
 find_network() {
     in_network=
-    [ ! -f "$dir/network.pid" ] || in_network="nsenter --target $(child network || true) --net"
+    [ ! -f "$dir/network" ] || in_network="nsenter --target $(cat "$dir/network") --net"
 }
 
 nodes_are_idle() {
@@ -55,6 +55,7 @@ nodes_are_idle() {
 start_network() { # HOSTS: the bridge, and the names on it
     start network unshare --net sleep "$(cat "$dir/life")"
     wait_for child network
+    child network >"$dir/network"
     find_network
     wait_for $in_network ip link add bridge type bridge
     $in_network ip link set lo up
