@@ -17,7 +17,7 @@
 #include "data/dataset.h"
 #include "data/deadleaves.h"
 
-enum { TRAIN = 1800, TEST = 200 };
+enum { TRAIN = 450, TEST = 50 };
 
 static ae_comm *comm;
 
