@@ -135,9 +135,10 @@ enum { LARGEST = 32 };
 static bool is_small;
 
 /* Many channels on large images take the reference a second each. Against itself it shows, and that
- * on small ones too, that it writes all of its output, and the same again. */
+ * on small ones too, that it writes all of its output, and the same again; it has no blocks that
+ * only a wide one fills. */
 static bool takes_long(const ae_conv *conv, int height, int width) {
-    if (tested == reference) return height > 20 || conv->out_channels > 20;
+    if (tested == reference) return height > 20 || width > 100 || conv->out_channels > 20;
     if (width > 100) return conv->out_channels > 20;
     return height > (is_small ? 20 : LARGEST) ||
            (conv->in_channels > 15 && conv->out_channels > 15 && height > 20);
