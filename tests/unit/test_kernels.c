@@ -1,6 +1,7 @@
 /* Every kernel path's convolutions against the reference, bit for bit, and the reference against
  * the mathematics. Usage: test_kernels PATH [small]; PATH: ref, avx2 ...; small: leaves out
- * the larger images, for an emulator. Exit code 77 where this processor can't run the path. */
+ * the larger images and every second case, for an emulator. Exit code 77 where this processor can't
+ * run the path. */
 #include "paths.h"
 
 static const int channel_cases[][2] = {{1, 1},  {3, 8},  {8, 8},   {8, 3},  {5, 7},
@@ -149,7 +150,7 @@ static void test_conv_bits(void **state) {
     for (size_t c = 0; c < sizeof channel_cases / sizeof channel_cases[0]; ++c)
         for (size_t s = 0; s < sizeof size_cases / sizeof size_cases[0]; ++s)
             for (int k = 0; k < CONV_CASES; ++k)
-                for (int t = 0; t < 2; ++t) {
+                for (int t = 0; t < 2 && !(is_small && (c + s + (size_t)k) % 2); ++t) {
                     ae_conv conv = conv_case(k, channel_cases[c][0], channel_cases[c][1], t == 1);
                     if (takes_long(&conv, size_cases[s][0], size_cases[s][1])) continue;
                     check_conv(&conv, size_cases[s][0], size_cases[s][1],
