@@ -7,15 +7,16 @@
 #
 #     gcc       in build/: every test but Valgrind's; a warning is an error
 #     valgrind  in build/: a whole run on two and four ranks under Valgrind's memcheck
-#     clang     in build-clang/: unit and mpi tests, with an environment whose flags would spoil the
-#               arithmetic; a warning is an error
-#     asan      in build-asan/: unit and mpi tests, and whole runs on two and four ranks, under
+#     clang     in build-clang/: unit tests, and mpi tests on one and two ranks, with an environment
+#               whose flags would spoil the arithmetic; a warning is an error
+#     asan      in build-asan/: unit tests, and mpi tests and whole runs on two and four ranks, under
 #               AddressSanitizer and UndefinedBehaviorSanitizer
 #     tsan      in build-tsan/: whole runs with 1 x 4 and 2 x 2 ranks x threads, and the test of
 #               signals and threads, under ThreadSanitizer
 #     fuzz      in build-fuzz/: ten seconds of each fuzz target of tests/fuzz, with clang's
 #               AddressSanitizer and UndefinedBehaviorSanitizer
-#     mpich     in build-mpich/: mpi tests, and a whole run, with MPICH for Open MPI
+#     mpich     in build-mpich/: mpi tests on two and four ranks, and a whole run, with MPICH for
+#               Open MPI
 #     arm64     in build-arm64/: what is built for ARM64 against Debian's packages for it, unpacked
 #               there, under an emulator: unit tests of numbers, and whole runs, which have the
 #               numbers of build/
@@ -138,12 +139,12 @@ run_clang() {
     LDFLAGS=$fast
     export CFLAGS LDFLAGS
     run_part clang build-clang "-S . -B build-clang -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
-        -DCMAKE_C_COMPILER=clang" -L "unit|mpi"
+        -DCMAKE_C_COMPILER=clang" -L "unit|mpi" -E '\.np4$'
     unset CFLAGS LDFLAGS
 }
 
 run_asan() {
-    run_part asan build-asan "--preset asan" -L "unit|mpi|whole"
+    run_part asan build-asan "--preset asan" -L "unit|mpi|whole" -E '^mpi\..*\.np1$'
 }
 
 run_tsan() {
@@ -174,7 +175,8 @@ run_mpich() {
     export OMP_NUM_THREADS
     targets="ae_dist faulty mpi_tests"
     run_part mpich build-mpich "-S . -B build-mpich -DCMAKE_BUILD_TYPE=Release -DAE_WERROR=ON \
-        -DMPI_C_COMPILER=mpicc.mpich -DMPI_EXECUTABLE_SUFFIX=.mpich" -L "mpi|whole"
+        -DMPI_C_COMPILER=mpicc.mpich -DMPI_EXECUTABLE_SUFFIX=.mpich" -L "mpi|whole" \
+        -E '\.np1$'
     targets=
     unset OMP_NUM_THREADS
 }
