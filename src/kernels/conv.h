@@ -64,7 +64,6 @@ static inline size_t ae_lane_weight(int count, int oc, int i) { /* [oc / 16][i <
            (size_t)(oc % AE_LANES);
 }
 size_t ae_conv_packed(const ae_conv *conv);
-void ae_conv_pack(float *packed, const float *weight, const ae_conv *conv, bool backward);
 
 /* That of one of several images. */
 static inline ae_epilogue ae_epilogue_of(const ae_epilogue *epilogue, int image) {

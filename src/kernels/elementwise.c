@@ -408,7 +408,7 @@ static int add_fixed(int64_t *restrict sums, const float *restrict values, size_
 const ae_kernels AE_KERNELS_TABLE = {
     .name = AE_KERNELS_NAME,
     .conv_packed = ae_conv_packed,
-    .conv_pack = ae_conv_pack,
+    .conv_pack = AE_KERNELS_PACK,
 #ifdef AE_SIMD_HEADER
     .conv_forward = conv_forward,
     .conv_backward = conv_backward,
