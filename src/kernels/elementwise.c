@@ -93,43 +93,54 @@ static void shuffle(const ae_planes *out, const ae_planes *in) {
         for (int h = 0; h < out->height; ++h) shuffle_row(out, in, c, h);
 }
 
-/* Which of four pixels, in the order (i, j), max_pool takes. */
-static inline int choose(const float pixels[4]) {
-    int chosen = 0;
-    for (int p = 1; p < 4; ++p)
-        if (pixels[p] > pixels[chosen] || pixels[p] != pixels[p]) chosen = p;
-    return chosen;
+/* Does max_pool take `next` rather than the largest so far? Pixels come in the order (i, j). */
+static inline bool is_taken(float next, float largest) {
+    return (next > largest) | (next != next);
+}
+
+static inline float take(float largest, float next) {
+    return is_taken(next, largest) ? next : largest;
+}
+
+static inline void pool_rows(float *restrict row, const float *restrict upper,
+                             const float *restrict lower, int count) {
+    for (int w = 0; w < count; ++w)
+        row[w] = take(take(take(upper[2 * w], upper[2 * w + 1]), lower[2 * w]), lower[2 * w + 1]);
 }
 
 static void max_pool(const ae_planes *out, const ae_planes *in) {
     for (int c = 0; c < out->channels; ++c)
-        for (int h = 0; h < out->height; ++h) {
-            float *row = ae_planes_row(out, c, h);
-            const float *upper = ae_planes_row(in, c, 2 * h), *lower = upper + in->row_stride;
-            for (int w = 0; w < out->width; ++w) {
-                const float pixels[4] = {upper[2 * w], upper[2 * w + 1], lower[2 * w],
-                                         lower[2 * w + 1]};
-                row[w] = pixels[choose(pixels)];
-            }
-        }
+        for (int h = 0; h < out->height; ++h)
+            pool_rows(ae_planes_row(out, c, h), ae_planes_row(in, c, 2 * h),
+                      ae_planes_row(in, c, 2 * h + 1), out->width);
+}
+
+/* Two rows below = row[w] at the pixel of four that max_pool took, 0 at the others. Which it is,
+ * each store asks anew, of values that are there already: so the loop has no branches. */
+static inline void unpool_rows(float *restrict below_upper, float *restrict below_lower,
+                               const float *restrict row, const float *restrict upper,
+                               const float *restrict lower, int count) {
+    for (int w = 0; w < count; ++w) {
+        const float g = row[w], a = upper[2 * w], b = upper[2 * w + 1];
+        const float c = lower[2 * w], d = lower[2 * w + 1];
+        const float of_two = take(a, b), of_three = take(of_two, c);
+        const float if_three = is_taken(d, of_three) ? 0 : g;
+        const float if_two = is_taken(c, of_two) ? 0 : if_three;
+        below_upper[2 * w] = is_taken(b, a) ? 0 : if_two;
+        below_upper[2 * w + 1] = is_taken(b, a) ? if_two : 0;
+        below_lower[2 * w] = is_taken(c, of_two) ? if_three : 0;
+        below_lower[2 * w + 1] = is_taken(d, of_three) ? g : 0;
+    }
 }
 
 static void max_pool_gradient(const ae_planes *below, const ae_planes *gradient,
                               const ae_planes *in) {
-    for (int c = 0; c < below->channels; ++c) {
-        for (int h = 0; h < below->height; ++h)
-            memset(ae_planes_row(below, c, h), 0, (size_t)below->width * sizeof(float));
-        for (int h = 0; h < gradient->height; ++h) {
-            const float *row = ae_planes_row(gradient, c, h);
-            const float *upper = ae_planes_row(in, c, 2 * h), *lower = upper + in->row_stride;
-            for (int w = 0; w < gradient->width; ++w) {
-                const float pixels[4] = {upper[2 * w], upper[2 * w + 1], lower[2 * w],
-                                         lower[2 * w + 1]};
-                const int chosen = choose(pixels);
-                ae_planes_row(below, c, 2 * h + chosen / 2)[2 * w + chosen % 2] = row[w];
-            }
-        }
-    }
+    ae_planes_clear(below);
+    for (int c = 0; c < below->channels; ++c)
+        for (int h = 0; h < gradient->height; ++h)
+            unpool_rows(ae_planes_row(below, c, 2 * h), ae_planes_row(below, c, 2 * h + 1),
+                        ae_planes_row(gradient, c, h), ae_planes_row(in, c, 2 * h),
+                        ae_planes_row(in, c, 2 * h + 1), gradient->width);
 }
 
 #ifdef AE_SIMD_HEADER
