@@ -138,6 +138,8 @@ static void print_help(void) {
          "against it, the core's memory, and the step and its reduction on all ranks against what\n"
          "they do by themselves in the same run. Medians. The network, its images and their batch\n"
          "are those of the ini file CONFIG, as ae_dist takes it; default: the reference network.\n"
+         "Columns: \"of peak %\" counts plain convolutions' multiply-adds, \"done %\" the fewer\n"
+         "multiplications that Winograd's algorithms do in their place.\n"
          "\n"
          "  --set SECTION.KEY=VALUE  use VALUE in place of the file's (repeatable)\n"
          "  --batch N                images in a step, over all ranks (default: CONFIG's, or 100)\n"
