@@ -36,10 +36,13 @@ ae_status ae_optimizer_init(ae_optimizer *optimizer, const ae_optimizer_options 
                             size_t size);
 void ae_optimizer_release(ae_optimizer *optimizer);
 
+/* The L2 norm, by sums in double in the order of the elements. */
+double ae_gradient_norm(const float *gradient, size_t size);
+
 /* One update of parameters[size] with learning rate `lr` and the mean gradient[size], which is
- * clipped in place to the L2 norm options.clip_norm first (as
- * torch.nn.utils.clip_grad_norm_). Returns the norm before clipping. */
-double ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr);
+ * clipped in place to the L2 norm options.clip_norm first, if that isn't 0 (as
+ * torch.nn.utils.clip_grad_norm_). */
+void ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr);
 
 /* The learning rate of update `step` (counted from 0 through both phases) of `total_steps`, with
  * `steps_per_epoch`. Warm-up: lr (step + 1) / warmup_steps for step < warmup_steps. Then constant;

@@ -41,18 +41,19 @@ void ae_optimizer_release(ae_optimizer *optimizer) {
     }
 }
 
-/* As torch.nn.utils.clip_grad_norm_, with the norm in double. Returns the norm. */
-static double clip(float *gradient, size_t size, double max_norm) {
+double ae_gradient_norm(const float *gradient, size_t size) {
     double squares = 0;
     for (size_t e = 0; e < size; ++e) squares += (double)gradient[e] * gradient[e];
-    double norm = sqrt(squares);
-    double coefficient = max_norm / (norm + 1e-6);
-    if (max_norm > 0 && coefficient < 1) {
-        float scale = (float)coefficient;
+    return sqrt(squares);
+}
+
+/* As torch.nn.utils.clip_grad_norm_, with the norm in double. */
+static void clip(float *gradient, size_t size, double max_norm) {
+    double coefficient = max_norm / (ae_gradient_norm(gradient, size) + 1e-6);
+    if (coefficient >= 1) return;
+    float scale = (float)coefficient;
 #pragma omp parallel for simd if (parallel : size >= AE_SHARED_FROM)
-        for (size_t e = 0; e < size; ++e) gradient[e] *= scale;
-    }
-    return norm;
+    for (size_t e = 0; e < size; ++e) gradient[e] *= scale;
 }
 
 /* gradient += decay * parameters: the L2 term. */
@@ -103,16 +104,16 @@ static void step_sgd(ae_optimizer *optimizer, float *restrict parameters,
     }
 }
 
-double ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr) {
+void ae_optimizer_step(ae_optimizer *optimizer, float *parameters, float *gradient, double lr) {
     const ae_optimizer_kind kind = optimizer->options.kind;
     const double decay = optimizer->options.weight_decay;
     ++optimizer->steps;
-    double norm = clip(gradient, optimizer->size, optimizer->options.clip_norm);
+    const double max_norm = optimizer->options.clip_norm;
+    if (max_norm > 0) clip(gradient, optimizer->size, max_norm);
     if (decay > 0 && kind == AE_ADAMW) decay_parameters(parameters, optimizer->size, lr, decay);
     if (decay > 0 && kind != AE_ADAMW) add_decay(gradient, parameters, optimizer->size, decay);
     if (kind == AE_SGD)
         step_sgd(optimizer, parameters, gradient, lr);
     else
         step_adam(optimizer, parameters, gradient, lr);
-    return norm;
 }

@@ -314,7 +314,8 @@ static void check_run(rig *r, hid_t run) {
         double lr = ae_schedule_lr(&settings, s, steps_per_epoch, steps);
         assert_true(fabs(lr - rates[s]) <= 1e-12 * rates[s]);
         differentiate(r, (ae_loss)settings.train.loss);
-        norms[s] = (float)ae_optimizer_step(&optimizer, r->parameters, r->gradient, lr);
+        norms[s] = (float)ae_gradient_norm(r->gradient, r->size);
+        ae_optimizer_step(&optimizer, r->parameters, r->gradient, lr);
     }
     ae_optimizer_release(&optimizer);
 
