@@ -14,9 +14,10 @@
 #include "train/configure.h"
 
 enum {
-    ROUNDS = 7,   /* by default */
-    BATCH = 100,  /* without a configuration, by default */
-    IMAGES = 2000 /* without a configuration, at least; a whole number of batches */
+    ROUNDS = 7,       /* by default */
+    BATCH = 100,      /* without a configuration, by default */
+    IMAGES = 2000,    /* without a configuration, at least; a whole number of batches */
+    BATCH_MAX = 50000 /* as many as the program makes */
 };
 
 /* The command line. */
@@ -177,7 +178,7 @@ static ae_status parse_command(command *cmd, int argc, char **argv) {
         if (option == 's') cmd->steps_only = true;
         if (option == 'j') cmd->json = optarg;
         if (option == 'o') cmd->words.overrides[cmd->words.override_count++] = optarg;
-        if (option == 'b') status = parse_whole(&cmd->batch, "--batch", optarg, 100000);
+        if (option == 'b') status = parse_whole(&cmd->batch, "--batch", optarg, BATCH_MAX);
         if (option == 'r') status = parse_whole(&cmd->rounds, "--rounds", optarg, 1000);
         if (option == ':' || option == '?')
             status = ae_command_refuse("ae_bench", options, option, word);

@@ -173,11 +173,11 @@ def test_steps_only(tmp_path, ranks, threads):
 
 
 @pytest.mark.parametrize("arguments, told", [
-    (["--batch", "0"], "--batch 0: allowed are whole numbers from 1 to 100000"),
-    (["--batch", "100001"], "--batch 100001: allowed are whole numbers from 1 to 100000"),
+    (["--batch", "0"], "--batch 0: allowed are whole numbers from 1 to 50000"),
+    (["--batch", "50001"], "--batch 50001: allowed are whole numbers from 1 to 50000"),
     (["--rounds", "1001"], "--rounds 1001: allowed are whole numbers from 1 to 1000"),
-    (["--batch", "ten"], "--batch ten: allowed are whole numbers from 1 to 100000"),
-    (["--batch", "99999999999999999999"], "allowed are whole numbers from 1 to 100000"),
+    (["--batch", "ten"], "--batch ten: allowed are whole numbers from 1 to 50000"),
+    (["--batch", "99999999999999999999"], "allowed are whole numbers from 1 to 50000"),
     (["--rounds", "-1"], "--rounds -1: allowed are whole numbers from 1 to 1000"),
     (["--rounds", ""], "--rounds : allowed are whole numbers from 1 to 1000"),
     (["--json"], "--json needs a value; see ae_bench --help"),
