@@ -3,19 +3,23 @@
 
 enum { SIDE = AE_TILE_SIDE };
 
+/* r[1..4] = even + odd parts of a sum at a, and at -a; at b, and at -b. */
+INLINE void at_points(vec r[SIDE], vec even_a, vec odd_a, vec even_b, vec odd_b) {
+    r[1] = vec_fma(vec_set(AE_TILE_A), odd_a, even_a);
+    r[2] = vec_fma(vec_set(-AE_TILE_A), odd_a, even_a);
+    r[3] = vec_fma(vec_set(AE_TILE_B), odd_b, even_b);
+    r[4] = vec_fma(vec_set(-AE_TILE_B), odd_b, even_b);
+}
+
 /* Of `count` numbers: those read, or made. */
 INLINE void transform_input(vec r[SIDE], const vec *d, int count) {
     (void)count;
-    const vec a = vec_set(AE_TILE_A), minus_a = vec_set(-AE_TILE_A), a2 = vec_set(-AE_TILE_A2);
-    const vec b = vec_set(AE_TILE_B), minus_b = vec_set(-AE_TILE_B), b2 = vec_set(-AE_TILE_B2);
+    const vec a2 = vec_set(-AE_TILE_A2), b2 = vec_set(-AE_TILE_B2);
     const vec sum = vec_set(-AE_TILE_SUM), scale = vec_set(AE_TILE_PRODUCT);
     const vec even_a = vec_fma(b2, d[2], d[4]), odd_a = vec_fma(b2, d[1], d[3]);
     const vec even_b = vec_fma(a2, d[2], d[4]), odd_b = vec_fma(a2, d[1], d[3]);
     r[0] = vec_fma(scale, d[0], vec_fma(sum, d[2], d[4]));
-    r[1] = vec_fma(a, odd_a, even_a);
-    r[2] = vec_fma(minus_a, odd_a, even_a);
-    r[3] = vec_fma(b, odd_b, even_b);
-    r[4] = vec_fma(minus_b, odd_b, even_b);
+    at_points(r, even_a, odd_a, even_b, odd_b);
     r[5] = vec_fma(scale, d[1], vec_fma(sum, d[3], d[5]));
 }
 
@@ -40,10 +44,7 @@ INLINE void transform_gradient(vec q[SIDE], const vec *y, int count) {
         even_b = vec_fma(b2, y[2], y[0]), odd_b = vec_fma(b2, y[3], y[1]);
     }
     q[0] = y[0];
-    q[1] = vec_fma(vec_set(AE_TILE_A), odd_a, even_a);
-    q[2] = vec_fma(vec_set(-AE_TILE_A), odd_a, even_a);
-    q[3] = vec_fma(vec_set(AE_TILE_B), odd_b, even_b);
-    q[4] = vec_fma(vec_set(-AE_TILE_B), odd_b, even_b);
+    at_points(q, even_a, odd_a, even_b, odd_b);
     q[5] = y[count - 1];
 }
 
