@@ -185,15 +185,12 @@ INLINE ptrdiff_t lane_offset(int lane, ptrdiff_t block_stride) {
     return lane / AE_LANES * block_stride + lane % AE_LANES;
 }
 
-INLINE void multiply_pair(product_sums sum, const float *factor, ptrdiff_t factor_stride,
-                          const float *vector, const ptrdiff_t offsets[VECS_MAX], int rows,
-                          int vecs) {
-    vec x[VECS_MAX];
-#pragma GCC unroll 8
-    for (int v = 0; v < vecs; ++v) x[v] = vec_load(vector + offsets[v]);
+/* sum[r][v] += *factors[r] * x[v] */
+INLINE void add_products(product_sums sum, const float *const factors[PRODUCT_ROWS],
+                         const vec x[VECS_MAX], int rows, int vecs) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
-        const vec f = vec_set(factor[r * factor_stride]);
+        const vec f = vec_set(*factors[r]);
 #pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v) sum[r][v] = vec_fma(f, x[v], sum[r][v]);
     }
@@ -201,6 +198,18 @@ INLINE void multiply_pair(product_sums sum, const float *factor, ptrdiff_t facto
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[r][v]);
+}
+
+INLINE void multiply_pair(product_sums sum, const float *factor, ptrdiff_t factor_stride,
+                          const float *vector, const ptrdiff_t offsets[VECS_MAX], int rows,
+                          int vecs) {
+    const float *factors[PRODUCT_ROWS];
+    vec x[VECS_MAX];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) factors[r] = factor + r * factor_stride;
+#pragma GCC unroll 8
+    for (int v = 0; v < vecs; ++v) x[v] = vec_load(vector + offsets[v]);
+    add_products(sum, factors, x, rows, vecs);
 }
 
 INLINE void load_sums(product_sums sum, const float *sums, ptrdiff_t stride, int rows, int vecs) {
@@ -305,32 +314,24 @@ typedef struct chained_product {
 /* Sums and totals both keep to registers: some processors multiply nothing while they store. */
 enum { CHAINED_ROWS = PRODUCT_ROWS / 2, CHAINED_VECS = PRODUCT_VECS };
 
-typedef vec chained_sums[CHAINED_ROWS][CHAINED_VECS];
-
 /* Goes on with the sums' chains by `count` pairs. */
-INLINE void chain_pairs(chained_sums sum, const float *const factors[CHAINED_ROWS],
+INLINE void chain_pairs(product_sums sum, const float *const factors[CHAINED_ROWS],
                         const float *vectors, ptrdiff_t block_stride, int count, int rows,
                         int vecs) {
 #pragma GCC unroll 8
     for (int i = 0; i < count; ++i) {
-        vec x[CHAINED_VECS];
+        const float *at[PRODUCT_ROWS];
+        vec x[VECS_MAX];
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; ++r) at[r] = factors[r] + i;
 #pragma GCC unroll 4
         for (int v = 0; v < vecs; ++v)
             x[v] = vec_load(vectors + i * AE_LANES + lane_offset(v * VEC, block_stride));
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; ++r) {
-            const vec f = vec_set(factors[r][i]);
-#pragma GCC unroll 4
-            for (int v = 0; v < vecs; ++v) sum[r][v] = vec_fma(f, x[v], sum[r][v]);
-        }
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < vecs; ++v) VEC_OPAQUE(sum[r][v]);
+        add_products(sum, at, x, rows, vecs);
     }
 }
 
-INLINE void set_sums(chained_sums sum, float x, int rows, int vecs) {
+INLINE void set_sums(product_sums sum, float x, int rows, int vecs) {
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
@@ -342,7 +343,7 @@ INLINE void multiply_in_chains(const chained_product *p, int row, int rows, int 
     enum { AT_ONCE = 8 };
     const float *x = p->vectors, *f[CHAINED_ROWS];
     float *sums = p->sums + row * p->sum_stride;
-    chained_sums sum, total;
+    product_sums sum, total;
     set_sums(total, -0.0f, rows, vecs); /* plus a sum it is the sum */
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) f[r] = p->factors + (row + r) * p->factor_stride;
